@@ -1,0 +1,70 @@
+#ifndef DAEMON_H
+#define DAEMON_H
+
+/*
+ * What every daemon's main() does, once: log, bus on a fixed descriptor, loop,
+ * the daemon's own start, sandbox, then messages until the supervisor is gone.
+ * A daemon is one const struct daemon_spec.
+ */
+
+#include <ev.h>
+
+#include "common/ipc.h"
+#include "common/stats.h"
+#include "common/plat/sandbox.h"
+
+#define DAEMON_BUS_FD	3 /* the supervisor's link */
+#define DAEMON_STATS_FD 4 /* the counters' file */
+
+struct daemon;
+
+struct ipc_handler {
+	enum ipc_type type;
+	/* from is the link it came over; take fds with ipc_take_fd(). */
+	void (*fn)(struct daemon *, struct ipc *from, struct ipc_msg *);
+};
+
+struct daemon_spec {
+	enum ipc_role role;
+	enum sandbox_role sandbox;
+	const struct ipc_handler *handler;
+	size_t nhandler;
+	const char *const *stats_name;
+	size_t nstats;
+	/* Before the sandbox.  -1: cannot start, logged. */
+	int (*start)(struct daemon *);
+	void (*stop)(struct daemon *);
+	/* A link to another daemon is there; replaces an older one. */
+	void (*peer)(struct daemon *, struct ipc *);
+	/* That link is about to be freed. */
+	void (*peer_gone)(struct daemon *, struct ipc *);
+};
+
+#define DAEMON_MAXPEERS 1024
+
+struct daemon {
+	const struct daemon_spec *spec; /* borrowed */
+	struct ev_loop *loop;
+	struct ipc *sup; /* owned: the supervisor */
+	struct stats stats;
+	void *data; /* the daemon's own struct; set by start */
+	struct ipc *peer[DAEMON_MAXPEERS]; /* owned */
+	size_t npeer;
+};
+
+/* Returns the exit status. */
+int daemon_main(const struct daemon_spec *, int argc, char *argv[]);
+
+/* The link to a peer, NULL while it is not there. */
+struct ipc *daemon_peer(struct daemon *, enum ipc_role, uint32_t vm);
+
+/*
+ * The peer broke the protocol in a way the table does not know of: cuts the
+ * link and tells the supervisor.  Do not touch the link afterwards.
+ */
+void daemon_bad_peer(struct daemon *, struct ipc *, const char *why);
+
+/* Monotonic microseconds, read once per turn of the loop. */
+usec_t usec_now(struct ev_loop *);
+
+#endif

@@ -1,0 +1,96 @@
+#ifndef IPC_MSGS_H
+#define IPC_MSGS_H
+
+/*
+ * Every message of the bus: the table and what checks it.  docs/vpnkit-ipc.7
+ * mirrors the table.  Pure but for jansson.
+ */
+
+#include <jansson.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum ipc_role {
+	ROLE_MAIN,  /* vpnkit, the supervisor */
+	ROLE_ETH,   /* ethd */
+	ROLE_STACK, /* netstackd */
+	ROLE_DNS,   /* dnsd */
+	ROLE_PROXY, /* proxyd */
+	ROLE_PORT,  /* portd */
+	ROLE__MAX
+};
+
+extern const char *const ipc_role_name[ROLE__MAX]; /* executables' names */
+
+/* -1 when there is no such role. */
+int ipc_role_parse(const char *);
+
+enum ipc_type {
+	/* Every daemon and the supervisor. */
+	IPC_HELLO,
+	IPC_READY,
+	IPC_PEER,
+	IPC_PEER_GONE,
+	IPC_BAD_PEER,
+	IPC_LOG_LEVEL,
+	/* Configuration, each replaced whole. */
+	IPC_CONF_ETH,
+	IPC_CONF_STACK,
+	IPC_CONF_DNS,
+	IPC_CONF_PROXY,
+	IPC_CONF_PORT,
+	/* VMs. */
+	IPC_LISTENER,
+	IPC_LEASE,
+	IPC_VM_OPEN,
+	IPC_VM_CLOSE,
+	IPC_CHAN,
+	/* Flows of a guest. */
+	IPC_FLOW_OPEN,
+	IPC_FLOW_FD,
+	IPC_FLOW_REFUSED,
+	IPC_FLOW_CLOSE,
+	/* Sockets for dnsd and proxyd. */
+	IPC_SOCK_OPEN,
+	IPC_SOCK_FD,
+	IPC_SOCK_REFUSED,
+	IPC__MAX
+};
+
+enum ipc_kind {
+	F_END = 0, /* no more fields */
+	F_INT,	   /* integer, min..max */
+	F_STR,	   /* string, min..max bytes */
+	F_BOOL,
+	F_ADDR, /* text of an IPv4 or IPv6 address */
+	F_MAC,	/* text of an Ethernet address */
+	F_STRS, /* array of at most max strings of at most 255 bytes */
+};
+
+#define IPC_MAXFIELDS 16
+#define ROLE_BIT(r)   (1u << (r))
+
+struct ipc_field {
+	const char *name;
+	enum ipc_kind kind;
+	int64_t min, max;
+};
+
+struct ipc_desc {
+	const char *name;
+	unsigned from, to;   /* ROLE_BIT masks */
+	uint8_t fdmin, fdmax; /* descriptors that must and may come along */
+	struct ipc_field field[IPC_MAXFIELDS];
+};
+
+extern const struct ipc_desc ipc_desc[IPC__MAX];
+
+/*
+ * Checks a received object against the table: known name, allowed sender and
+ * receiver, every field there, in range and no other, the right number of
+ * descriptors.  Returns the type, or -1 with *why set to a constant string.
+ */
+int ipc_check(const json_t *body, enum ipc_role from, enum ipc_role to,
+    size_t nfd, const char **why);
+
+#endif

@@ -1,0 +1,92 @@
+#ifndef PLAT_H
+#define PLAT_H
+
+/*
+ * Everything an operating system must give us.  One file per system implements
+ * it; nothing else in the tree asks which system it runs on.  Unless said
+ * otherwise: 0 or a descriptor on success, -1 with errno; descriptors are
+ * close-on-exec and non-blocking.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#include "common/usec.h"
+
+/* Clock and limits. */
+usec_t plat_now(void); /* monotonic */
+/* Raises the limit on descriptors to the hard limit; returns the limit. */
+int plat_nofile(void);
+
+/* Local sockets and shared memory. */
+int plat_socketpair(int type, int sv[2]); /* SOCK_STREAM or SOCK_DGRAM */
+/* A sealed memory file of a fixed size: it can neither shrink nor grow. */
+int plat_memfd(const char *name, size_t size);
+/* A read-only descriptor of a memory file: cannot be mapped writable. */
+int plat_memfd_ro(int fd);
+/* Maps a memory file of size bytes twice in a row; NULL on error. */
+void *plat_map_ring(int fd, size_t size, bool writable);
+void plat_unmap_ring(void *, size_t size);
+
+/* Children. */
+struct plat_spawn {
+	const char *path;   /* executable */
+	char *const *argv;
+	const int (*fdmap)[2]; /* {descriptor here, number there} */
+	size_t nfdmap;
+	bool pidns; /* in a PID namespace of its own, where possible */
+};
+/* Returns the pid, -1 when fork or exec failed (errno of either). */
+pid_t plat_spawn(const struct plat_spawn *);
+
+/*
+ * Sockets as the stack uses them.  A stream is peeked at an offset and
+ * consumed later; a retransmission is another peek.
+ */
+/* Bytes peeked; 0 at the end of the stream; -1 EAGAIN when there are none.
+ * *cur is the socket's own idea of the peek offset, kept by the caller: -1
+ * before the first call and where the kernel has no SO_PEEK_OFF. */
+ssize_t plat_peek(int fd, size_t off, ssize_t *cur, const struct iovec *,
+    int niov);
+/* Drops n bytes from the front; *cur follows. */
+int plat_discard(int fd, size_t n, ssize_t *cur);
+/* Bytes the socket would take now without blocking, by its own counters. */
+size_t plat_room(int fd);
+
+/*
+ * An edge-triggered set of descriptors: one event per change, none for a
+ * state that lasts.  What libev cannot express; watched by libev as one fd.
+ */
+#define PLAT_EDGE_READ	1u
+#define PLAT_EDGE_WRITE 2u
+#define PLAT_EDGE_HUP	4u /* error or both directions closed */
+
+struct plat_edge_event {
+	uint64_t tag;
+	unsigned what; /* PLAT_EDGE_* */
+};
+
+int plat_edge_new(void);
+int plat_edge_add(int set, int fd, uint64_t tag); /* all kinds of events */
+void plat_edge_del(int set, int fd);
+/* Never blocks; number of events. */
+int plat_edge_wait(int set, struct plat_edge_event *, int max);
+
+/*
+ * Watching files by their directories, so that a rename over, a deletion and
+ * a later creation are all seen.
+ */
+int plat_watch_new(void);
+/* Returns a watch number; several files of one directory share it. */
+int plat_watch_dir(int set, const char *dir);
+/* Calls back for each changed name; name is valid during the call. */
+void plat_watch_read(int set, void (*cb)(void *arg, int watch,
+    const char *name), void *arg);
+
+/* Hypervisor sockets; EAFNOSUPPORT where there are none. */
+int plat_vsock_listen(uint32_t cid, uint32_t port);
+
+#endif

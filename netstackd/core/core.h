@@ -1,0 +1,187 @@
+#ifndef CORE_H
+#define CORE_H
+
+/*
+ * What the files of the core share: struct net, the flow table, timers, the
+ * way out.  Not for the shell, which has net.h.
+ */
+
+#include "common/rd.h"
+#include "netstackd/core/net.h"
+
+#define ETH_HDRLEN  14
+#define IP4_HDRLEN  20
+#define FRAME_HDRLEN (ETH_HDRLEN + IP4_HDRLEN)
+#define IP4_TTL	    64
+
+#define IPPROTO4_ICMP 1
+#define IPPROTO4_TCP  6
+#define IPPROTO4_UDP  17
+
+/* A guest packet after IPv4 was checked; for protocol input functions. */
+struct ip4_pkt {
+	uint32_t src, dst;
+	uint8_t proto, ttl, tos;
+	bool df;
+	struct rd payload;	/* borrowed until net_flush(), but see copied */
+	const uint8_t *hdr;	/* the IPv4 header, for quoting in ICMP */
+	size_t hdrlen;
+	bool copied;		/* reassembled: payload dies with this call */
+};
+
+/*
+ * One timer of one flow: a heap of deadlines in struct net.  Set and cleared
+ * freely; the callback runs from net_tick(), unarmed.
+ */
+struct timer {
+	usec_t at;
+	uint32_t slot; /* index in the heap + 1; 0 is not armed */
+	void (*fn)(struct net *, usec_t now, struct timer *);
+};
+
+/* -1 when the heap is full, which max_flows excludes. */
+void timer_set(struct net *, struct timer *, usec_t at);
+void timer_clear(struct net *, struct timer *);
+
+/* The common head of every flow; tcp.h and udp.h have the rest. */
+struct flow {
+	uint32_t id;	     /* index in the table */
+	enum net_proto proto;
+	enum net_server server;
+	uint32_t guest_ip, host_ip; /* host_ip as the guest sees it */
+	uint16_t guest_port, host_port; /* host_* are 0 for binds */
+	struct flow *next;	    /* hash chain */
+};
+
+/*
+ * The table: by id, and by (proto, guest, host).  flow_add() takes the caller's
+ * zeroed struct, which starts with a struct flow with its addresses set, gives
+ * it an id and enters it; -1 when the table is full (counted).  flow_del()
+ * takes it out; the caller frees it.  The id is not given out again before all
+ * others were.
+ */
+int flow_add(struct net *, struct flow *);
+void flow_del(struct net *, struct flow *);
+struct flow *flow_get(struct net *, uint32_t id);
+struct flow *flow_find(struct net *, enum net_proto, uint32_t guest_ip,
+    uint16_t guest_port, uint32_t host_ip, uint16_t host_port);
+/* Asks the shell for the flow's socket. */
+void flow_open(struct net *, struct flow *);
+
+/*
+ * The way out.  ip4_space() gives the channel's free bytes as hooks->space
+ * does.  ip4_header() writes the Ethernet and IPv4 headers for a packet of
+ * proto with paylen bytes of payload to FRAME_HDRLEN bytes at frame.
+ * ip4_push() publishes it and counts.  ip4_send() does all of it for a payload
+ * that lies elsewhere, fragmenting where the MTU asks for it unless df;
+ * -1 when the channel is full (counted) or df and too big.
+ */
+uint8_t *ip4_space(struct net *, size_t *len);
+void ip4_header(struct net *, uint8_t *frame, uint32_t src, uint8_t proto,
+    size_t paylen, uint8_t tos, bool df);
+void ip4_push(struct net *, size_t off, size_t len);
+int ip4_send(struct net *, uint32_t src, uint8_t proto, const void *payload,
+    size_t len, uint8_t tos, bool df);
+
+/* Ones' complement sums (RFC 1071) of bytes in memory order. */
+uint32_t cksum_add(uint32_t sum, const void *, size_t len); /* len even, but
+							       for the last */
+uint32_t cksum_pseudo(uint32_t src, uint32_t dst, uint8_t proto, size_t len);
+/* The value to store, already in memory order: memcpy it. */
+uint16_t cksum_finish(uint32_t sum);
+
+/* Destination classes. */
+enum ip4_dst {
+	DST_GATEWAY,
+	DST_HOST,      /* host-ip, when enabled */
+	DST_GUEST,     /* the guest itself */
+	DST_BROADCAST, /* limited, or the subnet's */
+	DST_NEVER,     /* 0/8, 127/8, multicast, 240/4 */
+	DST_REMOTE,
+};
+enum ip4_dst ip4_classify(const struct net *, uint32_t dst);
+
+/* ICMP errors toward the guest, quoting pkt; rate limited and counted. */
+void icmp_unreachable(struct net *, usec_t now, const struct ip4_pkt *,
+    enum net_error, uint16_t mtu);
+
+/* Inputs by protocol; pkt is checked, addressed to us, checksum not yet. */
+void arp_input(struct net *, usec_t now, struct rd *);
+void icmp_input(struct net *, usec_t now, const struct ip4_pkt *);
+void udp_input(struct net *, usec_t now, const struct ip4_pkt *);
+void tcp_input(struct net *, usec_t now, const struct ip4_pkt *);
+void dhcp_input(struct net *, usec_t now, const struct ip4_pkt *,
+    struct rd *payload);
+
+/* Per-protocol halves of net.h's calls, by flow->proto. */
+struct flow_ops {
+	void (*opened)(struct net *, usec_t, struct flow *, bool connected);
+	void (*open_failed)(struct net *, usec_t, struct flow *,
+	    enum net_error);
+	void (*readable)(struct net *, usec_t, struct flow *);
+	void (*writable)(struct net *, usec_t, struct flow *);
+	void (*failed)(struct net *, usec_t, struct flow *, enum net_error);
+	void (*server_ready)(struct net *, usec_t, struct flow *);
+	void (*free)(struct net *, struct flow *); /* at net_free() */
+};
+extern const struct flow_ops tcp_ops, udp_ops, udp_bind_ops, dns_ops;
+
+/* The batch ends: host writes and acknowledgements. */
+void tcp_flush(struct net *, usec_t now);
+void udp_flush(struct net *, usec_t now);
+/* The channel has space again. */
+void tcp_tx_ready(struct net *, usec_t now);
+void udp_tx_ready(struct net *, usec_t now);
+
+struct tcp_net; /* TCP's per-VM state: batch, queues, secret, blocked flows */
+struct udp_net;
+struct frag_net;
+
+struct net {
+	struct net_conf conf;
+	const struct net_hooks *hook; /* borrowed */
+	void *arg;
+	uint64_t *stat; /* borrowed */
+	uint8_t guest_eth[6]; /* where frames to the guest go */
+	uint32_t netmask;
+	uint16_t ip_id;
+	uint32_t queued; /* bytes held, of conf.max_queue */
+	/* Flow table. */
+	struct flow **by_id; /* owned array of max_flows */
+	struct flow **bucket;
+	uint32_t nbucket; /* power of two */
+	uint32_t hash_key;
+	uint32_t *freeid; /* FIFO ring of free ids */
+	uint32_t free_head, nfree;
+	bool server_up[3]; /* by enum net_server */
+	/* Timers. */
+	struct timer **heap;
+	uint32_t nheap, heap_cap;
+	/* ICMP rate limit: a token bucket. */
+	usec_t icmp_at;
+	uint32_t icmp_tokens;
+	struct tcp_net *tcp;   /* owned */
+	struct udp_net *udp;   /* owned */
+	struct frag_net *frag; /* owned */
+};
+
+int tcp_net_new(struct net *);
+void tcp_net_free(struct net *);
+int udp_net_new(struct net *);
+void udp_net_free(struct net *);
+int frag_net_new(struct net *);
+void frag_net_free(struct net *);
+
+static inline void
+stat_inc(struct net *net, enum net_stat s)
+{
+	net->stat[s]++;
+}
+
+static inline void
+stat_add(struct net *net, enum net_stat s, uint64_t n)
+{
+	net->stat[s] += n;
+}
+
+#endif

@@ -1,0 +1,192 @@
+#ifndef NET_H
+#define NET_H
+
+/*
+ * The core's whole API: one guest's network, a translator between frames and
+ * host sockets.  It reads no clock, does no I/O and has no globals: time is a
+ * parameter, everything else goes through the hooks.  The same inputs give
+ * the same outputs.
+ *
+ * IPv4 addresses and ports are in host order throughout.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#include "common/usec.h"
+
+struct net;
+
+/* Guest frames: 14 bytes of Ethernet and up to 65,521 of payload. */
+#define NET_MAXFRAME 65535
+
+struct net_conf {
+	uint8_t guest_mac[6];
+	uint8_t server_mac[6];
+	uint32_t guest_ip;
+	uint32_t gateway_ip;
+	uint32_t host_ip; /* 0: disabled */
+	uint32_t highest_ip;
+	uint16_t mtu;	      /* IP packets toward the guest, 576..65521 */
+	char domain[256];     /* DHCP option 15; may be empty */
+	char search[8][256];  /* DHCP option 119 */
+	unsigned nsearch;
+	/* Limits of everything a guest can create. */
+	uint32_t max_flows;	/* all kinds together, at most NET_MAXFLOWS */
+	uint32_t max_queue;	/* bytes held for flows, whole VM */
+};
+
+#define NET_MAXFLOWS 32768
+
+/* What a flow is to whoever serves it; names as on the bus. */
+enum net_proto {
+	NET_TCP,
+	NET_UDP_BIND, /* receives everything sent to one guest port */
+	NET_UDP,      /* connected, on the local port of the bind */
+	NET_DNS,      /* all UDP queries of the VM to gateway:53 */
+};
+
+/* Who serves it. */
+enum net_server { NET_PORTD, NET_DNSD, NET_PROXYD };
+
+struct net_open {
+	uint32_t id; /* < max_flows; reused only after close() */
+	enum net_proto proto;
+	enum net_server server;
+	uint32_t src, dst; /* guest side, host side */
+	uint16_t sport, dport;
+};
+
+/* Why there is no socket, or no longer. */
+enum net_error {
+	NET_EREFUSED,	/* ECONNREFUSED */
+	NET_ERESET,	/* ECONNRESET, EPIPE */
+	NET_ETIMEDOUT,
+	NET_ENETUNREACH,
+	NET_EHOSTUNREACH,
+	NET_EADMIN,	/* EACCES, EPERM: policy */
+	NET_EMSGSIZE,
+	NET_ELIMIT,	/* no descriptors, too many flows */
+	NET_EOTHER,
+};
+
+/* One datagram of a batch. */
+struct net_dgram {
+	struct iovec iov[2];
+	int niov;
+	uint32_t addr; /* the other end; 0 on a connected socket */
+	uint16_t port;
+	size_t len; /* received; may be cut to what iov holds */
+};
+
+/*
+ * What the shell does for the core.  Flows go by their id.  A negative result
+ * is -1 with errno; EAGAIN means a readable or writable event will follow.
+ */
+struct net_hooks {
+	/*
+	 * Frames toward the guest: the contiguous free bytes, *len 0 when the
+	 * channel is full (then net_tx_ready() follows).  push publishes
+	 * [off, off + len) of them as a frame; call space again before the
+	 * next push unless its offset lies behind the last one's end.
+	 */
+	uint8_t *(*space)(void *arg, size_t *len);
+	void (*push)(void *arg, size_t off, size_t len);
+
+	/* Asks for a socket; net_opened() or net_open_failed() follows, never
+	 * from inside this call. */
+	void (*open)(void *arg, const struct net_open *);
+	/* The core forgets the id.  reset: RST to the host peer (TCP). */
+	void (*close)(void *arg, uint32_t id, bool reset);
+
+	/* Streams. */
+	ssize_t (*peek)(void *arg, uint32_t id, size_t off,
+	    const struct iovec *, int n); /* 0: end of stream */
+	void (*consume)(void *arg, uint32_t id, size_t n);
+	ssize_t (*write)(void *arg, uint32_t id, const struct iovec *, int n);
+	void (*shutdown)(void *arg, uint32_t id); /* no more from the guest */
+	/* Bytes the host socket takes now. */
+	size_t (*room)(void *arg, uint32_t id);
+
+	/* Datagrams; the number received or sent, or -1. */
+	int (*recv)(void *arg, uint32_t id, struct net_dgram *, int n);
+	/* All n have one size but the last, which may be shorter. */
+	int (*send)(void *arg, uint32_t id, const struct net_dgram *, int n);
+
+	uint32_t (*random)(void *arg);
+};
+
+/* Counters; names in net_stat_name[].  Every limit and drop has one. */
+enum net_stat {
+	NETS_RX_FRAMES, NETS_RX_BYTES, NETS_TX_FRAMES, NETS_TX_BYTES,
+	NETS_RX_SHORT,	    /* frame or header cut short, or lying lengths */
+	NETS_RX_ETHERTYPE,  /* neither IPv4 nor ARP */
+	NETS_RX_NOTFORUS,   /* Ethernet destination of somebody else */
+	NETS_RX_BADSUM,	    /* IPv4, UDP, TCP or ICMP checksum */
+	NETS_RX_BADSRC,	    /* source address is not the guest's */
+	NETS_RX_BADDST,	    /* destination never reached: 0/8, 127/8, ... */
+	NETS_RX_PROTO,	    /* IP protocol not served */
+	NETS_TX_FULL,	    /* dropped: channel full */
+	NETS_ARP_REPLIES,
+	NETS_DHCP_RX, NETS_DHCP_TX,
+	NETS_FRAG_RX, NETS_FRAG_OK, NETS_FRAG_TIMEOUT, NETS_FRAG_LIMIT,
+	NETS_FRAG_BAD,
+	NETS_ICMP_ECHO, NETS_ICMP_TX, NETS_ICMP_LIMIT,
+	NETS_UDP_RX, NETS_UDP_TX, NETS_UDP_FLOWS, NETS_UDP_EXPIRED,
+	NETS_UDP_QUEUE_FULL, NETS_UDP_FAILED,
+	NETS_TCP_FLOWS, NETS_TCP_OPENED, NETS_TCP_ESTABLISHED,
+	NETS_TCP_REFUSED, NETS_TCP_RST_RX, NETS_TCP_RST_TX,
+	NETS_TCP_RETRANS, NETS_TCP_RTO, NETS_TCP_FAST, NETS_TCP_DUPACK,
+	NETS_TCP_OOO, NETS_TCP_OOO_FULL, NETS_TCP_BADSEQ, NETS_TCP_PROBE,
+	NETS_TCP_TIMEOUT, NETS_TCP_PARTIAL, NETS_TCP_CHALLENGE,
+	NETS_FLOW_LIMIT,
+	NETS__MAX
+};
+
+extern const char *const net_stat_name[NETS__MAX];
+
+/* conf is copied; hooks and arg are borrowed.  stats has NETS__MAX values and
+ * is borrowed.  NULL: out of memory. */
+struct net *net_new(const struct net_conf *, const struct net_hooks *,
+    void *arg, uint64_t *stats);
+void net_free(struct net *); /* closes every flow first */
+
+/*
+ * One frame of the guest, without FCS, borrowed until net_flush() returns.
+ * net_flush() ends a batch: it writes to host sockets what the frames held
+ * and acknowledges what they took.
+ */
+void net_input(struct net *, usec_t now, const uint8_t *frame, size_t len);
+void net_flush(struct net *, usec_t now);
+
+/* Timers: call net_tick() at net_deadline(), USEC_NEVER when there is none. */
+void net_tick(struct net *, usec_t now);
+usec_t net_deadline(struct net *);
+
+/* The channel has space again. */
+void net_tx_ready(struct net *, usec_t now);
+
+/*
+ * Answers to open().  connected: the socket is usable at once; otherwise the
+ * first net_writable() says that its connect has succeeded, net_failed() that
+ * it has not.
+ */
+void net_opened(struct net *, usec_t now, uint32_t id, bool connected);
+void net_open_failed(struct net *, usec_t now, uint32_t id, enum net_error);
+/* Edges of a socket. */
+void net_readable(struct net *, usec_t now, uint32_t id);
+void net_writable(struct net *, usec_t now, uint32_t id);
+void net_failed(struct net *, usec_t now, uint32_t id, enum net_error);
+
+/* Every request to this server that is not answered yet is lost. */
+void net_server_gone(struct net *, usec_t now, enum net_server);
+/* That server is there (again). */
+void net_server_ready(struct net *, usec_t now, enum net_server);
+
+/* Flows in use: zero after everything is closed. */
+size_t net_flows(const struct net *);
+
+#endif
