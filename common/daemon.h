@@ -11,6 +11,7 @@
 
 #include "common/ipc.h"
 #include "common/stats.h"
+#include "common/usec.h"
 #include "common/plat/sandbox.h"
 
 #define DAEMON_BUS_FD	3 /* the supervisor's link */
