@@ -39,9 +39,16 @@ struct timer {
 	void (*fn)(struct net *, usec_t now, struct timer *);
 };
 
-/* -1 when the heap is full, which max_flows excludes. */
+/* USEC_NEVER clears. */
 void timer_set(struct net *, struct timer *, usec_t at);
 void timer_clear(struct net *, struct timer *);
+
+/* Where a flow's request for a socket is; kept by flow_open() and net.c. */
+enum flow_ask {
+	FLOW_IDLE,    /* not asked, or answered */
+	FLOW_WAITING, /* for the server to be there */
+	FLOW_ASKED,
+};
 
 /* The common head of every flow; tcp.h and udp.h have the rest. */
 struct flow {
@@ -50,6 +57,7 @@ struct flow {
 	enum net_server server;
 	uint32_t guest_ip, host_ip; /* host_ip as the guest sees it */
 	uint16_t guest_port, host_port; /* host_* are 0 for binds */
+	enum flow_ask ask;
 	struct flow *next;	    /* hash chain */
 };
 
@@ -65,7 +73,11 @@ void flow_del(struct net *, struct flow *);
 struct flow *flow_get(struct net *, uint32_t id);
 struct flow *flow_find(struct net *, enum net_proto, uint32_t guest_ip,
     uint16_t guest_port, uint32_t host_ip, uint16_t host_port);
-/* Asks the shell for the flow's socket. */
+/*
+ * Asks the shell for the flow's socket.  While the server is away the request
+ * waits and is made when it is there, and is made again when the server went
+ * away without answering: nobody else has to.  Asking twice is harmless.
+ */
 void flow_open(struct net *, struct flow *);
 
 /*
@@ -82,6 +94,39 @@ void ip4_header(struct net *, uint8_t *frame, uint32_t src, uint8_t proto,
 void ip4_push(struct net *, size_t off, size_t len);
 int ip4_send(struct net *, uint32_t src, uint8_t proto, const void *payload,
     size_t len, uint8_t tos, bool df);
+
+/*
+ * The same for everything the above does not say: another destination, or a
+ * fragment.  frag is the second half of the header's third word.
+ */
+struct ip4_out {
+	const uint8_t *eth_dst;
+	uint32_t src, dst;
+	uint8_t proto, tos;
+	uint16_t id, frag;
+};
+#define IP4_DF 0x4000
+#define IP4_MF 0x2000
+void ip4_put(struct net *, uint8_t *frame, const struct ip4_out *,
+    size_t paylen);
+/* As ip4_send(), of a payload in n pieces. */
+int ip4_sendv(struct net *, uint32_t src, uint8_t proto,
+    const struct iovec *, int n, uint8_t tos, bool df);
+
+/* Big-endian values at p. */
+static inline void
+put_u16(uint8_t *p, uint16_t v)
+{
+	p[0] = (uint8_t)(v >> 8);
+	p[1] = (uint8_t)v;
+}
+
+static inline void
+put_u32(uint8_t *p, uint32_t v)
+{
+	put_u16(p, (uint16_t)(v >> 16));
+	put_u16(p + 2, (uint16_t)v);
+}
 
 /* Ones' complement sums (RFC 1071) of bytes in memory order. */
 uint32_t cksum_add(uint32_t sum, const void *, size_t len); /* len even, but
@@ -105,6 +150,10 @@ enum ip4_dst ip4_classify(const struct net *, uint32_t dst);
 void icmp_unreachable(struct net *, usec_t now, const struct ip4_pkt *,
     enum net_error, uint16_t mtu);
 
+/* An IPv4 packet, and whatever follows it in the frame.  group: it was sent to
+ * an Ethernet group address. */
+void ip4_input(struct net *, usec_t now, struct rd *, bool group);
+
 /* Inputs by protocol; pkt is checked, addressed to us, checksum not yet. */
 void arp_input(struct net *, usec_t now, struct rd *);
 void icmp_input(struct net *, usec_t now, const struct ip4_pkt *);
@@ -121,8 +170,10 @@ struct flow_ops {
 	void (*readable)(struct net *, usec_t, struct flow *);
 	void (*writable)(struct net *, usec_t, struct flow *);
 	void (*failed)(struct net *, usec_t, struct flow *, enum net_error);
+	/* Of every flow of that server; waiting requests were made already. */
 	void (*server_ready)(struct net *, usec_t, struct flow *);
-	void (*free)(struct net *, struct flow *); /* at net_free() */
+	/* At net_free(): closes, takes out of the table, frees. */
+	void (*free)(struct net *, struct flow *);
 };
 extern const struct flow_ops tcp_ops, udp_ops, udp_bind_ops, dns_ops;
 
@@ -165,6 +216,8 @@ struct net {
 	struct frag_net *frag; /* owned */
 };
 
+int flow_table_new(struct net *);
+void flow_table_free(struct net *);
 int tcp_net_new(struct net *);
 void tcp_net_free(struct net *);
 int udp_net_new(struct net *);

@@ -22,6 +22,8 @@ struct net;
 
 /* Guest frames: 14 bytes of Ethernet and up to 65,521 of payload. */
 #define NET_MAXFRAME 65535
+/* Frames that may be pushed after one look at the free space. */
+#define NET_TXBATCH 64
 
 struct net_conf {
 	uint8_t guest_mac[6];
@@ -89,7 +91,8 @@ struct net_dgram {
 struct net_hooks {
 	/*
 	 * Frames toward the guest: the contiguous free bytes, *len 0 when the
-	 * channel is full (then net_tx_ready() follows).  push publishes
+	 * channel is full (then net_tx_ready() follows); otherwise there are
+	 * bytes and room for at least NET_TXBATCH pushes.  push publishes
 	 * [off, off + len) of them as a frame; call space again before the
 	 * next push unless its offset lies behind the last one's end.
 	 */
@@ -128,13 +131,14 @@ enum net_stat {
 	NETS_RX_BADSUM,	    /* IPv4, UDP, TCP or ICMP checksum */
 	NETS_RX_BADSRC,	    /* source address is not the guest's */
 	NETS_RX_BADDST,	    /* destination never reached: 0/8, 127/8, ... */
+	NETS_RX_TTL,	    /* TTL 0 */
 	NETS_RX_PROTO,	    /* IP protocol not served */
 	NETS_TX_FULL,	    /* dropped: channel full */
 	NETS_ARP_REPLIES,
-	NETS_DHCP_RX, NETS_DHCP_TX,
+	NETS_DHCP_RX, NETS_DHCP_TX, NETS_DHCP_BAD,
 	NETS_FRAG_RX, NETS_FRAG_OK, NETS_FRAG_TIMEOUT, NETS_FRAG_LIMIT,
 	NETS_FRAG_BAD,
-	NETS_ICMP_ECHO, NETS_ICMP_TX, NETS_ICMP_LIMIT,
+	NETS_ICMP_ECHO, NETS_ICMP_TX, NETS_ICMP_LIMIT, NETS_ICMP_IGNORED,
 	NETS_UDP_RX, NETS_UDP_TX, NETS_UDP_FLOWS, NETS_UDP_EXPIRED,
 	NETS_UDP_QUEUE_FULL, NETS_UDP_FAILED,
 	NETS_TCP_FLOWS, NETS_TCP_OPENED, NETS_TCP_ESTABLISHED,
