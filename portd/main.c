@@ -1,0 +1,129 @@
+/*
+ * portd: opens sockets for the others.  See portd.h.
+ */
+
+#include <bsd/stdlib.h>
+#include <stdlib.h>
+
+#include "common/log.h"
+#include "common/plat/plat.h"
+#include "portd/portd.h"
+
+const char *const portd_stat_name[PORTS__MAX] = {
+	[PORTS_TCP] = "tcp-opened",
+	[PORTS_UDP_BIND] = "udp-bind-opened",
+	[PORTS_UDP] = "udp-opened",
+	[PORTS_FLOWS] = "flows",
+	[PORTS_POLICY] = "refused-policy",
+	[PORTS_LIMIT_ALL] = "refused-max-connections",
+	[PORTS_LIMIT_VM] = "refused-vm-limit",
+	[PORTS_LIMIT_DST] = "refused-destination-limit",
+	[PORTS_FAILED] = "refused-system",
+	[PORTS_PORT_BUSY] = "udp-port-changed",
+	[PORTS_WAITED] = "waited-for-descriptor",
+	[PORTS_WAIT_FULL] = "refused-wait-full",
+	[PORTS_SOCKS] = "sockets-given",
+	[PORTS_SOCKS_REFUSED] = "sockets-refused",
+	[PORTS_BAD_SERVER] = "bad-servers",
+};
+
+static void
+portd_conf(struct daemon *d, struct ipc *from, struct ipc_msg *m)
+{
+	struct portd *p = d->data;
+	struct ipaddr gateway = ipc_addr(m, "gateway-ip");
+	struct ipaddr host = ipc_addr(m, "host-ip");
+	struct ipaddr lowest = ipc_addr(m, "lowest-ip");
+	struct ipaddr highest = ipc_addr(m, "highest-ip");
+	struct policy_conf c = {
+		.gateway_ip = ipaddr_to_u32(&gateway),
+		.host_ip = ipaddr_to_u32(&host),
+		.lowest_ip = ipaddr_to_u32(&lowest),
+		.highest_ip = ipaddr_to_u32(&highest),
+	};
+	size_t i;
+
+	policy_set(&p->policy, &c);
+	policy_clear_servers(&p->policy);
+	for (i = 0; i < ipc_nstr(m, "servers"); i++) {
+		if (policy_add_server(&p->policy, ipc_strat(m, "servers", i)) ==
+		    -1)
+			stats_inc(&d->stats, PORTS_BAD_SERVER);
+	}
+	limits_set_max(&p->limits,
+	    json_integer_value(json_object_get(m->body, "max-connections")));
+}
+
+static void
+portd_peer_gone(struct daemon *d, struct ipc *link)
+{
+	struct portd *p = d->data;
+
+	vm_free(p, vm_find(p, link));
+}
+
+static void
+portd_peer(struct daemon *d, struct ipc *link)
+{
+	struct portd *p = d->data;
+
+	if (ipc_peer(link) == ROLE_STACK && vm_new(p, link) == NULL)
+		log_warn("stack of VM %u", ipc_vm(link));
+}
+
+static int
+portd_start(struct daemon *d)
+{
+	struct portd *p;
+	uint64_t random;
+
+	if ((p = calloc(1, sizeof(*p))) == NULL) {
+		log_warn("start");
+		return -1;
+	}
+	p->d = d;
+	arc4random_buf(&random, sizeof(random));
+	limits_init(&p->limits, plat_nofile(), random);
+	LIST_INIT(&p->vms);
+	opener_init(p);
+	d->data = p;
+	return 0;
+}
+
+static void
+portd_stop(struct daemon *d)
+{
+	struct portd *p = d->data;
+
+	while (!LIST_EMPTY(&p->vms))
+		vm_free(p, LIST_FIRST(&p->vms));
+	opener_fini(p);
+	free(p);
+	d->data = NULL;
+}
+
+static const struct ipc_handler handlers[] = {
+	{ IPC_CONF_PORT, portd_conf },
+	{ IPC_FLOW_OPEN, opener_flow_open },
+	{ IPC_FLOW_CLOSE, opener_flow_close },
+	{ IPC_SOCK_OPEN, socks_open },
+};
+
+static const struct daemon_spec portd = {
+	.role = ROLE_PORT,
+	.sandbox = SANDBOX_OPENER,
+	.handler = handlers,
+	.nhandler = sizeof(handlers) / sizeof(handlers[0]),
+	.stats_name = portd_stat_name,
+	.nstats = PORTS__MAX,
+	.start = portd_start,
+	.stop = portd_stop,
+	.peer = portd_peer,
+	.peer_gone = portd_peer_gone,
+};
+
+int
+main(int argc, char *argv[])
+{
+	return daemon_main(&portd, argc, argv);
+}

@@ -1,0 +1,248 @@
+/*
+ * Flows of guests: check, limit, open, send the socket away.
+ *
+ * When the process or the system is out of descriptors, requests wait, oldest
+ * first, and are tried again when a flow closes and every 100 ms.
+ */
+
+#include <errno.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "portd/portd.h"
+
+static const char *const kind_name[] = {
+	[FLOW_TCP] = "tcp",
+	[FLOW_UDP_BIND] = "udp-bind",
+	[FLOW_UDP] = "udp",
+};
+
+static const enum portd_stat kind_stat[] = {
+	[FLOW_TCP] = PORTS_TCP,
+	[FLOW_UDP_BIND] = PORTS_UDP_BIND,
+	[FLOW_UDP] = PORTS_UDP,
+};
+
+static const enum portd_stat limit_stat[] = {
+	[LIMIT_ALL] = PORTS_LIMIT_ALL,
+	[LIMIT_VM] = PORTS_LIMIT_VM,
+	[LIMIT_DST] = PORTS_LIMIT_DST,
+};
+
+static void
+refuse(struct portd *p, struct ipc *link, uint32_t id, enum portd_stat why,
+    int error)
+{
+	stats_inc(&p->d->stats, why);
+	ipc_send(link, IPC_FLOW_REFUSED, NULL, 0, "{s:I,s:s}", "id",
+	    (json_int_t)id, "error", sock_error_name(error));
+}
+
+static void
+refuse_flow(struct portd *p, struct flow *f, enum portd_stat why, int error)
+{
+	refuse(p, f->vm->link, f->id, why, error);
+	flow_free(p, f);
+}
+
+static void
+count_opened(struct portd *p, const struct flow *f)
+{
+	stats_inc(&p->d->stats, kind_stat[f->kind]);
+	if (f->kind == FLOW_UDP_BIND && f->local_port != f->guest_port)
+		stats_inc(&p->d->stats, PORTS_PORT_BUSY);
+}
+
+/*
+ * Opens the flow's socket and answers; f may be gone then.  False: there was
+ * no descriptor, and nothing was done.
+ */
+static bool
+flow_try(struct portd *p, struct flow *f)
+{
+	struct flow *bind;
+	int fd;
+
+	bind = f->kind == FLOW_TCP
+		   ? NULL
+		   : flow_find_bind(p, f->vm, f->guest_ip, f->guest_port);
+	fd = sock_flow(f, f->kind == FLOW_UDP_BIND ? f : bind);
+	if (fd == -1 && sock_no_room(errno))
+		return false;
+	if (fd == -1) {
+		refuse_flow(p, f, PORTS_FAILED, errno);
+		return true;
+	}
+	count_opened(p, f);
+	ipc_send(
+	    f->vm->link, IPC_FLOW_FD, &fd, 1, "{s:I}", "id", (json_int_t)f->id);
+	return true;
+}
+
+static void
+flow_wait(struct portd *p, struct flow *f)
+{
+	if (f->vm->nwait == WAIT_MAX) {
+		refuse_flow(p, f, PORTS_WAIT_FULL, EMFILE);
+		return;
+	}
+	stats_inc(&p->d->stats, PORTS_WAITED);
+	f->waiting = true;
+	f->vm->nwait++;
+	TAILQ_INSERT_TAIL(&p->wait, f, wait);
+	ev_timer_again(p->d->loop, &p->retry);
+}
+
+/* Serves those who wait, until there is no descriptor again. */
+static void
+wait_serve(struct portd *p)
+{
+	struct flow *f;
+
+	while ((f = TAILQ_FIRST(&p->wait)) != NULL) {
+		TAILQ_REMOVE(&p->wait, f, wait);
+		f->vm->nwait--;
+		f->waiting = false;
+		if (flow_try(p, f))
+			continue;
+		TAILQ_INSERT_HEAD(&p->wait, f, wait);
+		f->vm->nwait++;
+		f->waiting = true;
+		return;
+	}
+	ev_timer_stop(p->d->loop, &p->retry);
+}
+
+static void
+retry_cb(struct ev_loop *loop, struct ev_timer *w, int revents)
+{
+	wait_serve(w->data);
+}
+
+void
+opener_init(struct portd *p)
+{
+	TAILQ_INIT(&p->wait);
+	ev_timer_init(&p->retry, retry_cb, 0., WAIT_RETRY_SEC);
+	p->retry.data = p;
+}
+
+void
+opener_fini(struct portd *p)
+{
+	ev_timer_stop(p->d->loop, &p->retry);
+}
+
+/* -1: a kind of flow that portd does not serve. */
+static int
+flow_parse(const struct ipc_msg *m, struct flow *f)
+{
+	struct ipaddr src = ipc_addr(m, "src"), dst = ipc_addr(m, "dst");
+	const char *proto = ipc_str(m, "proto");
+	size_t i;
+
+	for (i = 0; i < sizeof(kind_name) / sizeof(kind_name[0]); i++) {
+		if (strcmp(proto, kind_name[i]) == 0)
+			break;
+	}
+	if (i == sizeof(kind_name) / sizeof(kind_name[0]))
+		return -1;
+	*f = (struct flow){
+		.id = (uint32_t)ipc_u64(m, "id"),
+		.kind = (enum flow_kind)i,
+		.guest_ip = ipaddr_to_u32(&src),
+		.guest_port = (uint16_t)ipc_u64(m, "sport"),
+	};
+	if (f->kind != FLOW_UDP_BIND) {
+		f->dst = ipaddr_to_u32(&dst);
+		f->dst_port = (uint16_t)ipc_u64(m, "dport");
+	}
+	return 0;
+}
+
+static bool
+flow_allowed(struct portd *p, struct flow *f)
+{
+	struct ipaddr dst = ipaddr_from_u32(f->dst);
+	enum policy_verdict v;
+
+	if (f->kind == FLOW_UDP_BIND)
+		return true;
+	v = policy_check(&p->policy, &dst);
+	f->loopback = v == POLICY_LOOPBACK;
+	return v != POLICY_DENY;
+}
+
+static void
+log_limit(struct portd *p)
+{
+	unsigned missed;
+
+	if (log_rate_ok(&p->limit_log, usec_now(p->d->loop), &missed))
+		log_warnx("Exceeded maximum number of forwarded connections "
+			  "(%u)",
+		    p->limits.max_all);
+}
+
+/* The same limits, whoever waits. */
+static struct flow *
+flow_admit(struct portd *p, struct vm *vm, const struct flow *want)
+{
+	enum limit lim;
+	struct flow *f;
+
+	lim = limits_take(&p->limits, &vm->used, want->dst);
+	if (lim != LIMIT_OK) {
+		refuse(p, vm->link, want->id, limit_stat[lim], EMFILE);
+		if (lim == LIMIT_ALL)
+			log_limit(p);
+		return NULL;
+	}
+	f = flow_new(p, vm, want);
+	if (f == NULL) {
+		limits_give(&p->limits, &vm->used, want->dst);
+		refuse(p, vm->link, want->id, PORTS_FAILED, ENOMEM);
+	}
+	return f;
+}
+
+void
+opener_flow_open(struct daemon *d, struct ipc *from, struct ipc_msg *m)
+{
+	struct portd *p = d->data;
+	struct vm *vm = vm_find(p, from);
+	struct flow want, *f;
+
+	if (vm == NULL)
+		return; /* no memory for it when its link came */
+	if (flow_parse(m, &want) == -1) {
+		daemon_bad_peer(d, from, "flow-open of an unknown kind");
+		return;
+	}
+	if (flow_find(p, vm, want.id) != NULL) {
+		daemon_bad_peer(d, from, "flow-open with an id in use");
+		return;
+	}
+	if (!flow_allowed(p, &want)) {
+		refuse(p, from, want.id, PORTS_POLICY, EACCES);
+		return;
+	}
+	if ((f = flow_admit(p, vm, &want)) == NULL)
+		return;
+	if (!TAILQ_EMPTY(&p->wait) || !flow_try(p, f))
+		flow_wait(p, f);
+}
+
+/* An id that is not there was refused while this was on its way. */
+void
+opener_flow_close(struct daemon *d, struct ipc *from, struct ipc_msg *m)
+{
+	struct portd *p = d->data;
+	struct vm *vm = vm_find(p, from);
+
+	if (vm == NULL)
+		return;
+	flow_free(p, flow_find(p, vm, (uint32_t)ipc_u64(m, "id")));
+	if (!TAILQ_EMPTY(&p->wait))
+		wait_serve(p);
+}

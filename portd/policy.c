@@ -1,0 +1,116 @@
+/*
+ * The address policy; see policy.h.
+ */
+
+#include <string.h>
+
+#include "common/ipaddr.h"
+#include "portd/policy.h"
+
+/* clang-format off */
+/* What no setting changes. */
+static const struct policy_rule never[] = {
+	/* RFC 1122 3.2.1.3: "this network"; Linux takes it for loopback. */
+	{ 0x00000000, 0x00ffffff, POLICY_DENY },
+	/* Loopback: host-ip is the only way there. */
+	{ 0x7f000000, 0x7fffffff, POLICY_DENY },
+	/* Multicast, RFC 5771; class E and limited broadcast, RFC 1112. */
+	{ 0xe0000000, 0xffffffff, POLICY_DENY },
+};
+/* clang-format on */
+
+static void
+rule_add(struct policy *p, uint32_t lo, uint32_t hi, enum policy_verdict v)
+{
+	if (p->nrule < POLICY_MAXRULES)
+		p->rule[p->nrule++] = (struct policy_rule){ lo, hi, v };
+}
+
+void
+policy_set(struct policy *p, const struct policy_conf *c)
+{
+	size_t i;
+
+	p->nrule = 0;
+	for (i = 0; i < sizeof(never) / sizeof(never[0]); i++)
+		rule_add(p, never[i].lo, never[i].hi, never[i].verdict);
+	if (c->gateway_ip != 0)
+		rule_add(p, c->gateway_ip, c->gateway_ip, POLICY_DENY);
+	if (c->host_ip != 0)
+		rule_add(p, c->host_ip, c->host_ip, POLICY_LOOPBACK);
+	/* Other VMs are reached over the switch, not through the host. */
+	if (c->lowest_ip != 0 && c->lowest_ip <= c->highest_ip)
+		rule_add(p, c->lowest_ip, c->highest_ip, POLICY_DENY);
+	rule_add(p, 0, UINT32_MAX, POLICY_ALLOW);
+}
+
+enum policy_verdict
+policy_check(const struct policy *p, const struct ipaddr *a)
+{
+	uint32_t v;
+	size_t i;
+
+	if (a->family != 4)
+		return POLICY_DENY;
+	v = ipaddr_to_u32(a);
+	for (i = 0; i < p->nrule; i++) {
+		if (v >= p->rule[i].lo && v <= p->rule[i].hi)
+			return p->rule[i].verdict;
+	}
+	return POLICY_DENY;
+}
+
+/* A decimal port, 1..65535, and nothing behind it; 0 when it is not. */
+static uint16_t
+port_parse(const char *s)
+{
+	uint32_t v = 0;
+	size_t i;
+
+	for (i = 0; s[i] >= '0' && s[i] <= '9' && i < 5; i++)
+		v = v * 10 + (uint32_t)(s[i] - '0');
+	if (s[i] != '\0' || v > UINT16_MAX)
+		return 0;
+	return (uint16_t)v;
+}
+
+int
+policy_add_server(struct policy *p, const char *s)
+{
+	struct policy_server *srv;
+	char text[IPADDR_STRLEN];
+	const char *hash;
+
+	if (p->nserver == POLICY_MAXSERVERS)
+		return -1;
+	hash = strchr(s, '#');
+	if (hash == NULL || (size_t)(hash - s) >= sizeof(text))
+		return -1;
+	memcpy(text, s, (size_t)(hash - s));
+	text[hash - s] = '\0';
+	srv = &p->server[p->nserver];
+	srv->port = port_parse(hash + 1);
+	if (srv->port == 0 || ipaddr_parse(text, &srv->addr) == -1)
+		return -1;
+	p->nserver++;
+	return 0;
+}
+
+void
+policy_clear_servers(struct policy *p)
+{
+	p->nserver = 0;
+}
+
+bool
+policy_is_server(const struct policy *p, const struct ipaddr *a, uint16_t port)
+{
+	size_t i;
+
+	for (i = 0; i < p->nserver; i++) {
+		if (p->server[i].port == port &&
+		    ipaddr_cmp(&p->server[i].addr, a) == 0)
+			return true;
+	}
+	return false;
+}

@@ -1,0 +1,62 @@
+#ifndef POLICY_H
+#define POLICY_H
+
+/*
+ * Whom a guest, and whom the other daemons, may reach: a table of address
+ * ranges with a verdict, first match wins.  Pure.
+ *
+ * The host's loopback is reached through host-ip only, and only when that is
+ * enabled.  Addresses that mean this suite itself, other VMs, or everybody are
+ * never handed to the host's routing.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/ipaddr.h"
+
+enum policy_verdict {
+	POLICY_DENY,
+	POLICY_ALLOW,
+	POLICY_LOOPBACK, /* connect to 127.0.0.1 instead */
+};
+
+struct policy_rule {
+	uint32_t lo, hi; /* both belong to it; host order */
+	enum policy_verdict verdict;
+};
+
+/* What --gateway-ip and so on say; host order, 0 is "not there". */
+struct policy_conf {
+	uint32_t gateway_ip, host_ip, lowest_ip, highest_ip;
+};
+
+#define POLICY_MAXRULES	  16
+#define POLICY_MAXSERVERS 64
+
+struct policy_server {
+	struct ipaddr addr;
+	uint16_t port;
+};
+
+/* Zeroed, it denies everything. */
+struct policy {
+	struct policy_rule rule[POLICY_MAXRULES];
+	size_t nrule;
+	struct policy_server server[POLICY_MAXSERVERS]; /* for dnsd */
+	size_t nserver;
+};
+
+/* Replaces the rules; the servers stay. */
+void policy_set(struct policy *, const struct policy_conf *);
+enum policy_verdict policy_check(const struct policy *, const struct ipaddr *);
+
+/* Parses "address#port".  -1: not that, or no room; nothing is added then. */
+int policy_add_server(struct policy *, const char *);
+void policy_clear_servers(struct policy *);
+/* May dnsd ask this one? */
+bool policy_is_server(
+    const struct policy *, const struct ipaddr *, uint16_t port);
+
+#endif

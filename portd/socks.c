@@ -1,0 +1,302 @@
+/*
+ * Sockets as such: one for a guest's flow, some for dnsd.
+ *
+ * UDP.  What a guest's port may receive from anybody comes to one socket bound
+ * to 0.0.0.0, on the guest's own port number where that is free; what the
+ * guest sends to one destination leaves by a socket connected to it, on the
+ * same local port.  The kernel gives a datagram to the connected socket when
+ * one fits, else to the bound one.
+ *
+ * The first socket is bound without SO_REUSEADDR, so that it never shares a
+ * port with a program of the host or with another guest; only then is sharing
+ * allowed, for our connected sockets.
+ */
+
+#include <sys/socket.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "portd/portd.h"
+
+#define nitems(a)	(sizeof(a) / sizeof((a)[0]))
+#define DRAIN_MAX	1024
+#define SOCK_MAXCOUNT	64
+#define PORT_PRIVILEGED 1024
+
+/* clang-format off */
+static const struct {
+	int error;
+	const char *name;
+} errors[] = {
+	{ EACCES, "EACCES" }, { EPERM, "EPERM" },
+	{ ECONNREFUSED, "ECONNREFUSED" }, { ECONNRESET, "ECONNRESET" },
+	{ ECONNABORTED, "ECONNABORTED" }, { ETIMEDOUT, "ETIMEDOUT" },
+	{ ENETUNREACH, "ENETUNREACH" }, { ENETDOWN, "ENETDOWN" },
+	{ EHOSTUNREACH, "EHOSTUNREACH" }, { EHOSTDOWN, "EHOSTDOWN" },
+	{ EADDRINUSE, "EADDRINUSE" }, { EADDRNOTAVAIL, "EADDRNOTAVAIL" },
+	{ EMFILE, "EMFILE" }, { ENFILE, "ENFILE" },
+	{ ENOBUFS, "ENOBUFS" }, { ENOMEM, "ENOMEM" },
+	{ EAGAIN, "EAGAIN" }, { EINVAL, "EINVAL" },
+	{ EAFNOSUPPORT, "EAFNOSUPPORT" }, { EMSGSIZE, "EMSGSIZE" },
+};
+/* clang-format on */
+
+const char *
+sock_error_name(int error)
+{
+	size_t i;
+
+	for (i = 0; i < nitems(errors); i++) {
+		if (errors[i].error == error)
+			return errors[i].name;
+	}
+	return "EIO";
+}
+
+bool
+sock_no_room(int error)
+{
+	return error == EMFILE || error == ENFILE || error == ENOBUFS ||
+	       error == ENOMEM;
+}
+
+/* Closes fd and keeps errno. */
+static int
+sock_fail(int fd)
+{
+	int saved = errno;
+
+	close(fd);
+	errno = saved;
+	return -1;
+}
+
+static int
+sock_new(int family, int type)
+{
+	return socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+}
+
+static int
+sock_opt(int fd, int level, int opt)
+{
+	int on = 1;
+
+	return setsockopt(fd, level, opt, &on, sizeof(on));
+}
+
+static socklen_t
+sock_addr(struct sockaddr_storage *ss, const struct ipaddr *a, uint16_t port)
+{
+	struct sockaddr_in *in = (struct sockaddr_in *)ss;
+	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)ss;
+
+	memset(ss, 0, sizeof(*ss));
+	if (a->family == 6) {
+		in6->sin6_family = AF_INET6;
+		in6->sin6_port = htons(port);
+		memcpy(&in6->sin6_addr, a->b, 16);
+		return sizeof(*in6);
+	}
+	in->sin_family = AF_INET;
+	in->sin_port = htons(port);
+	memcpy(&in->sin_addr, a->b, 4);
+	return sizeof(*in);
+}
+
+static int
+sock_bind(int fd, uint16_t port)
+{
+	struct sockaddr_in in = {
+		.sin_family = AF_INET,
+		.sin_port = htons(port),
+	};
+
+	return bind(fd, (struct sockaddr *)&in, sizeof(in));
+}
+
+/* A TCP connect that has only begun is a success. */
+static int
+sock_connect(int fd, const struct ipaddr *a, uint16_t port)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = sock_addr(&ss, a, port);
+
+	if (connect(fd, (struct sockaddr *)&ss, len) == -1 &&
+	    errno != EINPROGRESS)
+		return -1;
+	return 0;
+}
+
+static struct ipaddr
+flow_target(const struct flow *f)
+{
+	return ipaddr_from_u32(f->loopback ? INADDR_LOOPBACK : f->dst);
+}
+
+static int
+sock_tcp(const struct ipaddr *a, uint16_t port)
+{
+	int fd;
+
+	fd = sock_new(a->family == 6 ? AF_INET6 : AF_INET, SOCK_STREAM);
+	if (fd == -1)
+		return -1;
+	if (sock_opt(fd, IPPROTO_TCP, TCP_NODELAY) == -1 ||
+	    sock_connect(fd, a, port) == -1)
+		return sock_fail(fd);
+	return fd;
+}
+
+static int
+sock_udp_bind(struct flow *f)
+{
+	struct sockaddr_in in;
+	socklen_t len = sizeof(in);
+	int fd;
+
+	if ((fd = sock_new(AF_INET, SOCK_DGRAM)) == -1)
+		return -1;
+	if ((f->guest_port < PORT_PRIVILEGED ||
+		sock_bind(fd, f->guest_port) == -1) &&
+	    sock_bind(fd, 0) == -1)
+		return sock_fail(fd);
+	if (sock_opt(fd, SOL_SOCKET, SO_REUSEADDR) == -1 ||
+	    getsockname(fd, (struct sockaddr *)&in, &len) == -1)
+		return sock_fail(fd);
+	f->local_port = ntohs(in.sin_port);
+	return fd;
+}
+
+/*
+ * Drops what came between bind() and connect(): it may be from anybody, and
+ * would be taken for the destination's.
+ */
+static int
+sock_drain(int fd)
+{
+	char c;
+	int i;
+
+	for (i = 0; i < DRAIN_MAX; i++) {
+		if (read(fd, &c, 1) == -1)
+			return errno == EAGAIN ? 0 : -1;
+	}
+	errno = ENOBUFS;
+	return -1;
+}
+
+/*
+ * local_port 0: the bind is not known, because it was made before portd was
+ * restarted.  Then any port does: its number may have a new owner.
+ */
+static int
+sock_udp(const struct flow *f, uint16_t local_port)
+{
+	struct ipaddr a = flow_target(f);
+	int fd;
+
+	if (f->dst_port == 0) {
+		errno = ECONNREFUSED;
+		return -1;
+	}
+	if ((fd = sock_new(AF_INET, SOCK_DGRAM)) == -1)
+		return -1;
+	if (local_port != 0 && (sock_opt(fd, SOL_SOCKET, SO_REUSEADDR) == -1 ||
+				   sock_bind(fd, local_port) == -1))
+		return sock_fail(fd);
+	if (sock_connect(fd, &a, f->dst_port) == -1 || sock_drain(fd) == -1)
+		return sock_fail(fd);
+	return fd;
+}
+
+int
+sock_flow(const struct flow *f, struct flow *bind)
+{
+	struct ipaddr a = flow_target(f);
+
+	switch (f->kind) {
+	case FLOW_TCP:
+		return sock_tcp(&a, f->dst_port);
+	case FLOW_UDP_BIND:
+		return sock_udp_bind(bind);
+	case FLOW_UDP:
+		return sock_udp(f, bind == NULL ? 0 : bind->local_port);
+	}
+	errno = EINVAL;
+	return -1;
+}
+
+static int
+sock_any(bool tcp, const struct ipaddr *a, uint16_t port)
+{
+	int fd;
+
+	if (tcp)
+		return sock_tcp(a, port);
+	fd = sock_new(a->family == 6 ? AF_INET6 : AF_INET, SOCK_DGRAM);
+	if (fd != -1 && sock_connect(fd, a, port) == -1)
+		return sock_fail(fd);
+	return fd;
+}
+
+/* All of them or none; 0 or the error. */
+static int
+socks_make(const struct ipc_msg *m, int *fd, size_t n)
+{
+	struct ipaddr a = ipc_addr(m, "addr");
+	uint16_t port = (uint16_t)ipc_u64(m, "port");
+	bool tcp = strcmp(ipc_str(m, "proto"), "tcp") == 0;
+	size_t i;
+	int error;
+
+	for (i = 0; i < n; i++) {
+		if ((fd[i] = sock_any(tcp, &a, port)) == -1)
+			break;
+	}
+	if (i == n)
+		return 0;
+	error = errno;
+	while (i > 0)
+		close(fd[--i]);
+	return error;
+}
+
+/* dnsd reaches its configured servers; proxyd nobody, for now. */
+static bool
+socks_allowed(struct portd *p, struct ipc *from, const struct ipc_msg *m)
+{
+	struct ipaddr a = ipc_addr(m, "addr");
+
+	return ipc_peer(from) == ROLE_DNS &&
+	       policy_is_server(&p->policy, &a, (uint16_t)ipc_u64(m, "port"));
+}
+
+void
+socks_open(struct daemon *d, struct ipc *from, struct ipc_msg *m)
+{
+	struct portd *p = d->data;
+	const char *proto = ipc_str(m, "proto");
+	json_int_t id = (json_int_t)ipc_u64(m, "id");
+	size_t n = (size_t)ipc_u64(m, "count");
+	int fd[SOCK_MAXCOUNT], error;
+
+	if ((strcmp(proto, "tcp") != 0 && strcmp(proto, "udp") != 0) ||
+	    n > nitems(fd)) {
+		daemon_bad_peer(d, from, "sock-open of an unknown kind");
+		return;
+	}
+	error = socks_allowed(p, from, m) ? socks_make(m, fd, n) : EACCES;
+	if (error != 0) {
+		stats_inc(&d->stats, PORTS_SOCKS_REFUSED);
+		ipc_send(from, IPC_SOCK_REFUSED, NULL, 0, "{s:I,s:s}", "id", id,
+		    "error", sock_error_name(error));
+		return;
+	}
+	stats_add(&d->stats, PORTS_SOCKS, n);
+	ipc_send(from, IPC_SOCK_FD, fd, n, "{s:I}", "id", id);
+}

@@ -1,0 +1,157 @@
+/*
+ * portd's address policy: each kind of address and its verdict, with and
+ * without host-ip, and the list of servers dnsd may ask.
+ */
+
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "portd/policy.h"
+
+#define nitems(a) (sizeof(a) / sizeof((a)[0]))
+
+static const struct policy_conf conf = {
+	.gateway_ip = 0xc0a84101,
+	.host_ip = 0xc0a84102,
+	.lowest_ip = 0xc0a84103,
+	.highest_ip = 0xc0a841fe,
+};
+
+/* clang-format off */
+static const struct {
+	const char *what;
+	const char *addr;
+	enum policy_verdict on, off; /* with host-ip, and with it disabled */
+} cases[] = {
+	{ "this network",	"0.0.0.0",	POLICY_DENY, POLICY_DENY },
+	{ "end of 0/8",		"0.255.255.255", POLICY_DENY, POLICY_DENY },
+	{ "first address",	"1.0.0.0",	POLICY_ALLOW, POLICY_ALLOW },
+	{ "below loopback",	"126.255.255.255", POLICY_ALLOW, POLICY_ALLOW },
+	{ "loopback",		"127.0.0.1",	POLICY_DENY, POLICY_DENY },
+	{ "end of loopback",	"127.255.255.255", POLICY_DENY, POLICY_DENY },
+	{ "above loopback",	"128.0.0.0",	POLICY_ALLOW, POLICY_ALLOW },
+	{ "a LAN",		"10.1.2.3",	POLICY_ALLOW, POLICY_ALLOW },
+	{ "link-local",		"169.254.169.254", POLICY_ALLOW, POLICY_ALLOW },
+	{ "gateway-ip",		"192.168.65.1",	POLICY_DENY, POLICY_DENY },
+	{ "host-ip",		"192.168.65.2",	POLICY_LOOPBACK, POLICY_ALLOW },
+	{ "lowest VM",		"192.168.65.3",	POLICY_DENY, POLICY_DENY },
+	{ "highest VM",		"192.168.65.254", POLICY_DENY, POLICY_DENY },
+	{ "behind the pool",	"192.168.66.0",	POLICY_ALLOW, POLICY_ALLOW },
+	{ "last unicast",	"223.255.255.255", POLICY_ALLOW, POLICY_ALLOW },
+	{ "multicast",		"224.0.0.1",	POLICY_DENY, POLICY_DENY },
+	{ "end of multicast",	"239.255.255.255", POLICY_DENY, POLICY_DENY },
+	{ "class E",		"240.0.0.1",	POLICY_DENY, POLICY_DENY },
+	{ "broadcast",		"255.255.255.255", POLICY_DENY, POLICY_DENY },
+	{ "IPv6",		"2001:db8::1",	POLICY_DENY, POLICY_DENY },
+	{ "IPv6 loopback",	"::1",		POLICY_DENY, POLICY_DENY },
+	{ "mapped loopback",	"::ffff:127.0.0.1", POLICY_DENY, POLICY_DENY },
+};
+
+static const struct {
+	const char *what;
+	const char *text;
+	int ret;
+} servers[] = {
+	{ "IPv4",		"10.0.0.1#53",		0 },
+	{ "IPv6",		"fd00::1#5353",		0 },
+	{ "highest port",	"10.0.0.1#65535",	0 },
+	{ "no port",		"10.0.0.1",		-1 },
+	{ "empty port",		"10.0.0.1#",		-1 },
+	{ "port 0",		"10.0.0.1#0",		-1 },
+	{ "port too big",	"10.0.0.1#65536",	-1 },
+	{ "port far too big",	"10.0.0.1#99999999999",	-1 },
+	{ "port with a sign",	"10.0.0.1#+53",		-1 },
+	{ "junk behind",	"10.0.0.1#53x",		-1 },
+	{ "two ports",		"10.0.0.1#53#53",	-1 },
+	{ "no address",		"#53",			-1 },
+	{ "a name",		"dns.example#53",	-1 },
+	{ "too long",
+	    "0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:0000#53", -1 },
+	{ "empty",		"",			-1 },
+};
+/* clang-format on */
+
+static struct ipaddr
+addr(const char *s)
+{
+	struct ipaddr a;
+
+	ck_assert_int_eq(ipaddr_parse(s, &a), 0);
+	return a;
+}
+
+START_TEST(verdicts)
+{
+	struct policy_conf c = conf;
+	struct policy p = { 0 };
+	struct ipaddr a = addr(cases[_i].addr);
+
+	policy_set(&p, &c);
+	ck_assert_msg(
+	    policy_check(&p, &a) == cases[_i].on, "%s", cases[_i].what);
+	c.host_ip = 0;
+	policy_set(&p, &c);
+	ck_assert_msg(policy_check(&p, &a) == cases[_i].off, "%s, no host-ip",
+	    cases[_i].what);
+}
+END_TEST
+
+START_TEST(nothing_without_configuration)
+{
+	struct policy p = { 0 };
+	struct ipaddr a = addr(cases[_i].addr);
+
+	ck_assert_int_eq(policy_check(&p, &a), POLICY_DENY);
+}
+END_TEST
+
+START_TEST(server_text)
+{
+	struct policy p = { 0 };
+
+	ck_assert_msg(
+	    policy_add_server(&p, servers[_i].text) == servers[_i].ret, "%s",
+	    servers[_i].what);
+	ck_assert_uint_eq(p.nserver, servers[_i].ret == 0 ? 1 : 0);
+}
+END_TEST
+
+START_TEST(server_list)
+{
+	struct policy p = { 0 };
+	struct ipaddr a = addr("10.0.0.1"), b = addr("10.0.0.2");
+	int i;
+
+	ck_assert(!policy_is_server(&p, &a, 53));
+	ck_assert_int_eq(policy_add_server(&p, "10.0.0.1#53"), 0);
+	ck_assert(policy_is_server(&p, &a, 53));
+	ck_assert(!policy_is_server(&p, &a, 54));
+	ck_assert(!policy_is_server(&p, &b, 53));
+	policy_clear_servers(&p);
+	ck_assert(!policy_is_server(&p, &a, 53));
+	for (i = 0; i < POLICY_MAXSERVERS; i++)
+		ck_assert_int_eq(policy_add_server(&p, "10.0.0.1#53"), 0);
+	ck_assert_int_eq(policy_add_server(&p, "10.0.0.1#53"), -1);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *s = suite_create("policy");
+	TCase *tc = tcase_create("policy");
+	SRunner *sr = srunner_create(s);
+	int failed;
+
+	tcase_add_loop_test(tc, verdicts, 0, nitems(cases));
+	tcase_add_loop_test(
+	    tc, nothing_without_configuration, 0, nitems(cases));
+	tcase_add_loop_test(tc, server_text, 0, nitems(servers));
+	tcase_add_test(tc, server_list);
+	suite_add_tcase(s, tc);
+	srunner_run_all(sr, CK_NORMAL);
+	failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
