@@ -91,8 +91,9 @@ struct net_dgram {
 struct net_hooks {
 	/*
 	 * Frames toward the guest: the contiguous free bytes, *len 0 when the
-	 * channel is full (then net_tx_ready() follows); otherwise there are
-	 * bytes and room for at least NET_TXBATCH pushes.  push publishes
+	 * channel is full (then net_tx_ready() follows); full is already
+	 * when a frame of NET_MAXFRAME bytes does not fit, so otherwise one
+	 * does, and there is room for NET_TXBATCH pushes.  push publishes
 	 * [off, off + len) of them as a frame; call space again before the
 	 * next push unless its offset lies behind the last one's end.
 	 */
