@@ -1,0 +1,290 @@
+/*
+ * Frames go through one buffer a direction and are not copied in it: what the
+ * TAP gives is read behind two bytes kept for its length, many frames a turn,
+ * and leaves in one write; what the socket gives is read in large pieces and
+ * written to the TAP from where it lies.
+ *
+ * Back-pressure: while the socket does not take all, the TAP is not read, so
+ * that the guest's own queue fills; while the TAP does not take a frame, the
+ * socket is not read.  Three descriptors whose interest changes all the time:
+ * poll() costs less here than telling an epoll set of every change.
+ */
+
+#include "tools/tap_pump.h"
+
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include <err.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "common/plat/plat.h"
+#include "common/wr.h"
+
+#define PUMP_TXBUF	 (256 * 1024)
+#define PUMP_BATCH	 64 /* frames a turn, for the other side's sake */
+#define ETH_HDRLEN	 14
+#define RECONNECT_EVERY	 (100 * USEC_MS)
+#define RECONNECT_WITHIN (10 * USEC_SEC)
+#define HANDSHAKE_WITHIN (2 * USEC_SEC)
+
+enum { P_SOCK, P_TAP, P_SIG, P__MAX };
+
+struct pump {
+	struct conn *conn; /* borrowed */
+	int tap;	   /* owned */
+	int sigfd;	   /* borrowed */
+	pid_t command;
+	bool ended; /* the command did; status says how */
+	int status;
+	struct rd frame; /* the TAP did not take it yet; len 0: none */
+	size_t sent;	 /* bytes of txbuf[0..txlen) the socket took */
+	size_t txlen;
+	uint8_t txbuf[PUMP_TXBUF]; /* whole frames with their lengths */
+};
+
+struct pump *
+pump_new(struct conn *c, int tap, int sigfd, pid_t command)
+{
+	struct pump *p;
+
+	if ((p = calloc(1, sizeof(*p))) == NULL)
+		return NULL;
+	p->conn = c;
+	p->tap = tap;
+	p->sigfd = sigfd;
+	p->command = command;
+	return p;
+}
+
+void
+pump_free(struct pump *p)
+{
+	if (p == NULL)
+		return;
+	close(p->tap);
+	free(p);
+}
+
+void
+pump_signals(sigset_t *set)
+{
+	static const int passed[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1,
+		SIGUSR2, SIGALRM };
+	size_t i;
+
+	sigemptyset(set);
+	sigaddset(set, SIGCHLD);
+	for (i = 0; i < sizeof(passed) / sizeof(passed[0]); i++)
+		sigaddset(set, passed[i]);
+}
+
+static void
+pump_reap(struct pump *p)
+{
+	if (!p->ended && waitpid(p->command, &p->status, WNOHANG) == p->command)
+		p->ended = true;
+}
+
+static void
+pump_signal(struct pump *p)
+{
+	struct signalfd_siginfo si;
+
+	while (read(p->sigfd, &si, sizeof(si)) == (ssize_t)sizeof(si)) {
+		if (si.ssi_signo == SIGCHLD)
+			pump_reap(p);
+		/* From the terminal it went to the whole foreground group. */
+		else if (si.ssi_code != SI_KERNEL && !p->ended)
+			(void)kill(p->command, (int)si.ssi_signo);
+	}
+}
+
+/* 0 also when the socket is full; -1: the other side is gone. */
+static int
+pump_send(struct pump *p)
+{
+	ssize_t n;
+
+	n = send(
+	    p->conn->fd, p->txbuf + p->sent, p->txlen - p->sent, MSG_NOSIGNAL);
+	if (n == -1)
+		return errno == EAGAIN || errno == EINTR ? 0 : -1;
+	p->sent += (size_t)n;
+	if (p->sent == p->txlen)
+		p->sent = p->txlen = 0;
+	return 0;
+}
+
+/* Fills the empty buffer.  -1: there is no TAP any more. */
+static int
+pump_read_tap(struct pump *p)
+{
+	struct wr w = wr_init(p->txbuf, sizeof(p->txbuf));
+	ssize_t n;
+	int i;
+
+	for (i = 0; i < PUMP_BATCH; i++) {
+		if (w.cap - w.len < 2 + CONN_MAXFRAME)
+			break;
+		n = read(p->tap, w.p + w.len + 2, CONN_MAXFRAME);
+		if (n == -1 && errno == EAGAIN)
+			break;
+		if (n == -1 && errno != EINTR)
+			return -1;
+		if (n <= 0)
+			continue;
+		(void)wr_le16(&w, (uint16_t)n);
+		w.len += (size_t)n;
+	}
+	p->txlen = w.len;
+	return 0;
+}
+
+/*
+ * Hands the TAP what has arrived; stops at the first frame it does not take.
+ * A frame it never will take is dropped, as Ethernet would.
+ */
+static void
+pump_write_tap(struct pump *p)
+{
+	ssize_t n;
+
+	for (;;) {
+		if (p->frame.len == 0 && !conn_next(p->conn, &p->frame))
+			return;
+		if (p->frame.len < ETH_HDRLEN) {
+			p->frame.len = 0;
+			continue;
+		}
+		n = write(p->tap, p->frame.p, p->frame.len);
+		if (n == -1 && errno == EINTR)
+			continue;
+		if (n == -1 && errno == EAGAIN)
+			return;
+		p->frame.len = 0;
+	}
+}
+
+/*
+ * What the old connection took is gone with it or delivered; a frame it took
+ * in part is sent again whole.
+ */
+static void
+pump_rewind(struct pump *p)
+{
+	struct rd r = rd_init(p->txbuf, p->txlen), frame;
+	size_t start = 0;
+	uint16_t len;
+
+	while (rd_le16(&r, &len) == 0 && rd_sub(&r, len, &frame) == 0 &&
+	       p->txlen - r.len <= p->sent)
+		start = p->txlen - r.len;
+	p->sent = start;
+	p->frame.len = 0;
+}
+
+/* 0 also when the command ended meanwhile. */
+static int
+pump_reconnect(struct pump *p)
+{
+	struct pollfd pfd = { .fd = p->sigfd, .events = POLLIN };
+	usec_t until = plat_now() + RECONNECT_WITHIN;
+	struct macaddr mac = p->conn->mac;
+
+	conn_close(p->conn);
+	pump_rewind(p);
+	while (!p->ended) {
+		if (conn_open(p->conn, HANDSHAKE_WITHIN) == 0)
+			break;
+		if (plat_now() >= until) {
+			warnx("network lost: %s", p->conn->err);
+			return -1;
+		}
+		if (poll(&pfd, 1, (int)(RECONNECT_EVERY / USEC_MS)) == 1)
+			pump_signal(p);
+	}
+	if (!p->ended && memcmp(&mac, &p->conn->mac, sizeof(mac)) != 0) {
+		warnx("network lost: %s gave us another Ethernet address",
+		    p->conn->path);
+		return -1;
+	}
+	return 0;
+}
+
+/* From the suite to the guest.  -1: the connection is gone. */
+static int
+pump_in(struct pump *p)
+{
+	int n;
+
+	if (p->frame.len == 0) {
+		n = conn_fill(p->conn);
+		if (n != 1)
+			return n;
+	}
+	pump_write_tap(p);
+	return 0;
+}
+
+static void
+pump_interest(const struct pump *p, struct pollfd pfd[P__MAX])
+{
+	bool full = p->txlen > 0;
+	bool stuck = p->frame.len > 0;
+
+	pfd[P_SOCK].fd = p->conn->fd;
+	pfd[P_SOCK].events =
+	    (short)((stuck ? 0 : POLLIN) | (full ? POLLOUT : 0));
+	pfd[P_TAP].fd = p->tap;
+	pfd[P_TAP].events =
+	    (short)((full ? 0 : POLLIN) | (stuck ? POLLOUT : 0));
+	pfd[P_SIG].fd = p->sigfd;
+	pfd[P_SIG].events = POLLIN;
+}
+
+/* One turn; -1: there is no network any more. */
+static int
+pump_turn(struct pump *p)
+{
+	struct pollfd pfd[P__MAX];
+	bool lost = false;
+
+	pump_interest(p, pfd);
+	if (poll(pfd, P__MAX, -1) == -1) {
+		if (errno == EINTR)
+			return 0;
+		warn("poll");
+		return -1;
+	}
+	if (pfd[P_SIG].revents != 0)
+		pump_signal(p);
+	if (pfd[P_TAP].revents & POLLOUT)
+		pump_write_tap(p);
+	if (pfd[P_SOCK].revents & ~POLLOUT)
+		lost = pump_in(p) == -1;
+	if ((pfd[P_TAP].revents & ~POLLOUT) && p->txlen == 0 &&
+	    pump_read_tap(p) == -1) {
+		warn("network lost: TAP device");
+		return -1;
+	}
+	if (p->txlen > 0 && !lost)
+		lost = pump_send(p) == -1;
+	return lost ? pump_reconnect(p) : 0;
+}
+
+int
+pump_run(struct pump *p, int *status)
+{
+	/* Frames may have come behind the answer of DHCP. */
+	pump_write_tap(p);
+	while (!p->ended)
+		if (pump_turn(p) == -1)
+			return -1;
+	*status = p->status;
+	return 0;
+}
