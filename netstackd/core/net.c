@@ -110,6 +110,7 @@ net_new(const struct net_conf *conf, const struct net_hooks *hook, void *arg,
 	memcpy(net->guest_eth, conf->guest_mac, sizeof(net->guest_eth));
 	net->netmask = netmask_of(conf);
 	net->ip_id = (uint16_t)hook->random(arg);
+	net->icmp_tokens = ICMP_BURST;
 	if (flow_table_new(net) == -1 || tcp_net_new(net) == -1 ||
 	    udp_net_new(net) == -1 || frag_net_new(net) == -1) {
 		net_free(net);
@@ -136,6 +137,14 @@ net_free(struct net *net)
 	flow_table_free(net);
 	free(net->heap);
 	free(net);
+}
+
+void
+net_set_names(struct net *net, const struct net_conf *conf)
+{
+	memcpy(net->conf.domain, conf->domain, sizeof(conf->domain));
+	memcpy(net->conf.search, conf->search, sizeof(conf->search));
+	net->conf.nsearch = conf->nsearch;
 }
 
 /* To us, or to everybody: broadcast and IPv4 multicast (RFC 1112 6.4). */
@@ -258,6 +267,21 @@ net_server_gone(struct net *net, usec_t now, enum net_server server)
 	}
 }
 
+static void
+reopen(struct net *net, enum net_server server, bool binds)
+{
+	struct flow *f;
+	uint32_t i;
+
+	for (i = 0; i < net->conf.max_flows; i++) {
+		f = net->by_id[i];
+		if (f != NULL && f->server == server &&
+		    f->ask == FLOW_WAITING &&
+		    (f->proto == NET_UDP_BIND) == binds)
+			flow_open(net, f);
+	}
+}
+
 void
 net_server_ready(struct net *net, usec_t now, enum net_server server)
 {
@@ -265,12 +289,12 @@ net_server_ready(struct net *net, usec_t now, enum net_server server)
 	uint32_t i;
 
 	net->server_up[server] = true;
+	/* Binds first: what is connected on their ports comes after them. */
+	reopen(net, server, true);
+	reopen(net, server, false);
 	for (i = 0; i < net->conf.max_flows; i++) {
 		f = net->by_id[i];
-		if (f == NULL || f->server != server)
-			continue;
-		if (f->ask == FLOW_WAITING)
-			flow_open(net, f);
-		flow_ops[f->proto]->server_ready(net, now, f);
+		if (f != NULL && f->server == server)
+			flow_ops[f->proto]->server_ready(net, now, f);
 	}
 }

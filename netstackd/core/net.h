@@ -158,6 +158,8 @@ extern const char *const net_stat_name[NETS__MAX];
 struct net *net_new(const struct net_conf *, const struct net_hooks *,
     void *arg, uint64_t *stats);
 void net_free(struct net *); /* closes every flow first */
+/* Takes domain and search from conf, for the next DHCP answers. */
+void net_set_names(struct net *, const struct net_conf *);
 
 /*
  * One frame of the guest, without FCS, borrowed until net_flush() returns.

@@ -1,0 +1,377 @@
+/*
+ * Host sockets and the core's flows.
+ *
+ * Every socket is in one edge-triggered set: the core hears of a change once,
+ * and asks again itself when it has stopped early.  An event carries the
+ * flow's id and how often that id has been used, so that one that was taken
+ * together with the event that closed the flow meets nobody.
+ *
+ * This process may not send to an address.  A burst of equal datagrams goes as
+ * one write on a connected socket, which the kernel cuts (UDP_SEGMENT).
+ */
+
+#include <sys/socket.h>
+#include <netinet/in.h>
+#include <netinet/udp.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/plat/plat.h"
+#include "netstackd/netstackd.h"
+
+#define HOSTIO_MAXEVENTS 128
+#define HOSTIO_MAXIOV	 1024 /* of one writev(); IOV_MAX everywhere */
+#define HOSTIO_MAXDGRAM	 64
+/* Limits of one write with UDP_SEGMENT. */
+#define GSO_MAXSEGS  64
+#define GSO_MAXBYTES 65507
+#define GSO_NEVER    0 /* as gso_bad: every size is refused */
+#define GSO_ALL	     UINT16_MAX
+
+static uint64_t
+tag_of(uint32_t id, uint32_t gen)
+{
+	return (uint64_t)gen << 32 | id;
+}
+
+/* The flow an event is about; NULL when that is gone. */
+static struct hostflow *
+flow_of(struct hostio *h, uint64_t tag)
+{
+	uint32_t id = (uint32_t)tag;
+	struct hostflow *f;
+
+	if (id >= h->nflow)
+		return NULL;
+	f = &h->flow[id];
+	return f->fd != -1 && f->gen == tag >> 32 ? f : NULL;
+}
+
+static struct hostflow *
+flow_get(void *arg, uint32_t id)
+{
+	struct stackd *s = arg;
+	struct hostflow *f = NULL;
+
+	if (id < s->host.nflow)
+		f = &s->host.flow[id];
+	if (f == NULL || f->fd == -1) {
+		errno = EBADF;
+		return NULL;
+	}
+	return f;
+}
+
+/* Takes the pending error from the socket. */
+static int
+flow_error(const struct hostflow *f)
+{
+	socklen_t len = sizeof(int);
+	int error = 0;
+
+	if (getsockopt(f->fd, SOL_SOCKET, SO_ERROR, &error, &len) == -1)
+		return errno;
+	return error;
+}
+
+/* The first event of a connecting socket is its result. */
+static void
+event_connect(struct stackd *s, struct hostflow *f, uint32_t id, usec_t now)
+{
+	int error = flow_error(f);
+
+	f->connecting = false;
+	if (error != 0)
+		net_failed(s->net, now, id, neterr_from_errno(error));
+	else
+		net_writable(s->net, now, id);
+}
+
+/*
+ * What has arrived is told before an error, so that it is still delivered;
+ * the error is taken first, for the next call on the socket would return it.
+ */
+static void
+event(struct stackd *s, const struct plat_edge_event *e, usec_t now)
+{
+	struct hostio *h = &s->host;
+	struct hostflow *f = flow_of(h, e->tag);
+	uint32_t id = (uint32_t)e->tag;
+	unsigned what = e->what;
+	int error = 0;
+
+	if (f == NULL)
+		return;
+	if (what & PLAT_EDGE_HUP)
+		what |= PLAT_EDGE_READ; /* the end of the stream, at least */
+	if (f->connecting) {
+		event_connect(s, f, id, now);
+		what &= ~PLAT_EDGE_WRITE;
+	} else if (what & PLAT_EDGE_HUP) {
+		error = flow_error(f);
+	}
+	if ((what & PLAT_EDGE_READ) && flow_of(h, e->tag) != NULL)
+		net_readable(s->net, now, id);
+	if (error != 0 && flow_of(h, e->tag) != NULL)
+		net_failed(s->net, now, id, neterr_from_errno(error));
+	else if ((what & PLAT_EDGE_WRITE) && flow_of(h, e->tag) != NULL)
+		net_writable(s->net, now, id);
+}
+
+static void
+hostio_cb(struct ev_loop *loop, struct ev_io *w, int revents)
+{
+	struct stackd *s = w->data;
+	struct plat_edge_event e[HOSTIO_MAXEVENTS];
+	usec_t now = usec_now(loop);
+	int i, n;
+
+	n = plat_edge_wait(s->host.set, e, HOSTIO_MAXEVENTS);
+	for (i = 0; i < n; i++)
+		event(s, &e[i], now);
+}
+
+int
+hostio_init(struct stackd *s, uint32_t nflow)
+{
+	struct hostio *h = &s->host;
+	uint32_t i;
+
+	ev_init(&h->watch, hostio_cb);
+	h->watch.data = s;
+	h->flow = calloc(nflow, sizeof(*h->flow));
+	if (h->flow == NULL || (h->set = plat_edge_new()) == -1)
+		return -1;
+	h->nflow = nflow;
+	for (i = 0; i < nflow; i++)
+		h->flow[i].fd = -1;
+	ev_io_set(&h->watch, h->set, EV_READ);
+	ev_io_start(s->d->loop, &h->watch);
+	return 0;
+}
+
+void
+hostio_fini(struct stackd *s)
+{
+	struct hostio *h = &s->host;
+	uint32_t i;
+
+	ev_io_stop(s->d->loop, &h->watch);
+	for (i = 0; i < h->nflow; i++)
+		hostio_close(s, i, false);
+	if (h->nflow > 0)
+		close(h->set);
+	free(h->flow);
+}
+
+int
+hostio_add(struct stackd *s, uint32_t id, int fd, enum net_proto proto,
+    bool connecting)
+{
+	struct hostflow *f = &s->host.flow[id];
+
+	if (plat_edge_add(s->host.set, fd, tag_of(id, f->gen + 1)) == -1) {
+		close(fd);
+		return -1;
+	}
+	f->gen++;
+	f->fd = fd;
+	f->cur = -1;
+	f->gso = 0;
+	f->gso_bad = proto == NET_UDP ? GSO_ALL : GSO_NEVER;
+	f->proto = (uint8_t)proto;
+	f->connecting = connecting;
+	return 0;
+}
+
+void
+hostio_close(struct stackd *s, uint32_t id, bool reset)
+{
+	static const struct linger now = { .l_onoff = 1, .l_linger = 0 };
+	struct hostflow *f = flow_get(s, id);
+
+	if (f == NULL)
+		return;
+	if (reset && f->proto == NET_TCP)
+		setsockopt(f->fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+	plat_edge_del(s->host.set, f->fd);
+	close(f->fd);
+	f->fd = -1;
+}
+
+ssize_t
+hostio_peek(void *arg, uint32_t id, size_t off, const struct iovec *iov, int n)
+{
+	struct hostflow *f = flow_get(arg, id);
+
+	return f == NULL ? -1 : plat_peek(f->fd, off, &f->cur, iov, n);
+}
+
+void
+hostio_consume(void *arg, uint32_t id, size_t n)
+{
+	struct hostflow *f = flow_get(arg, id);
+
+	if (f != NULL)
+		plat_discard(f->fd, n, &f->cur);
+}
+
+ssize_t
+hostio_write(void *arg, uint32_t id, const struct iovec *iov, int n)
+{
+	struct hostflow *f = flow_get(arg, id);
+
+	if (f == NULL)
+		return -1;
+	return writev(f->fd, iov, n < HOSTIO_MAXIOV ? n : HOSTIO_MAXIOV);
+}
+
+void
+hostio_shutdown(void *arg, uint32_t id)
+{
+	struct hostflow *f = flow_get(arg, id);
+
+	if (f != NULL)
+		shutdown(f->fd, SHUT_WR);
+}
+
+size_t
+hostio_room(void *arg, uint32_t id)
+{
+	struct hostflow *f = flow_get(arg, id);
+
+	return f == NULL ? 0 : plat_room(f->fd);
+}
+
+int
+hostio_recv(void *arg, uint32_t id, struct net_dgram *d, int n)
+{
+	struct hostflow *f = flow_get(arg, id);
+	struct mmsghdr mm[HOSTIO_MAXDGRAM];
+	struct sockaddr_in from[HOSTIO_MAXDGRAM];
+	bool named;
+	int i, got;
+
+	if (f == NULL)
+		return -1;
+	named = f->proto == NET_UDP_BIND;
+	if (n > HOSTIO_MAXDGRAM)
+		n = HOSTIO_MAXDGRAM;
+	for (i = 0; i < n; i++) {
+		mm[i].msg_hdr = (struct msghdr){
+			.msg_name = named ? &from[i] : NULL,
+			.msg_namelen = named ? sizeof(from[i]) : 0,
+			.msg_iov = d[i].iov,
+			.msg_iovlen = (size_t)d[i].niov,
+		};
+	}
+	got = recvmmsg(f->fd, mm, (unsigned)n, MSG_DONTWAIT, NULL);
+	for (i = 0; i < got; i++) {
+		d[i].len = mm[i].msg_len;
+		d[i].addr = named ? ntohl(from[i].sin_addr.s_addr) : 0;
+		d[i].port = named ? ntohs(from[i].sin_port) : 0;
+	}
+	return got;
+}
+
+static size_t
+dgram_len(const struct net_dgram *d)
+{
+	size_t len = 0;
+	int i;
+
+	for (i = 0; i < d->niov; i++)
+		len += d->iov[i].iov_len;
+	return len;
+}
+
+/* How many of n datagrams go in one write. */
+static int
+burst_len(const struct hostflow *f, const struct net_dgram *d, int n)
+{
+	size_t size = dgram_len(&d[0]), total = size, len;
+	int i;
+
+	if (size == 0 || size >= f->gso_bad)
+		return 1;
+	for (i = 1; i < n && i < GSO_MAXSEGS; i++) {
+		len = dgram_len(&d[i]);
+		/* An empty one would leave no trace in the stream. */
+		if (len == 0 || len > size || total + len > GSO_MAXBYTES)
+			break;
+		total += len;
+		if (len < size)
+			return i + 1;
+	}
+	return i;
+}
+
+static int
+gso_set(struct hostflow *f, size_t size)
+{
+	int v = (int)size;
+
+	if (f->gso == size)
+		return 0;
+	if (setsockopt(f->fd, IPPROTO_UDP, UDP_SEGMENT, &v, sizeof(v)) == -1)
+		return -1;
+	f->gso = (uint16_t)size;
+	return 0;
+}
+
+/* One write of n datagrams that burst_len() allows. */
+static int
+burst_write(struct hostflow *f, const struct net_dgram *d, int n)
+{
+	struct iovec iov[2 * GSO_MAXSEGS];
+	size_t size = dgram_len(&d[0]);
+	int i, k, niov = 0;
+
+	for (i = 0; i < n; i++) {
+		for (k = 0; k < d[i].niov; k++)
+			iov[niov++] = d[i].iov[k];
+	}
+	/* A single one passes whole as long as it is not above the size. */
+	if (n > 1 ? gso_set(f, size) == -1
+		  : size > f->gso && gso_set(f, 0) == -1)
+		return -1;
+	return writev(f->fd, iov, niov) == -1 ? -1 : 0;
+}
+
+/*
+ * The kernel does not cut for this path: no offload, or datagrams that it has
+ * to fragment.  From this size on it is not asked again.
+ */
+static bool
+gso_refused(struct hostflow *f, size_t size)
+{
+	if (f->gso == 0 && f->gso_bad <= size)
+		return false;
+	if (errno != EINVAL && errno != EIO && errno != EMSGSIZE &&
+	    errno != ENOPROTOOPT)
+		return false;
+	f->gso_bad = (uint16_t)size;
+	gso_set(f, 0);
+	return true;
+}
+
+int
+hostio_send(void *arg, uint32_t id, const struct net_dgram *d, int n)
+{
+	struct hostflow *f = flow_get(arg, id);
+	int i, k;
+
+	if (f == NULL)
+		return -1;
+	for (i = 0; i < n; i += k) {
+		k = burst_len(f, &d[i], n - i);
+		if (burst_write(f, &d[i], k) == 0)
+			continue;
+		if (!gso_refused(f, dgram_len(&d[i])))
+			return i > 0 ? i : -1;
+		k = 0; /* the same ones again, singly */
+	}
+	return n;
+}

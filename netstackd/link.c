@@ -1,0 +1,174 @@
+/*
+ * The packet channel and the core.
+ *
+ * When ethd dies the channel goes and the flows stay; the supervisor sends a
+ * new channel.  Hooks run while the core may still hold frames of the channel,
+ * so a channel found dead there is only marked, and closed later.
+ */
+
+#include <errno.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "netstackd/netstackd.h"
+
+#define LINK_MAXBATCH 4 /* per wake-up, so that timers and sockets get a turn  \
+			 */
+
+/* One batch in.  1: there may be more; 0: not now, or never. */
+static int
+link_batch(struct stackd *s, usec_t now)
+{
+	struct link *l = &s->link;
+	struct chan_frame f;
+	bool any = false;
+	int r;
+
+	if ((r = chan_read(&l->chan)) != 1) {
+		l->dead = r == -1;
+		return 0;
+	}
+	while (chan_next(&l->chan, &f)) {
+		net_input(s->net, now, f.p, f.len);
+		any = true;
+	}
+	if (any) {
+		net_flush(s->net, now);
+		chan_release(&l->chan, f.end);
+	}
+	return 1;
+}
+
+/* The core is told of new space only when it has missed some. */
+static void
+link_tx_ready(struct stackd *s, usec_t now)
+{
+	if (!s->link.starved)
+		return;
+	s->link.starved = false;
+	net_tx_ready(s->net, now);
+}
+
+static void
+link_flush(struct link *l)
+{
+	if (!l->dead && chan_flush(&l->chan) == -1)
+		l->dead = true;
+}
+
+static void
+link_read_cb(struct ev_loop *loop, struct ev_io *w, int revents)
+{
+	struct stackd *s = w->data;
+	usec_t now = usec_now(loop);
+	int i;
+
+	for (i = 0; i < LINK_MAXBATCH && link_batch(s, now) == 1; i++) {
+		link_tx_ready(s, now);
+		link_flush(&s->link);
+	}
+	if (s->link.dead && errno == EPROTO)
+		ipc_send(s->d->sup, IPC_BAD_PEER, NULL, 0, "{s:s,s:i,s:s}",
+		    "role", ipc_role_name[ROLE_ETH], "vm", 0, "why",
+		    "bad record on the packet channel");
+	if (s->link.dead)
+		link_close(s);
+}
+
+static void
+link_write_cb(struct ev_loop *loop, struct ev_io *w, int revents)
+{
+	struct stackd *s = w->data;
+
+	link_flush(&s->link);
+	link_tx_ready(s, usec_now(loop));
+}
+
+void
+link_init(struct stackd *s)
+{
+	ev_init(&s->link.rd, link_read_cb);
+	ev_init(&s->link.wr, link_write_cb);
+	s->link.rd.data = s->link.wr.data = s;
+}
+
+void
+link_attach(struct stackd *s, int fd, int tx_fd, int rx_fd)
+{
+	struct link *l = &s->link;
+
+	link_close(s);
+	if (chan_init(&l->chan, fd, tx_fd, rx_fd) == -1) {
+		log_warn("packet channel");
+		return;
+	}
+	l->open = true;
+	ev_io_set(&l->rd, l->chan.fd, EV_READ);
+	ev_io_set(&l->wr, l->chan.fd, EV_WRITE);
+	if (s->net != NULL)
+		link_start(s);
+}
+
+void
+link_start(struct stackd *s)
+{
+	if (!s->link.open)
+		return;
+	ev_io_start(s->d->loop, &s->link.rd);
+	link_tx_ready(s, stackd_now(s));
+}
+
+void
+link_close(struct stackd *s)
+{
+	struct link *l = &s->link;
+
+	if (!l->open)
+		return;
+	ev_io_stop(s->d->loop, &l->rd);
+	ev_io_stop(s->d->loop, &l->wr);
+	chan_fini(&l->chan);
+	l->open = l->dead = false;
+	l->starved = true; /* whatever comes next is news to the core */
+}
+
+void
+link_settle(struct stackd *s)
+{
+	struct link *l = &s->link;
+
+	if (!l->open)
+		return;
+	link_flush(l);
+	if (l->dead)
+		link_close(s);
+	else if (chan_blocked(&l->chan))
+		ev_io_start(s->d->loop, &l->wr);
+	else
+		ev_io_stop(s->d->loop, &l->wr);
+}
+
+uint8_t *
+link_space(void *arg, size_t *len)
+{
+	struct stackd *s = arg;
+	struct link *l = &s->link;
+	uint8_t *p = NULL;
+
+	*len = 0;
+	if (l->open && chan_slots(&l->chan) == 0)
+		link_flush(l);
+	if (l->open && !l->dead)
+		p = chan_space(&l->chan, len);
+	if (*len < NET_MAXFRAME)
+		l->starved = true;
+	return p;
+}
+
+void
+link_push(void *arg, size_t off, size_t len)
+{
+	struct stackd *s = arg;
+
+	chan_push(&s->link.chan, off, len);
+}

@@ -1,0 +1,141 @@
+#ifndef NETSTACKD_H
+#define NETSTACKD_H
+
+/*
+ * The shell around the core: everything that touches a descriptor, the bus or
+ * the clock.  One process is one guest.
+ *
+ *	link.c	  the packet channel from ethd	<-> frames of the core
+ *	hostio.c  host sockets			<-> flows of the core
+ *	broker.c  portd, dnsd, proxyd		<-> the core's requests for
+ *sockets clock.c	  one timer			<-> the core's deadlines
+ *
+ * Each callback finds its struct, takes the time, does its system call and
+ * tells the core.  What the core has pushed toward the guest goes out in one
+ * write at the end of the loop's turn, and the timer is set there too.
+ */
+
+#include <ev.h>
+#include <stdbool.h>
+
+#include "common/chan.h"
+#include "common/daemon.h"
+#include "netstackd/core/net.h"
+
+#define STACKD_MAXQUEUE	 (32u << 20) /* bytes the core may hold */
+#define STACKD_FDRESERVE 64	     /* descriptors that are not flows */
+#define STACKD_NSERVER	 3	     /* enum net_server */
+
+#define nitems(a) (sizeof(a) / sizeof((a)[0]))
+
+struct stackd;
+
+struct link {
+	struct chan chan; /* valid while open */
+	bool open;
+	bool dead;    /* to be closed when no callback of it is running */
+	bool starved; /* the core found less space than a frame may need */
+	struct ev_io rd, wr;
+};
+
+/* The host side of one flow. */
+struct hostflow {
+	int fd;		  /* owned; -1: none */
+	uint32_t gen;	  /* counts the slot's uses; part of an event's tag */
+	ssize_t cur;	  /* plat_peek()'s own */
+	uint16_t gso;	  /* UDP_SEGMENT as it is set now; 0: off */
+	uint16_t gso_bad; /* bursts of datagrams from this size on: refused */
+	uint8_t proto;	  /* enum net_proto */
+	bool connecting;
+};
+
+struct hostio {
+	struct hostflow *flow; /* owned; by id */
+	uint32_t nflow;
+	int set; /* owned: the edge-triggered set */
+	struct ev_io watch;
+};
+
+enum ask { ASK_NONE, ASK_PENDING, ASK_OPEN };
+
+struct broker_slot {
+	uint32_t bus_id; /* of the last request; never used twice in a row */
+	uint8_t server;	 /* enum net_server */
+	uint8_t proto;	 /* enum net_proto */
+	uint8_t ask;	 /* enum ask */
+};
+
+struct broker {
+	struct broker_slot *slot; /* owned; by flow id */
+	uint32_t nslot;
+	struct ipc *link[STACKD_NSERVER]; /* borrowed; NULL: not there */
+};
+
+struct clock {
+	struct ev_timer timer;
+	usec_t at; /* what the timer is set to; USEC_NEVER: stopped */
+};
+
+struct stackd {
+	struct daemon *d; /* borrowed */
+	struct net *net;  /* owned; NULL until configured */
+	uint32_t vm;
+	struct link link;
+	struct hostio host;
+	struct broker broker;
+	struct clock clock;
+	struct ev_prepare settle; /* the end of each turn */
+};
+
+static inline usec_t
+stackd_now(const struct stackd *s)
+{
+	return usec_now(s->d->loop);
+}
+
+/* link.c.  The descriptors become owned at once. */
+void link_init(struct stackd *);
+void link_attach(struct stackd *, int fd, int tx_fd, int rx_fd);
+void link_start(struct stackd *); /* the core is there now */
+void link_close(struct stackd *);
+void link_settle(struct stackd *); /* sends what is queued */
+uint8_t *link_space(void *arg, size_t *len);
+void link_push(void *arg, size_t off, size_t len);
+
+/* hostio.c */
+int hostio_init(struct stackd *, uint32_t nflow);
+void hostio_fini(struct stackd *);
+/* fd becomes owned, even on error. */
+int hostio_add(
+    struct stackd *, uint32_t id, int fd, enum net_proto, bool connecting);
+void hostio_close(struct stackd *, uint32_t id, bool reset);
+ssize_t hostio_peek(
+    void *arg, uint32_t id, size_t off, const struct iovec *, int n);
+void hostio_consume(void *arg, uint32_t id, size_t n);
+ssize_t hostio_write(void *arg, uint32_t id, const struct iovec *, int n);
+void hostio_shutdown(void *arg, uint32_t id);
+size_t hostio_room(void *arg, uint32_t id);
+int hostio_recv(void *arg, uint32_t id, struct net_dgram *, int n);
+int hostio_send(void *arg, uint32_t id, const struct net_dgram *, int n);
+
+/* neterr.c: the system's errors, and their names on the bus, as the core's. */
+enum net_error neterr_from_errno(int error);
+enum net_error neterr_from_name(const char *);
+
+/* broker.c */
+int broker_init(struct stackd *, uint32_t nslot);
+void broker_fini(struct stackd *);
+void broker_open(void *arg, const struct net_open *);
+void broker_close(struct stackd *, uint32_t id);
+void broker_start(struct stackd *); /* the core is there now */
+void broker_peer(struct daemon *, struct ipc *);
+void broker_peer_gone(struct daemon *, struct ipc *);
+void broker_flow_fd(struct daemon *, struct ipc *, struct ipc_msg *);
+void broker_flow_refused(struct daemon *, struct ipc *, struct ipc_msg *);
+
+/* clock.c */
+void clock_init(struct stackd *);
+void clock_fini(struct stackd *);
+void clock_settle(struct stackd *);
+
+#endif
