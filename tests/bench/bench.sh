@@ -1,0 +1,306 @@
+#!/bin/sh
+# bench.sh BUILD [-r RUNS] [-s SECONDS] [-o OUT] [-p PEERS] [-g GROUPS]
+#
+# Measures the suite beside passt and slirp4netns, in one run, on this machine.
+#
+#   guest namespace (a real kernel)              the namespace under test
+#   iperf3 / load -> tap0 -> tapshim == socket == PEER -> host sockets -> 192.0.2.1
+#
+# Every peer reaches the same servers at the same address by ordinary connects.
+# tapshim moves frames between TAP and socket and does the segmentation that a
+# virtio card would, so that the guest is cheap and the peer is what is
+# measured; slirp4netns has a TAP of its own.  CPU is user and system time of
+# all of a peer's processes.  OUT gets results.jsonl (a line for each run) and
+# table.md (medians).  Only ratios within one run mean anything.
+#
+# Groups: tcp (MTU 1500 and 65520, 1 and 8 streams, both ways), lat, conn, udp,
+# dns, mem.  Needs root, iperf3, ethtool, iproute2, and the peers.
+set -eu
+
+BUILD=$(cd "$1" && pwd)
+shift
+RUNS=3 SECS=2 OUT=bench-out PEERS="vpnkit passt slirp4netns"
+GROUPS_="tcp lat conn udp dns mem"
+while getopts r:s:o:p:g: opt; do
+	case $opt in
+	r) RUNS=$OPTARG ;;
+	s) SECS=$OPTARG ;;
+	o) OUT=$OPTARG ;;
+	p) PEERS=$OPTARG ;;
+	g) GROUPS_=$OPTARG ;;
+	*) exit 2 ;;
+	esac
+done
+HERE=$(cd "$(dirname "$0")" && pwd)
+mkdir -p "$OUT"
+OUT=$(cd "$OUT" && pwd)
+LOAD=$BUILD/tests/bench/load
+SHIM=$BUILD/tests/bench/tapshim
+SERVER=192.0.2.1
+
+if [ -z "${BENCH_INSIDE:-}" ]; then
+	[ "$(id -u)" = 0 ] || { echo "SKIP bench: needs root"; exit 77; }
+	BENCH_INSIDE=1 exec unshare --net --mount --pid --fork --kill-child \
+	    --mount-proc --propagation private -- "$HERE/bench.sh" "$BUILD" \
+	    -r "$RUNS" -s "$SECS" -o "$OUT" -p "$PEERS" -g "$GROUPS_"
+fi
+
+DIR=$(mktemp -d)
+mount -t tmpfs none "$DIR"
+chmod 755 "$DIR"
+trap 'umount -l "$DIR"; rmdir "$DIR"' EXIT
+ulimit -n "$(ulimit -Hn)"
+
+# --- the namespace under test: servers, and a route to somewhere ----------
+tune() {
+	"$@" sysctl -qw net.ipv4.ip_local_port_range="1024 65000" \
+	    net.ipv4.tcp_tw_reuse=1 net.ipv4.tcp_max_tw_buckets=400000 \
+	    net.core.somaxconn=65535 net.ipv4.tcp_max_syn_backlog=65535 \
+	    net.ipv6.conf.all.disable_ipv6=1 2>/dev/null || :
+}
+tune
+ip link set lo up
+ip link add ext0 type veth peer name ext1
+ip addr add $SERVER/24 dev ext0
+ip link set ext0 up
+ip link set ext1 up
+ip route add default via 192.0.2.254
+echo "nameserver $SERVER" >"$DIR/resolv.conf"
+mount --bind "$DIR/resolv.conf" /etc/resolv.conf
+"$LOAD" serve $SERVER >/dev/null 2>&1 &
+iperf3 -s -B $SERVER >/dev/null 2>&1 &
+case " $GROUPS_ " in
+*" dns "*)
+	dnsmasq --keep-in-foreground --conf-file=/dev/null --no-resolv \
+	    --no-hosts --listen-address=$SERVER --bind-interfaces \
+	    --address=/bench/192.0.2.99 --user=root --pid-file= \
+	    --dns-forward-max=10000 --cache-size=0 &
+	seq -f 'h%g.bench A' 2000 >"$DIR/queries"
+	;;
+esac
+
+# --- a peer and its guest --------------------------------------------------
+tree() {
+	echo "$1"
+	for child in $(cat /proc/"$1"/task/*/children 2>/dev/null); do
+		tree "$child"
+	done
+}
+
+# CPU seconds so far of a process and all below it.
+cpu() {
+	for pid in $(tree "$1"); do
+		sed 's/.*) //' "/proc/$pid/stat" 2>/dev/null
+	done | awk -v hz="$(getconf CLK_TCK)" '{ t += $12 + $13 }
+	    END { printf "%.3f", t / hz }'
+}
+
+# Resident kB of a process and all below it, shared pages counted once.
+rss() {
+	for pid in $(tree "$1"); do
+		cat "/proc/$pid/smaps_rollup" 2>/dev/null
+	done | awk '/^Pss:/ { t += $2 } END { print t + 0 }'
+}
+
+in_guest() {
+	nsenter -t "$GUEST" -n -- "$@"
+}
+
+wait_for() {
+	n=0
+	until "$@" >/dev/null 2>&1; do
+		n=$((n + 1))
+		[ $n -lt 2000 ] || { echo "waited too long: $*" >&2; return 1; }
+		sleep 0.01
+	done
+}
+
+start() {
+	peer=$1 mtu=$2 shimpid=
+	unshare -n sleep infinity &
+	GUEST=$!
+	wait_for sh -c "[ \"\$(readlink /proc/$GUEST/ns/net)\" != \
+	    \"\$(readlink /proc/$$/ns/net)\" ]"
+	tune in_guest
+	in_guest ip link set lo up
+	sock=$DIR/sock
+	rm -f "$sock"
+	gw=10.0.2.2 addr=10.0.2.15 dns=10.0.2.3 framing=
+	case $peer in
+	vpnkit)
+		gw=192.168.65.1 addr=192.168.65.3 dns=$gw framing=vmnet
+		"$BUILD/vpnkit/vpnkit" --ethernet "$sock" --mtu "$mtu" \
+		    2>>"$OUT/log" &
+		;;
+	passt)
+		framing=qemu
+		passt -f -e -4 -s "$sock" -a $addr -n 255.255.255.0 -g $gw \
+		    -m "$mtu" --dns-forward $dns --runas 0 >>"$OUT/log" 2>&1 &
+		;;
+	slirp4netns-bess)
+		framing=seq addr=10.0.2.100
+		slirp4netns --target-type=bess --mtu="$mtu" "$sock" \
+		    >>"$OUT/log" 2>&1 &
+		;;
+	slirp4netns)
+		slirp4netns --configure --mtu="$mtu" --netns-type=path \
+		    "/proc/$GUEST/ns/net" tap0 >>"$OUT/log" 2>&1 &
+		;;
+	*)
+		echo "no such peer: $peer" >&2
+		return 1
+		;;
+	esac
+	PEER=$!
+	if [ -z "$framing" ]; then
+		wait_for sh -c "nsenter -t $GUEST -n ip route | grep -q default"
+		return
+	fi
+	wait_for [ -S "$sock" ]
+	TAPSHIM_VIF=$DIR/vif nsenter -t "$GUEST" -n -- "$SHIM" -i tap0 \
+	    -s "$sock" -f $framing -o -m "$mtu" -r "$DIR/shim.stat" \
+	    2>>"$OUT/log" &
+	shimpid=$!
+	wait_for in_guest ip link show tap0
+	mac=52:54:00:12:34:56
+	if [ $framing = vmnet ]; then
+		wait_for [ -s "$DIR/vif" ]
+		mac=$(cut -d' ' -f1 "$DIR/vif")
+		rm "$DIR/vif"
+	fi
+	in_guest ip link set tap0 address "$mac" mtu "$mtu" txqueuelen 4096
+	in_guest ip addr add $addr/24 dev tap0
+	in_guest ip link set tap0 up
+	in_guest ip route add default via $gw
+	wait_for in_guest "$LOAD" connrate $SERVER 0.01 1
+}
+
+stop() {
+	for pid in $shimpid $PEER $GUEST; do
+		kill "$pid" 2>/dev/null || :
+		wait "$pid" 2>/dev/null || :
+	done
+}
+
+# record TEST VALUE CPU [BYTES]: one line of results.
+record() {
+	printf '{"peer":"%s","test":"%s","run":%d,"value":%s,"cpu_s":%s,"bytes":%s}\n' \
+	    "$peer" "$1" "$run" "${2:-null}" "$3" "${4:-null}" \
+	    >>"$OUT/results.jsonl"
+	printf '%-12s %-24s #%d  %s\n' "$peer" "$1" "$run" "${2:-failed}"
+}
+
+# measure TEST PATTERN COMMAND...: the number behind PATTERN= in its output.
+measure() {
+	test=$1 pattern=$2
+	shift 2
+	c0=$(cpu "$PEER")
+	text=$(in_guest timeout 90 "$@" 2>&1) || :
+	c1=$(cpu "$PEER")
+	value=$(echo "$text" | sed -n "s/.*$pattern\([0-9.]*\).*/\1/p" | tail -n 1)
+	record "$test" "$value" "$(echo "$c1 $c0" | awk '{ print $1 - $2 }')"
+}
+
+iperf() {
+	test=$1
+	shift
+	c0=$(cpu "$PEER")
+	bytes=$(in_guest timeout 60 iperf3 -c $SERVER -t "$SECS" -J "$@" 2>&1 |
+	    awk '/"sum_received"/ { on = 1 } on && /"bytes"/ { gsub(/[^0-9]/, "");
+	    print; exit }')
+	c1=$(cpu "$PEER")
+	record "$test" "$(echo "${bytes:-0} $SECS" |
+	    awk '{ printf "%.3f", $1 * 8 / $2 / 1e9 }')" \
+	    "$(echo "$c1 $c0" | awk '{ print $1 - $2 }')" "${bytes:-0}"
+}
+
+group_tcp() {
+	for mtu_ in 1500 65520; do
+		start "$1" $mtu_
+		for streams in 1 8; do
+			for run in $(seq "$RUNS"); do
+				iperf "tcp_up_${mtu_}_$streams" -P $streams
+				iperf "tcp_down_${mtu_}_$streams" -P $streams -R
+			done
+		done
+		stop
+	done
+}
+
+group_lat() {
+	start "$1" 1500
+	for run in $(seq "$RUNS"); do
+		measure rtt_us p50= "$LOAD" pingpong $SERVER "$SECS"
+	done
+	stop
+}
+
+group_conn() {
+	start "$1" 1500
+	for run in $(seq "$RUNS"); do
+		measure conn_1 rate= "$LOAD" connrate $SERVER "$SECS" 1
+		measure conn_64 rate= "$LOAD" connrate $SERVER "$SECS" 64
+	done
+	stop
+}
+
+group_udp() {
+	start "$1" 1500
+	for run in $(seq "$RUNS"); do
+		for size in 64 1400; do
+			measure udp_echo_$size echo_pps= \
+			    "$LOAD" udpecho $SERVER $size 64 "$SECS"
+			measure udp_up_$size recv_pps= \
+			    "$LOAD" udpflood $SERVER $size "$SECS"
+			measure udp_down_$size recv_pps= \
+			    "$LOAD" udppull $SERVER $size "$SECS"
+		done
+	done
+	stop
+}
+
+group_dns() {
+	start "$1" 1500
+	for run in $(seq "$RUNS"); do
+		measure dns_qps "second: *" dnsperf -s $dns -d "$DIR/queries" \
+		    -l "$SECS" -c 4 -T 1 -q 64 -t 2
+	done
+	stop
+}
+
+group_mem() {
+	for run in 1; do
+		start "$1" 1500
+		before=$(rss "$PEER")
+		c0=$(cpu "$PEER")
+		mkfifo "$DIR/hold" "$DIR/said"
+		in_guest "$LOAD" idle $SERVER 4000 64 <"$DIR/hold" \
+		    >"$DIR/said" 2>&1 &
+		exec 8>"$DIR/hold" 9<"$DIR/said"
+		read -r said <&9
+		n=$(echo "$said" | sed -n 's/.*ok=\([0-9]*\).*/\1/p')
+		record idle_kb_each "$(echo "$(rss "$PEER") $before ${n:-0}" |
+		    awk '{ printf "%.3f", $3 ? ($1 - $2) / $3 : 0 }')" \
+		    "$(echo "$(cpu "$PEER") $c0" | awk '{ print $1 - $2 }')"
+		exec 8>&- 9<&-
+		rm "$DIR/hold" "$DIR/said"
+		stop
+	done
+}
+
+: >"$OUT/results.jsonl"
+: >"$OUT/log"
+for peer_ in $PEERS; do
+	case $peer_ in
+	vpnkit) ;;
+	*) command -v "${peer_%-bess}" >/dev/null || {
+		echo "SKIP $peer_: not installed"
+		continue
+	} ;;
+	esac
+	for group in $GROUPS_; do
+		"group_$group" "$peer_" || echo "$peer_: $group failed" >&2
+	done
+done
+"$HERE/table.sh" "$OUT/results.jsonl" >"$OUT/table.md"
+cat "$OUT/table.md"

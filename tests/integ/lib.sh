@@ -1,0 +1,152 @@
+# What the integration scripts share.  Each is called with the build folder as
+# its argument and runs again inside namespaces of its own: network, mounts and
+# processes, all of which the kernel removes with it, however it ends.
+#
+#	lab			the addresses and servers outside the guest
+#	suite [ARGS...]		starts the suite; $SOCK is where guests attach
+#	guest [-OPTS] -- CMD	runs CMD in a real kernel's network behind it
+#	check NAME CMD...	one result; what failed is said, the rest goes on
+#	done_testing		exits with the verdict
+#
+# In the lab 192.0.2.1 is a server's address, 198.51.100.0/24 a black hole:
+# packets to it leave and nothing ever comes back.
+
+set -u
+
+BUILD=$1
+NAME=$(basename "$0" .sh)
+HERE=$(cd "$(dirname "$0")" && pwd)
+VPNKIT=$BUILD/vpnkit/vpnkit
+TAP=$BUILD/tools/vpnkit-tap
+PEER=$BUILD/tests/integ/peer
+SERVER=192.0.2.1
+GATEWAY=192.168.65.1
+HOSTIP=192.168.65.2
+GUEST=192.168.65.3
+SUITE=
+FAILED=0
+
+skip() {
+	echo "SKIP $NAME: $*"
+	exit 77
+}
+
+need() {
+	for cmd; do
+		command -v "$cmd" >/dev/null 2>&1 || skip "$cmd is not installed"
+	done
+}
+
+[ "$(id -u)" = 0 ] || skip "needs root for namespaces and a TAP"
+[ -c /dev/net/tun ] || skip "there is no /dev/net/tun"
+if [ -z "${LAB_INSIDE:-}" ]; then
+	LAB_INSIDE=1 exec unshare --net --mount --pid --fork --kill-child \
+	    --mount-proc --propagation private -- "$0" "$@"
+fi
+unset LAB_INSIDE
+
+DIR=$(mktemp -d "${TMPDIR:-/tmp}/vpnkit-$NAME.XXXXXX")
+chmod 755 "$DIR"
+mount -t tmpfs none "$DIR"
+chmod 755 "$DIR"
+SOCK=$DIR/eth.sock
+LOG=$DIR/log
+
+finish() {
+	[ -z "$SUITE" ] || kill "$SUITE" 2>/dev/null
+	[ "$FAILED" = 0 ] || tail -n 40 "$LOG" 2>/dev/null
+	cd /
+	umount -l "$DIR"
+	rmdir "$DIR"
+}
+trap finish EXIT
+trap 'exit 129' HUP INT TERM
+
+# Runs a server in the background and waits until it says "ready".
+server() {
+	mkfifo "$DIR/fifo.$$"
+	"$@" >"$DIR/fifo.$$" 2>>"$DIR/servers.log" &
+	exec 9<"$DIR/fifo.$$"
+	rm "$DIR/fifo.$$"
+	read -r _ready <&9
+}
+
+lab() {
+	ip link set lo up
+	ip link add ext0 type veth peer name ext1
+	ip addr add $SERVER/24 dev ext0
+	ip link set ext0 up
+	ip link set ext1 up
+	ip neigh add 192.0.2.253 lladdr 02:00:00:00:00:fd dev ext0 nud permanent
+	ip route add 198.51.100.0/24 via 192.0.2.253
+	printf 'nameserver %s\n' "${RESOLVER:-$SERVER}" >"$DIR/resolv.conf"
+	mount --bind "$DIR/resolv.conf" /etc/resolv.conf
+	server "$PEER" serve $SERVER 7000
+	server "$PEER" serve 127.0.0.1 7001
+	server "$PEER" udpserve $SERVER 7000
+	server "$PEER" udpserve 127.0.0.1 7001
+}
+
+# A resolver for the lab, with a few names of its own.
+lab_dns() {
+	need dnsmasq
+	dnsmasq --keep-in-foreground --conf-file=/dev/null --no-resolv \
+	    --no-hosts --port=53 --listen-address=$SERVER --bind-interfaces \
+	    --address=/one.example/198.51.100.1 --user=root --pid-file= \
+	    --txt-record=big.example,"$(printf 'x%.0s' $(seq 240))" \
+	    --txt-record=big.example,"$(printf 'y%.0s' $(seq 240))" \
+	    --txt-record=big.example,"$(printf 'z%.0s' $(seq 240))" \
+	    --log-facility="$DIR/dnsmasq.log" &
+	until dig +short +tries=1 +timeout=1 @$SERVER one.example |
+	    grep -q 198.51.100.1; do
+		:
+	done
+}
+
+suite() {
+	[ -z "$SUITE" ] || suite_stop
+	"$VPNKIT" --ethernet "$SOCK" "$@" 2>>"$LOG" &
+	SUITE=$!
+}
+
+suite_stop() {
+	kill "$SUITE"
+	wait "$SUITE"
+	SUITE=
+}
+
+# The pids of all processes with this name below the suite.
+pids_of() {
+	pgrep -P "$SUITE" -x "$1"
+}
+
+guest() {
+	"$TAP" --socket "$SOCK" "$@"
+}
+
+check() {
+	what=$1
+	shift
+	if "$@" >"$DIR/out" 2>&1; then
+		echo "ok   $what"
+	else
+		echo "FAIL $what (status $?): $*"
+		sed 's/^/     /' "$DIR/out" | tail -n 20
+		FAILED=1
+	fi
+}
+
+check_not() {
+	what=$1
+	shift
+	if "$@" >"$DIR/out" 2>&1; then
+		echo "FAIL $what: should not have succeeded: $*"
+		FAILED=1
+	else
+		echo "ok   $what"
+	fi
+}
+
+done_testing() {
+	exit $FAILED
+}

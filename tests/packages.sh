@@ -1,0 +1,36 @@
+# Debian packages by what needs them, and how they are installed.  Sourced by
+# run.sh and test.sh, which is all that ever installs anything.
+
+BUILD_PACKAGES="gcc libc6-dev meson ninja-build pkg-config libev-dev libbsd-dev
+    libjansson-dev libldns-dev libseccomp-dev check"
+RUN_PACKAGES="ca-certificates"
+TEST_PACKAGES="clang libclang-rt-14-dev mandoc iproute2 iputils-ping procps
+    isc-dhcp-client udhcpc dnsmasq-base bind9-dnsutils rootlesskit uidmap
+    curl busybox qemu-system-x86 cpio util-linux"
+BENCH_PACKAGES="iperf3 ethtool python3 passt slirp4netns dnsperf"
+
+# Installs those of the named packages that are missing and exist; says which.
+install_packages() {
+	missing=
+	for p; do
+		dpkg-query -W -f '${Status}' "$p" 2>/dev/null |
+		    grep -q 'ok installed' || missing="$missing $p"
+	done
+	[ -n "$missing" ] || return 0
+	if ! command -v apt-get >/dev/null 2>&1; then
+		echo "not Debian or Ubuntu: install the equivalents of:$missing" >&2
+		return 1
+	fi
+	sudo=
+	[ "$(id -u)" = 0 ] || sudo=sudo
+	if [ -n "$sudo" ] && ! command -v sudo >/dev/null 2>&1; then
+		echo "as root: apt-get install$missing" >&2
+		return 1
+	fi
+	echo "installing:$missing" >&2
+	$sudo env DEBIAN_FRONTEND=noninteractive apt-get update -q >&2 ||
+	    echo "apt-get update failed: trying what is known already" >&2
+	# shellcheck disable=SC2086
+	$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -q \
+	    --no-install-recommends $missing >&2
+}
