@@ -20,6 +20,8 @@
 usec_t plat_now(void); /* monotonic */
 /* Raises the limit on descriptors to the hard limit; returns the limit. */
 int plat_nofile(void);
+/* libev's name of the back end to use: EVBACKEND_*. */
+unsigned plat_ev_backend(void);
 
 /* Local sockets and shared memory. */
 int plat_socketpair(int type, int sv[2]); /* SOCK_STREAM or SOCK_DGRAM */
@@ -48,12 +50,16 @@ pid_t plat_spawn(const struct plat_spawn *);
  */
 /* Bytes peeked; 0 at the end of the stream; -1 EAGAIN when there are none.
  * *cur is the socket's own idea of the peek offset, kept by the caller: -1
- * before the first call and where the kernel has no SO_PEEK_OFF. */
+ * before the first call; negative also where the kernel has none. */
 ssize_t plat_peek(int fd, size_t off, ssize_t *cur, const struct iovec *,
     int niov);
 /* Drops n bytes from the front; *cur follows. */
 int plat_discard(int fd, size_t n, ssize_t *cur);
-/* Bytes the socket would take now without blocking, by its own counters. */
+/*
+ * Bytes the socket would take now without blocking, by its own counters, less
+ * a part for its overhead.  When little is left, a write event follows as soon
+ * as there is more, as after a write that failed with EAGAIN.
+ */
 size_t plat_room(int fd);
 
 /*
@@ -82,7 +88,11 @@ int plat_edge_wait(int set, struct plat_edge_event *, int max);
 int plat_watch_new(void);
 /* Returns a watch number; several files of one directory share it. */
 int plat_watch_dir(int set, const char *dir);
-/* Calls back for each changed name; name is valid during the call. */
+/*
+ * Calls back for each changed name; name is valid during the call.  An empty
+ * name: the directory itself is gone or has moved; with watch -1: changes were
+ * lost, so everything may have changed.
+ */
 void plat_watch_read(int set, void (*cb)(void *arg, int watch,
     const char *name), void *arg);
 

@@ -1,0 +1,507 @@
+/*
+ * The part of plat.h that is Linux's own way: memory files, namespaces of
+ * children, peeking, epoll, inotify, vsock.
+ */
+
+#include <sys/epoll.h>
+#include <sys/inotify.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <linux/close_range.h>
+#include <linux/sock_diag.h>
+#include <linux/vm_sockets.h>
+
+#include <ev.h>
+
+#include "common/plat/plat.h"
+#include "common/plat/spawn.h"
+
+/* Newer than the headers of Debian 12 or of glibc 2.36. */
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 0x0008U
+#endif
+#ifndef SO_MEMINFO
+#define SO_MEMINFO 55
+#endif
+
+/* *cur of a socket without a peek offset; -1 is one not yet asked. */
+#define PEEK_UNSUPPORTED (-2)
+
+unsigned
+plat_ev_backend(void)
+{
+	return EVBACKEND_EPOLL;
+}
+
+/*
+ * Shared memory.
+ */
+
+int
+plat_memfd(const char *name, size_t size)
+{
+	unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
+	int fd, saved;
+
+	/* Linux before 6.3 does not know the last flag. */
+	fd = memfd_create(name, flags | MFD_NOEXEC_SEAL);
+	if (fd == -1 && errno == EINVAL)
+		fd = memfd_create(name, flags);
+	if (fd == -1)
+		return -1;
+	if (ftruncate(fd, (off_t)size) == 0 &&
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) ==
+		0)
+		return fd;
+	saved = errno;
+	close(fd);
+	errno = saved;
+	return -1;
+}
+
+/* A duplicate could still be written to: only a new open takes that away. */
+int
+plat_memfd_ro(int fd)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+/* Whether the file is there for good: else a touch could be a SIGBUS. */
+static bool
+is_sealed(int fd, size_t size)
+{
+	struct stat st;
+	int seals;
+
+	if (fstat(fd, &st) == -1 || (seals = fcntl(fd, F_GET_SEALS)) == -1)
+		return false;
+	if ((seals & F_SEAL_SHRINK) && st.st_size == (off_t)size)
+		return true;
+	errno = EINVAL;
+	return false;
+}
+
+void *
+plat_map_ring(int fd, size_t size, bool writable)
+{
+	int prot = writable ? PROT_READ | PROT_WRITE : PROT_READ;
+	int saved, i;
+	uint8_t *p;
+
+	if (!is_sealed(fd, size))
+		return NULL;
+	/* Keeps the place, so that both halves are neighbours. */
+	p = mmap(NULL, 2 * size, PROT_NONE,
+	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (p == MAP_FAILED)
+		return NULL;
+	for (i = 0; i < 2; i++) {
+		if (mmap(p + (size_t)i * size, size, prot,
+			MAP_SHARED | MAP_FIXED, fd, 0) != MAP_FAILED)
+			continue;
+		saved = errno;
+		munmap(p, 2 * size);
+		errno = saved;
+		return NULL;
+	}
+	return p;
+}
+
+void
+plat_unmap_ring(void *p, size_t size)
+{
+	if (p != NULL)
+		munmap(p, 2 * size);
+}
+
+/*
+ * Children; see spawn.h.
+ */
+
+/*
+ * glibc's fork() takes no flags, so this is the bare system call.  That is
+ * safe here: the supervisor has one thread, and the child runs nothing
+ * between this and exec that a fork handler would have had to repair.
+ */
+pid_t
+spawn_fork(enum spawn_ns ns)
+{
+	static const unsigned long flags[SPAWN__MAX] = {
+		[SPAWN_PLAIN] = 0,
+		[SPAWN_PIDNS] = CLONE_NEWPID,
+		[SPAWN_USERNS] = CLONE_NEWUSER | CLONE_NEWPID,
+	};
+
+	if (ns == SPAWN_PLAIN)
+		return fork();
+	return (pid_t)syscall(
+	    SYS_clone, flags[ns] | SIGCHLD, 0UL, NULL, NULL, 0UL);
+}
+
+static int
+write_file(const char *path, const char *text)
+{
+	ssize_t n;
+	int fd, saved;
+
+	if ((fd = open(path, O_WRONLY | O_CLOEXEC)) == -1)
+		return -1;
+	n = write(fd, text, strlen(text));
+	saved = errno;
+	close(fd);
+	errno = saved;
+	return n == -1 ? -1 : 0;
+}
+
+/*
+ * Inside the new namespace we are root, and only we are there: so the rights
+ * in it survive exec, and the sandbox can use them up.
+ */
+int
+spawn_map_ids(uid_t uid, gid_t gid)
+{
+	char u[32], g[32];
+
+	/* The files belong to root while the supervisor is undumpable. */
+	if (prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) == -1)
+		return -1;
+	snprintf(u, sizeof(u), "0 %u 1\n", uid);
+	snprintf(g, sizeof(g), "0 %u 1\n", gid);
+	/* A kernel without the first file does not ask for it. */
+	if (write_file("/proc/self/setgroups", "deny") == -1 && errno != ENOENT)
+		return -1;
+	if (write_file("/proc/self/uid_map", u) == -1)
+		return -1;
+	return write_file("/proc/self/gid_map", g);
+}
+
+int
+spawn_cloexec_from(int lowest)
+{
+	long fd, max;
+
+	if (syscall(SYS_close_range, (unsigned)lowest, ~0U,
+		CLOSE_RANGE_CLOEXEC) == 0)
+		return 0;
+	/* Linux before 5.11. */
+	if ((max = sysconf(_SC_OPEN_MAX)) == -1)
+		return -1;
+	for (fd = lowest; fd < max; fd++)
+		fcntl((int)fd, F_SETFD, FD_CLOEXEC);
+	return 0;
+}
+
+/*
+ * Peeking.
+ *
+ * A socket with SO_PEEK_OFF peeks from an offset that moves forward with
+ * every peek and back with every byte consumed.  *cur mirrors it, so in the
+ * common case, peeking behind what was peeked last, no call sets it.  The
+ * first peek always does: a socket that was kept over a restart may have the
+ * offset of its former user.  Streams have it since Linux 3.4 (Unix) and 6.9
+ * (TCP); elsewhere the bytes before the offset are read into scratch memory.
+ */
+
+#define SCRATCH_LEN    16384
+#define SCRATCH_MAXIOV 1024 /* UIO_MAXIOV */
+
+/* Brings the socket's offset to off.  -1: it cannot. */
+static int
+set_peek_off(int fd, size_t off, ssize_t *cur)
+{
+	int v = (int)off;
+
+	if (*cur == (ssize_t)off)
+		return 0;
+	if (*cur == PEEK_UNSUPPORTED)
+		return -1;
+	if (setsockopt(fd, SOL_SOCKET, SO_PEEK_OFF, &v, sizeof(v)) == -1) {
+		*cur = PEEK_UNSUPPORTED;
+		return -1;
+	}
+	*cur = (ssize_t)off;
+	return 0;
+}
+
+/* Peeks from the front through scratch memory; how much lay behind off. */
+static ssize_t
+peek_scratch(int fd, size_t off, const struct iovec *iov, int niov)
+{
+	uint8_t scratch[SCRATCH_LEN]; /* written over and over, never read */
+	struct iovec v[SCRATCH_MAXIOV];
+	struct msghdr mh = { .msg_iov = v };
+	size_t left = off;
+	ssize_t n;
+	int i, k = 0;
+
+	for (; left > 0 && k < SCRATCH_MAXIOV; k++) {
+		v[k].iov_base = scratch;
+		v[k].iov_len = left < SCRATCH_LEN ? left : SCRATCH_LEN;
+		left -= v[k].iov_len;
+	}
+	if (left > 0 || niov > SCRATCH_MAXIOV - k) {
+		errno = EINVAL;
+		return -1;
+	}
+	for (i = 0; i < niov; i++)
+		v[k++] = iov[i];
+	mh.msg_iovlen = (size_t)k;
+	if ((n = recvmsg(fd, &mh, MSG_PEEK | MSG_DONTWAIT)) == -1)
+		return -1;
+	return n > (ssize_t)off ? n - (ssize_t)off : 0;
+}
+
+/*
+ * Nothing behind off may mean the end of the stream or nothing yet.  The end
+ * is only believed when it was known before a peek that still found nothing.
+ */
+static ssize_t
+peek_fallback(int fd, size_t off, const struct iovec *iov, int niov)
+{
+	struct pollfd pfd = { .fd = fd, .events = POLLRDHUP };
+	ssize_t n;
+
+	n = peek_scratch(fd, off, iov, niov);
+	if (n != 0 || off == 0)
+		return n;
+	if (poll(&pfd, 1, 0) == 1 && (pfd.revents & POLLRDHUP))
+		return peek_scratch(fd, off, iov, niov);
+	errno = EAGAIN;
+	return -1;
+}
+
+ssize_t
+plat_peek(int fd, size_t off, ssize_t *cur, const struct iovec *iov, int niov)
+{
+	struct msghdr mh = { .msg_iov = (void *)(uintptr_t)iov,
+		.msg_iovlen = (size_t)niov };
+	ssize_t n;
+
+	if (set_peek_off(fd, off, cur) == -1)
+		return peek_fallback(fd, off, iov, niov);
+	n = recvmsg(fd, &mh, MSG_PEEK | MSG_DONTWAIT);
+	if (n > 0 && *cur >= 0)
+		*cur += n;
+	return n;
+}
+
+/* Reads n bytes away, for sockets that cannot drop them unread. */
+static ssize_t
+read_away(int fd, size_t n)
+{
+	uint8_t buf[16384];
+
+	return recv(fd, buf, n < sizeof(buf) ? n : sizeof(buf), MSG_DONTWAIT);
+}
+
+int
+plat_discard(int fd, size_t n, ssize_t *cur)
+{
+	bool trunc = true;
+	ssize_t k;
+
+	while (n > 0) {
+		/*
+		 * TCP drops bytes without copying them.  Other sockets fail
+		 * with EFAULT before they have consumed any.  Not recv():
+		 * AddressSanitizer would check what is not there.
+		 */
+		k = trunc ? syscall(SYS_recvfrom, fd, NULL, n,
+				MSG_TRUNC | MSG_DONTWAIT, NULL, NULL)
+			  : read_away(fd, n);
+		if (k > 0) {
+			n -= (size_t)k;
+			if (*cur >= 0)
+				*cur = *cur > k ? *cur - k : 0;
+		} else if (k == -1 && errno == EFAULT && trunc) {
+			trunc = false;
+		} else if (k == 0) {
+			errno = EPIPE; /* the caller had peeked more */
+			return -1;
+		} else if (errno != EINTR) {
+			return -1;
+		}
+	}
+	return 0;
+}
+
+/*
+ * The memory the kernel counts against the limit includes its own headers,
+ * for small writes about as much again; a quarter is kept for them.  That is
+ * too little for many small segments and too much for large ones; but the
+ * kernel lets its buffer grow only for sockets that come near to full, so
+ * more must not be kept.
+ */
+static int
+socket_free(int fd, uint32_t *size)
+{
+	uint32_t m[SK_MEMINFO_VARS] = { 0 };
+	socklen_t len = sizeof(m);
+	uint32_t used;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_MEMINFO, m, &len) == -1)
+		return -1;
+	/* Streams of the network count in the one, Unix in the other. */
+	used = m[SK_MEMINFO_WMEM_QUEUED];
+	if (used < m[SK_MEMINFO_WMEM_ALLOC])
+		used = m[SK_MEMINFO_WMEM_ALLOC];
+	*size = m[SK_MEMINFO_SNDBUF];
+	return used < *size ? (int)(*size - used) : 0;
+}
+
+size_t
+plat_room(int fd)
+{
+	struct pollfd pfd = { .fd = fd, .events = POLLOUT };
+	uint32_t size;
+	int n;
+
+	if ((n = socket_free(fd, &size)) == -1)
+		return 0;
+	/*
+	 * TCP tells of room again only those who have seen it short of room,
+	 * by a failed write or by asking like this.
+	 */
+	if ((uint32_t)n <= size / 3 && poll(&pfd, 1, 0) == 1 &&
+	    (n = socket_free(fd, &size)) == -1)
+		return 0;
+	return (size_t)(n - n / 4);
+}
+
+/*
+ * Edge-triggered events.
+ */
+
+#define EDGE_BATCH 64
+
+int
+plat_edge_new(void)
+{
+	return epoll_create1(EPOLL_CLOEXEC);
+}
+
+int
+plat_edge_add(int set, int fd, uint64_t tag)
+{
+	struct epoll_event ev = {
+		.events = EPOLLET | EPOLLIN | EPOLLOUT | EPOLLRDHUP,
+		.data.u64 = tag,
+	};
+
+	return epoll_ctl(set, EPOLL_CTL_ADD, fd, &ev);
+}
+
+void
+plat_edge_del(int set, int fd)
+{
+	struct epoll_event ev = { 0 };
+
+	epoll_ctl(set, EPOLL_CTL_DEL, fd, &ev);
+}
+
+static unsigned
+edge_what(uint32_t events)
+{
+	unsigned what = 0;
+
+	/* The end of the stream is something to read. */
+	if (events & (EPOLLIN | EPOLLRDHUP))
+		what |= PLAT_EDGE_READ;
+	if (events & EPOLLOUT)
+		what |= PLAT_EDGE_WRITE;
+	if (events & (EPOLLHUP | EPOLLERR))
+		what |= PLAT_EDGE_HUP;
+	return what;
+}
+
+int
+plat_edge_wait(int set, struct plat_edge_event *ev, int max)
+{
+	struct epoll_event e[EDGE_BATCH];
+	int i, n;
+
+	n = epoll_wait(set, e, max < EDGE_BATCH ? max : EDGE_BATCH, 0);
+	for (i = 0; i < n; i++) {
+		ev[i].tag = e[i].data.u64;
+		ev[i].what = edge_what(e[i].events);
+	}
+	return n == -1 && errno == EINTR ? 0 : n;
+}
+
+/*
+ * Watching directories.
+ */
+
+int
+plat_watch_new(void)
+{
+	return inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+}
+
+int
+plat_watch_dir(int set, const char *dir)
+{
+	return inotify_add_watch(set, dir,
+	    IN_ONLYDIR | IN_CREATE | IN_MODIFY | IN_CLOSE_WRITE | IN_ATTRIB |
+		IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE_SELF |
+		IN_MOVE_SELF);
+}
+
+void
+plat_watch_read(
+    int set, void (*cb)(void *arg, int watch, const char *name), void *arg)
+{
+	_Alignas(struct inotify_event) char buf[4096];
+	const struct inotify_event *e;
+	const char *p;
+	ssize_t n;
+
+	while ((n = read(set, buf, sizeof(buf))) > 0) {
+		for (p = buf; p < buf + n; p += sizeof(*e) + e->len) {
+			e = (const void *)p;
+			if (e->mask & IN_IGNORED)
+				continue; /* IN_DELETE_SELF came before */
+			cb(arg, e->wd, e->len > 0 ? e->name : "");
+		}
+	}
+}
+
+/*
+ * Hypervisor sockets.
+ */
+
+int
+plat_vsock_listen(uint32_t cid, uint32_t port)
+{
+	struct sockaddr_vm sa = {
+		.svm_family = AF_VSOCK, .svm_cid = cid, .svm_port = port
+	};
+	int fd, saved;
+
+	fd = socket(AF_VSOCK, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd == -1)
+		return -1;
+	if (bind(fd, (const void *)&sa, sizeof(sa)) == 0 &&
+	    listen(fd, SOMAXCONN) == 0)
+		return fd;
+	saved = errno;
+	close(fd);
+	errno = saved;
+	return -1;
+}
