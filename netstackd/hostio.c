@@ -337,6 +337,9 @@ burst_write(struct hostflow *f, const struct net_dgram *d, int n)
 	if (n > 1 ? gso_set(f, size) == -1
 		  : size > f->gso && gso_set(f, 0) == -1)
 		return -1;
+	/* Writing nothing is no call at all; an empty datagram is one. */
+	if (size == 0)
+		return send(f->fd, "", 0, MSG_NOSIGNAL) == -1 ? -1 : 0;
 	return writev(f->fd, iov, niov) == -1 ? -1 : 0;
 }
 
