@@ -84,6 +84,8 @@ portd_start(struct daemon *d)
 	p->d = d;
 	arc4random_buf(&random, sizeof(random));
 	limits_init(&p->limits, plat_nofile(), random);
+	/* The file outlives the process; what is counted down starts anew. */
+	stats_set(&d->stats, PORTS_FLOWS, 0);
 	LIST_INIT(&p->vms);
 	opener_init(p);
 	d->data = p;

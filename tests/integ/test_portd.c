@@ -1,0 +1,646 @@
+/*
+ * A real portd, with this program as its supervisor, its stacks and its dnsd:
+ * what an owned stack may ask for, what it gets, and when it does not.
+ *
+ * The first argument is the executable.
+ */
+
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <netinet/in.h>
+#include <check.h>
+#include <errno.h>
+#include <ev.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/daemon.h"
+#include "common/plat/plat.h"
+
+#define nitems(a) (sizeof(a) / sizeof((a)[0]))
+#define MAXSEEN	  1024
+#define HOST_IP	  "192.168.65.2"
+#define GUEST_IP  "192.168.65.3"
+
+/* A message that came, as far as the tests look. */
+struct seen {
+	enum ipc_type type;
+	uint32_t id;
+	char text[64]; /* error, or why */
+	int fd[4];     /* owned until taken; -1 */
+	size_t nfd;
+};
+
+/* One link to portd; the test plays its other end. */
+struct end {
+	struct ipc *ipc; /* owned */
+	bool gone;
+	struct seen seen[MAXSEEN];
+	size_t nseen;
+};
+
+static struct {
+	const char *exe;
+	struct ev_loop *loop;
+	pid_t pid;
+	struct stats_file *stats;
+	struct end sup, stack[2], dns;
+} t;
+
+static void
+on_msg(struct ipc *ipc, struct ipc_msg *m)
+{
+	struct end *e = ipc_data(ipc);
+	struct seen *s = &e->seen[e->nseen];
+	const char *text;
+	size_t i;
+
+	ck_assert_uint_lt(e->nseen, MAXSEEN);
+	e->nseen++;
+	s->type = m->type;
+	s->id = (uint32_t)json_integer_value(json_object_get(m->body, "id"));
+	text = json_string_value(json_object_get(m->body, "error"));
+	if (text == NULL)
+		text = json_string_value(json_object_get(m->body, "why"));
+	snprintf(s->text, sizeof(s->text), "%s", text == NULL ? "" : text);
+	s->nfd = m->nfd;
+	for (i = 0; i < nitems(s->fd); i++)
+		s->fd[i] = i < m->nfd ? ipc_take_fd(m, i) : -1;
+}
+
+static void
+on_gone(struct ipc *ipc, const char *why)
+{
+	struct end *e = ipc_data(ipc);
+
+	e->gone = true;
+	ipc_free(ipc);
+	e->ipc = NULL;
+}
+
+static const struct ipc_events events = { on_msg, on_gone };
+
+/* Turns the loop until a message of this type is there. */
+static struct seen *
+wait_msg(struct end *e, enum ipc_type type)
+{
+	size_t i;
+
+	for (i = 0;; ev_run(t.loop, EVRUN_ONCE)) {
+		for (; i < e->nseen; i++) {
+			if (e->seen[i].type == type)
+				return &e->seen[i];
+		}
+		ck_assert(!e->gone);
+	}
+}
+
+/* Turns the loop until the answer to request id is there. */
+static struct seen *
+wait_answer(struct end *e, uint32_t id)
+{
+	size_t i;
+
+	for (i = 0;; ev_run(t.loop, EVRUN_ONCE)) {
+		for (; i < e->nseen; i++) {
+			if (e->seen[i].id == id)
+				return &e->seen[i];
+		}
+		ck_assert(!e->gone);
+	}
+}
+
+static void
+conf(int max)
+{
+	ck_assert_int_eq(
+	    ipc_send(t.sup.ipc, IPC_CONF_PORT, NULL, 0,
+		"{s:s,s:s,s:s,s:s,s:[s,s],s:i}", "gateway-ip", "192.168.65.1",
+		"host-ip", HOST_IP, "lowest-ip", "192.168.65.3", "highest-ip",
+		"192.168.65.254", "servers", "127.0.0.1#53", "::1#5353",
+		"max-connections", max),
+	    0);
+}
+
+static void
+link_to(struct end *e, enum ipc_role role, uint32_t vm)
+{
+	int sv[2];
+
+	ck_assert_int_eq(plat_socketpair(SOCK_STREAM, sv), 0);
+	e->ipc = ipc_new(t.loop, sv[0], role, ROLE_PORT, vm, &events, e);
+	ck_assert_ptr_nonnull(e->ipc);
+	ck_assert_int_eq(ipc_send(t.sup.ipc, IPC_PEER, &sv[1], 1, "{s:s,s:i}",
+			     "role", ipc_role_name[role], "vm", (int)vm),
+	    0);
+}
+
+static void
+setup(void)
+{
+	char *argv[] = { (char *)(uintptr_t)t.exe, NULL };
+	int sv[2], mem, map[2][2];
+	struct plat_spawn spawn = {
+		.path = t.exe, .argv = argv, .fdmap = map, .nfdmap = 2
+	};
+
+	signal(SIGPIPE, SIG_IGN);
+	t.loop = ev_default_loop(0);
+	mem = plat_memfd("stats", STATS_BYTES);
+	ck_assert_int_ne(mem, -1);
+	t.stats = mmap(NULL, STATS_BYTES, PROT_READ, MAP_SHARED, mem, 0);
+	ck_assert(t.stats != MAP_FAILED);
+	ck_assert_int_eq(plat_socketpair(SOCK_STREAM, sv), 0);
+	map[0][0] = sv[1];
+	map[0][1] = DAEMON_BUS_FD;
+	map[1][0] = mem;
+	map[1][1] = DAEMON_STATS_FD;
+	t.pid = plat_spawn(&spawn);
+	ck_assert_int_ne(t.pid, -1);
+	close(sv[1]);
+	close(mem);
+	t.sup.ipc =
+	    ipc_new(t.loop, sv[0], ROLE_MAIN, ROLE_PORT, 0, &events, &t.sup);
+	ck_assert_ptr_nonnull(t.sup.ipc);
+	wait_msg(&t.sup, IPC_READY);
+}
+
+/*
+ * Configures portd, then links it: what comes over a link is then surely
+ * handled after the configuration.
+ */
+static void
+begin(int max)
+{
+	conf(max);
+	link_to(&t.stack[0], ROLE_STACK, 1);
+	link_to(&t.stack[1], ROLE_STACK, 2);
+	link_to(&t.dns, ROLE_DNS, 0);
+}
+
+/* Whatever happened to it, portd lives and goes when its supervisor does. */
+static void
+teardown(void)
+{
+	int status;
+
+	ck_assert(!t.sup.gone);
+	ipc_free(t.sup.ipc);
+	ck_assert_int_eq(waitpid(t.pid, &status, 0), t.pid);
+	ck_assert(WIFEXITED(status));
+	ck_assert_int_eq(WEXITSTATUS(status), 0);
+	ipc_free(t.stack[0].ipc);
+	ipc_free(t.stack[1].ipc);
+	ipc_free(t.dns.ipc);
+}
+
+static uint64_t
+counter(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < t.stats->n; i++) {
+		if (strcmp(t.stats->name[i], name) == 0)
+			return t.stats->value[i];
+	}
+	ck_abort_msg("no counter %s", name);
+	return 0;
+}
+
+static void
+flow_open(struct end *e, uint32_t id, const char *proto, uint16_t sport,
+    const char *dst, uint16_t dport)
+{
+	ck_assert_int_eq(ipc_send(e->ipc, IPC_FLOW_OPEN, NULL, 0,
+			     "{s:I,s:s,s:s,s:i,s:s,s:i}", "id", (json_int_t)id,
+			     "proto", proto, "src", GUEST_IP, "sport",
+			     (int)sport, "dst", dst, "dport", (int)dport),
+	    0);
+}
+
+static void
+flow_close(struct end *e, uint32_t id)
+{
+	ck_assert_int_eq(ipc_send(e->ipc, IPC_FLOW_CLOSE, NULL, 0, "{s:I}",
+			     "id", (json_int_t)id),
+	    0);
+}
+
+/* The socket portd made for the flow. */
+static int
+flow_fd(struct end *e, uint32_t id)
+{
+	struct seen *s = wait_answer(e, id);
+
+	ck_assert_msg(s->type == IPC_FLOW_FD, "refused: %s", s->text);
+	ck_assert_uint_eq(s->nfd, 1);
+	return s->fd[0];
+}
+
+static void
+refused(struct end *e, uint32_t id, const char *error, const char *what)
+{
+	struct seen *s = wait_answer(e, id);
+
+	ck_assert_msg(s->type == IPC_FLOW_REFUSED, "%s", what);
+	ck_assert_msg(strcmp(s->text, error) == 0, "%s: %s", what, s->text);
+}
+
+static uint16_t
+local_port(int fd)
+{
+	struct sockaddr_in in;
+	socklen_t len = sizeof(in);
+
+	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&in, &len), 0);
+	return ntohs(in.sin_port);
+}
+
+/* A blocking socket bound to a free port of 127.0.0.1. */
+static int
+bound(int type, uint16_t *port)
+{
+	struct sockaddr_in in = { .sin_family = AF_INET };
+	int fd = socket(AF_INET, type | SOCK_CLOEXEC, 0);
+
+	in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	ck_assert_int_ne(fd, -1);
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&in, sizeof(in)), 0);
+	*port = local_port(fd);
+	return fd;
+}
+
+static void
+send_to(int fd, uint16_t port, const char *text)
+{
+	struct sockaddr_in in = { .sin_family = AF_INET,
+		.sin_port = htons(port) };
+
+	in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	ck_assert_int_eq(sendto(fd, text, strlen(text), 0,
+			     (struct sockaddr *)&in, sizeof(in)),
+	    (int)strlen(text));
+}
+
+/* What this socket has received is just this text. */
+static void
+has(int fd, const char *text)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	char buf[64];
+	ssize_t n;
+
+	ck_assert_int_eq(poll(&p, 1, 10000), 1);
+	n = recv(fd, buf, sizeof(buf), MSG_DONTWAIT);
+	ck_assert_int_eq(n, (ssize_t)strlen(text));
+	ck_assert_int_eq(memcmp(buf, text, (size_t)n), 0);
+}
+
+static void
+has_nothing(int fd)
+{
+	char c;
+
+	ck_assert_int_eq(recv(fd, &c, 1, MSG_DONTWAIT), -1);
+	ck_assert_int_eq(errno, EAGAIN);
+}
+
+/* clang-format off */
+static const struct {
+	const char *what;
+	const char *proto, *dst;
+} denied[] = {
+	{ "this network",	"tcp", "0.0.0.0" },
+	{ "loopback",		"tcp", "127.0.0.1" },
+	{ "all of loopback",	"tcp", "127.255.0.1" },
+	{ "gateway",		"tcp", "192.168.65.1" },
+	{ "itself",		"tcp", "192.168.65.3" },
+	{ "another VM",		"tcp", "192.168.65.4" },
+	{ "multicast",		"udp", "224.0.0.251" },
+	{ "class E",		"tcp", "250.0.0.1" },
+	{ "broadcast",		"udp", "255.255.255.255" },
+	{ "UDP to loopback",	"udp", "127.0.0.1" },
+	{ "IPv6 loopback",	"tcp", "::1" },
+	{ "mapped loopback",	"tcp", "::ffff:127.0.0.1" },
+};
+/* clang-format on */
+
+START_TEST(addresses_never_reached)
+{
+	begin(-1);
+	flow_open(&t.stack[0], 1, denied[_i].proto, 4000, denied[_i].dst, 80);
+	refused(&t.stack[0], 1, "EACCES", denied[_i].what);
+	ck_assert_uint_eq(counter("refused-policy"), 1);
+	ck_assert_uint_eq(counter("flows"), 0);
+}
+END_TEST
+
+START_TEST(tcp_to_host_ip)
+{
+	uint16_t port;
+	int lfd = bound(SOCK_STREAM, &port), fd, peer;
+
+	begin(-1);
+	ck_assert_int_eq(listen(lfd, 1), 0);
+	flow_open(&t.stack[0], 7, "tcp", 4000, HOST_IP, port);
+	fd = flow_fd(&t.stack[0], 7);
+	peer = accept(lfd, NULL, NULL);
+	ck_assert_int_ne(peer, -1);
+	ck_assert_int_eq(write(fd, "hello", 5), 5);
+	has(peer, "hello");
+	/* Nobody else holds the socket: its end is seen at once. */
+	close(fd);
+	has(peer, "");
+	flow_close(&t.stack[0], 7);
+	close(peer);
+	close(lfd);
+}
+END_TEST
+
+/* At once, or as the result of the connect: both are an answer. */
+START_TEST(tcp_refused)
+{
+	struct pollfd p = { .events = POLLOUT };
+	struct seen *s;
+	socklen_t len = sizeof(int);
+	uint16_t port;
+	int fd = bound(SOCK_STREAM, &port), error;
+
+	begin(-1);
+	flow_open(&t.stack[0], 7, "tcp", 4000, HOST_IP, port);
+	s = wait_answer(&t.stack[0], 7);
+	if (s->type == IPC_FLOW_REFUSED) {
+		ck_assert_str_eq(s->text, "ECONNREFUSED");
+	} else {
+		p.fd = s->fd[0];
+		ck_assert_int_eq(poll(&p, 1, 10000), 1);
+		getsockopt(p.fd, SOL_SOCKET, SO_ERROR, &error, &len);
+		ck_assert_int_eq(error, ECONNREFUSED);
+		close(p.fd);
+	}
+	close(fd);
+}
+END_TEST
+
+/* The guest's own port where it is free, never one that is taken. */
+START_TEST(udp_bind_keeps_the_port)
+{
+	uint16_t port;
+	int a, b, c, on = 1, taken = bound(SOCK_DGRAM, &port);
+
+	begin(-1);
+	/* A program of the host that would share; it is not asked to. */
+	setsockopt(taken, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	flow_open(&t.stack[0], 1, "udp-bind", port, "0.0.0.0", 0);
+	a = flow_fd(&t.stack[0], 1);
+	ck_assert_uint_ne(local_port(a), port);
+	close(taken);
+	flow_open(&t.stack[0], 2, "udp-bind", port, "0.0.0.0", 0);
+	b = flow_fd(&t.stack[0], 2);
+	ck_assert_uint_eq(local_port(b), port);
+	flow_open(&t.stack[1], 1, "udp-bind", port, "0.0.0.0", 0);
+	c = flow_fd(&t.stack[1], 1);
+	ck_assert_uint_ne(local_port(c), port);
+	flow_open(&t.stack[0], 3, "udp-bind", 53, "0.0.0.0", 0);
+	ck_assert_uint_ge(local_port(flow_fd(&t.stack[0], 3)), 1024);
+	ck_assert_uint_eq(counter("udp-port-changed"), 3);
+	close(a);
+	close(b);
+	close(c);
+}
+END_TEST
+
+/*
+ * Two servers see the guest's port as one and the same; each one's answers
+ * come to its connected socket, a stranger's datagram to the bound one.
+ */
+START_TEST(udp_full_cone)
+{
+	uint16_t port[3], local;
+	int srv[3], bind, conn[2], i;
+
+	begin(-1);
+	for (i = 0; i < 3; i++)
+		srv[i] = bound(SOCK_DGRAM, &port[i]);
+	flow_open(&t.stack[0], 1, "udp-bind", 53, "0.0.0.0", 0);
+	bind = flow_fd(&t.stack[0], 1);
+	local = local_port(bind);
+	for (i = 0; i < 2; i++) {
+		flow_open(
+		    &t.stack[0], 2 + (uint32_t)i, "udp", 53, HOST_IP, port[i]);
+		conn[i] = flow_fd(&t.stack[0], 2 + (uint32_t)i);
+		ck_assert_uint_eq(local_port(conn[i]), local);
+		ck_assert_int_eq(write(conn[i], "query", 5), 5);
+		has(srv[i], "query");
+	}
+	send_to(srv[0], local, "from 0");
+	send_to(srv[1], local, "from 1");
+	send_to(srv[2], local, "from 2");
+	has(conn[0], "from 0");
+	has(conn[1], "from 1");
+	has(bind, "from 2");
+	has_nothing(conn[0]);
+	has_nothing(conn[1]);
+	has_nothing(bind);
+	/* A flow that is over leaves its server to the bound socket. */
+	close(conn[0]);
+	flow_close(&t.stack[0], 2);
+	send_to(srv[0], local, "late");
+	has(bind, "late");
+}
+END_TEST
+
+/* portd was restarted in between: the bind is not known. */
+START_TEST(udp_without_a_bind)
+{
+	uint16_t port;
+	int srv = bound(SOCK_DGRAM, &port), fd;
+
+	begin(-1);
+	flow_open(&t.stack[0], 1, "udp", 5000, HOST_IP, port);
+	fd = flow_fd(&t.stack[0], 1);
+	ck_assert_int_eq(write(fd, "query", 5), 5);
+	has(srv, "query");
+	close(fd);
+	close(srv);
+}
+END_TEST
+
+START_TEST(max_connections)
+{
+	begin(2);
+	flow_open(&t.stack[0], 1, "udp-bind", 53, "0.0.0.0", 0);
+	close(flow_fd(&t.stack[0], 1));
+	flow_open(&t.stack[1], 2, "udp-bind", 53, "0.0.0.0", 0);
+	close(flow_fd(&t.stack[1], 2));
+	flow_open(&t.stack[0], 3, "tcp", 4000, HOST_IP, 1);
+	refused(&t.stack[0], 3, "EMFILE", "one more than the limit");
+	ck_assert_uint_eq(counter("refused-max-connections"), 1);
+	flow_close(&t.stack[0], 1);
+	flow_open(&t.stack[0], 4, "udp-bind", 53, "0.0.0.0", 0);
+	close(flow_fd(&t.stack[0], 4));
+}
+END_TEST
+
+/* The rest of the suite does not pay for a stack that is gone. */
+START_TEST(a_lost_stack_gives_its_place_back)
+{
+	begin(1);
+	flow_open(&t.stack[0], 1, "udp-bind", 53, "0.0.0.0", 0);
+	close(flow_fd(&t.stack[0], 1));
+	ipc_free(t.stack[0].ipc);
+	t.stack[0].ipc = NULL;
+	ipc_send(t.sup.ipc, IPC_PEER_GONE, NULL, 0, "{s:s,s:i}", "role",
+	    ipc_role_name[ROLE_STACK], "vm", 1);
+	link_to(&t.stack[0], ROLE_STACK, 1);
+	flow_open(&t.stack[0], 1, "udp-bind", 53, "0.0.0.0", 0);
+	t.stack[0].nseen = 0;
+	close(flow_fd(&t.stack[0], 1));
+	ck_assert_uint_eq(counter("flows"), 1);
+}
+END_TEST
+
+/* clang-format off */
+static const struct {
+	const char *what;
+	const char *proto;
+	uint32_t id;
+} violations[] = {
+	{ "an id in use",	"tcp",	9 },
+	{ "dnsd's flow",	"dns",	1 },
+	{ "no such flow",	"sctp",	1 },
+};
+/* clang-format on */
+
+/* The link is cut and the supervisor told; the other stack notices nothing. */
+START_TEST(violations_cut_the_link)
+{
+	struct end *e = &t.stack[0];
+	struct seen *s;
+
+	begin(-1);
+	flow_open(e, 9, "udp-bind", 53, "0.0.0.0", 0);
+	close(flow_fd(e, 9));
+	flow_open(e, violations[_i].id, violations[_i].proto, 4000, HOST_IP, 1);
+	s = wait_msg(&t.sup, IPC_BAD_PEER);
+	ck_assert_msg(s->text[0] != '\0', "%s", violations[_i].what);
+	while (!e->gone)
+		ev_run(t.loop, EVRUN_ONCE);
+	flow_open(&t.stack[1], 9, "udp-bind", 53, "0.0.0.0", 0);
+	close(flow_fd(&t.stack[1], 9));
+	ck_assert_uint_eq(counter("flows"), 1);
+}
+END_TEST
+
+START_TEST(close_of_an_unknown_flow)
+{
+	begin(-1);
+	flow_close(&t.stack[0], 12345);
+	flow_open(&t.stack[0], 1, "udp-bind", 53, "0.0.0.0", 0);
+	close(flow_fd(&t.stack[0], 1));
+}
+END_TEST
+
+/* clang-format off */
+static const struct {
+	const char *what;
+	const char *proto, *addr;
+	uint16_t port;
+	int count;
+	const char *error; /* NULL: sockets come */
+} asked[] = {
+	{ "a server",		"udp", "127.0.0.1", 53,	  4, NULL },
+	{ "the server's TCP",	"tcp", "127.0.0.1", 5353, 1, "EACCES" },
+	{ "another port",	"udp", "127.0.0.1", 54,	  1, "EACCES" },
+	{ "another address",	"udp", "127.0.0.2", 53,	  1, "EACCES" },
+	{ "somebody",		"tcp", "192.0.2.1", 80,	  1, "EACCES" },
+};
+/* clang-format on */
+
+START_TEST(sockets_for_dnsd)
+{
+	struct seen *s;
+
+	begin(-1);
+	ck_assert_int_eq(
+	    ipc_send(t.dns.ipc, IPC_SOCK_OPEN, NULL, 0, "{s:i,s:s,s:s,s:i,s:i}",
+		"id", 5, "proto", asked[_i].proto, "addr", asked[_i].addr,
+		"port", (int)asked[_i].port, "count", asked[_i].count),
+	    0);
+	s = wait_answer(&t.dns, 5);
+	if (asked[_i].error != NULL) {
+		ck_assert_msg(strcmp(s->text, asked[_i].error) == 0, "%s",
+		    asked[_i].what);
+		return;
+	}
+	ck_assert_msg(s->type == IPC_SOCK_FD, "%s", asked[_i].what);
+	ck_assert_uint_eq(s->nfd, (size_t)asked[_i].count);
+	ck_assert_uint_ne(local_port(s->fd[0]), local_port(s->fd[1]));
+}
+END_TEST
+
+/*
+ * A stack that asks and does not read: the sockets wait in portd until it has
+ * no descriptor left, then requests wait, and all are served when it reads.
+ */
+START_TEST(waits_for_descriptors)
+{
+	struct rlimit few = { 48, 48 };
+	struct end *e = &t.stack[0];
+	const uint32_t n = 200;
+	uint32_t i;
+	int fd;
+
+	begin(-1);
+	ck_assert_int_eq(prlimit(t.pid, RLIMIT_NOFILE, &few, NULL), 0);
+	/* Not read, for portd's answers are only looked at by the loop. */
+	for (i = 1; i <= n; i++)
+		flow_open(e, i, "udp-bind", 53, "0.0.0.0", 0);
+	for (i = 1; i <= n; i++) {
+		fd = flow_fd(e, i);
+		close(fd);
+	}
+	ck_assert_uint_eq(counter("flows"), n);
+	ck_assert_uint_gt(counter("waited-for-descriptor"), 0);
+}
+END_TEST
+
+int
+main(int argc, char *argv[])
+{
+	Suite *s = suite_create("portd");
+	TCase *tc = tcase_create("portd");
+	SRunner *sr = srunner_create(s);
+	int failed;
+
+	if (argc != 2) {
+		fprintf(stderr, "usage: test_portd executable\n");
+		return EXIT_FAILURE;
+	}
+	t.exe = argv[1];
+	tcase_set_timeout(tc, 60);
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_loop_test(tc, addresses_never_reached, 0, nitems(denied));
+	tcase_add_test(tc, tcp_to_host_ip);
+	tcase_add_test(tc, tcp_refused);
+	tcase_add_test(tc, udp_bind_keeps_the_port);
+	tcase_add_test(tc, udp_full_cone);
+	tcase_add_test(tc, udp_without_a_bind);
+	tcase_add_test(tc, max_connections);
+	tcase_add_test(tc, a_lost_stack_gives_its_place_back);
+	tcase_add_loop_test(tc, violations_cut_the_link, 0, nitems(violations));
+	tcase_add_test(tc, close_of_an_unknown_flow);
+	tcase_add_loop_test(tc, sockets_for_dnsd, 0, nitems(asked));
+	tcase_add_test(tc, waits_for_descriptors);
+	suite_add_tcase(s, tc);
+	srunner_run_all(sr, CK_NORMAL);
+	failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
