@@ -52,8 +52,12 @@ struct ipc_events {
 };
 
 /*
- * fd becomes owned.  self and peer are this process's and the peer's role;
- * vm is the peer's or own VM number where links are per VM, else 0.
+ * fd becomes owned; it must be non-blocking, and the process must ignore
+ * SIGPIPE: messages without descriptors go by write(2).  self and peer are
+ * this process's and the peer's role; vm is the peer's or own VM number where
+ * links are per VM, else 0.  NULL when out of memory, logged.  ipc_free() may
+ * be called from everywhere, also from this link's own handlers; it tries to
+ * write what is still queued.
  */
 struct ipc *ipc_new(struct ev_loop *, int fd, enum ipc_role self,
     enum ipc_role peer, uint32_t vm, const struct ipc_events *, void *data);
@@ -67,10 +71,11 @@ int ipc_fd(const struct ipc *); /* borrowed */
 
 /*
  * Queues one message; fmt and what follows are json_pack()'s, without "msg":
- *	ipc_send(ipc, IPC_FLOW_CLOSE, NULL, 0, "{s:i}", "id", id);
+ *	ipc_send(ipc, IPC_FLOW_CLOSE, NULL, 0, "{s:I}", "id", (json_int_t)id);
  * The descriptors become owned by the link at once, even on error.  0, or -1
  * when the link is dead, full or the message is not as the table says (a bug,
- * logged).  Messages leave in order, several in one write.
+ * logged).  Messages leave in order, several in one write, when the loop has
+ * served the other events of this turn.
  */
 int ipc_send(struct ipc *, enum ipc_type, const int *fd, size_t nfd,
     const char *fmt, ...);

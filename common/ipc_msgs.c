@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "common/ipaddr.h"
-#include "common/ipc_msgs.h"
+#include "common/ipc.h"
 
 #define P_MAIN	ROLE_BIT(ROLE_MAIN)
 #define P_ETH	ROLE_BIT(ROLE_ETH)
@@ -18,12 +18,14 @@
 #define P_PORT	ROLE_BIT(ROLE_PORT)
 #define P_KIDS	(P_ETH | P_STACK | P_DNS | P_PROXY | P_PORT)
 
+/* clang-format off */
 #define F_ID(n)	  { n, F_INT, 0, UINT32_MAX }
 #define F_VM	  { "vm", F_INT, 1, UINT32_MAX }
 #define F_IP(n)	  { n, F_ADDR, 0, 0 }
 #define F_TCPUDPPORT(n) { n, F_INT, 0, 65535 }
 #define F_TEXT(n) { n, F_STR, 0, 255 }
 #define F_NAMES(n) { n, F_STRS, 0, 64 }
+/* clang-format on */
 
 const char *const ipc_role_name[ROLE__MAX] = {
 	[ROLE_MAIN] = "vpnkit",
@@ -120,3 +122,233 @@ const struct ipc_desc ipc_desc[IPC__MAX] = {
 	    { F_ID("id"), { "error", F_STR, 1, 32 } } },
 };
 /* clang-format on */
+
+int
+ipc_role_parse(const char *name)
+{
+	int i;
+
+	for (i = 0; i < ROLE__MAX; i++)
+		if (strcmp(ipc_role_name[i], name) == 0)
+			return i;
+	return -1;
+}
+
+static int
+type_parse(const char *name)
+{
+	int i;
+
+	for (i = 0; i < IPC__MAX; i++)
+		if (strcmp(ipc_desc[i].name, name) == 0)
+			return i;
+	return -1;
+}
+
+/*
+ * The checkers of one value: NULL or what is wrong with it.  A string with a
+ * zero byte inside would be another one to its reader.
+ */
+static const char *
+check_len(const json_t *v, int64_t min, int64_t max)
+{
+	size_t len;
+
+	if (!json_is_string(v))
+		return "not a string";
+	len = json_string_length(v);
+	if (len < (uint64_t)min || len > (uint64_t)max)
+		return "string of wrong length";
+	if (memchr(json_string_value(v), '\0', len) != NULL)
+		return "zero byte in a string";
+	return NULL;
+}
+
+static const char *
+check_int(const json_t *v, int64_t min, int64_t max)
+{
+	if (!json_is_integer(v))
+		return "not an integer";
+	if (json_integer_value(v) < min || json_integer_value(v) > max)
+		return "number out of range";
+	return NULL;
+}
+
+static const char *
+check_addr(const json_t *v)
+{
+	struct ipaddr a;
+	const char *why = check_len(v, 1, IPADDR_STRLEN - 1);
+
+	if (why == NULL && ipaddr_parse(json_string_value(v), &a) == -1)
+		why = "not an address";
+	return why;
+}
+
+static const char *
+check_mac(const json_t *v)
+{
+	struct macaddr m;
+	const char *why = check_len(v, 1, MACADDR_STRLEN - 1);
+
+	if (why == NULL && macaddr_parse(json_string_value(v), &m) == -1)
+		why = "not an Ethernet address";
+	return why;
+}
+
+static const char *
+check_strs(const json_t *v, int64_t max)
+{
+	const char *why = NULL;
+	size_t i, n;
+
+	if (!json_is_array(v))
+		return "not an array";
+	n = json_array_size(v);
+	if (n > (uint64_t)max)
+		return "array too long";
+	for (i = 0; i < n && why == NULL; i++)
+		why = check_len(json_array_get(v, i), 0, IPC_STRSLEN);
+	return why;
+}
+
+static const char *
+check_field(const struct ipc_field *f, const json_t *v)
+{
+	switch (f->kind) {
+	case F_INT:
+		return check_int(v, f->min, f->max);
+	case F_STR:
+		return check_len(v, f->min, f->max);
+	case F_BOOL:
+		return json_is_boolean(v) ? NULL : "not a boolean";
+	case F_ADDR:
+		return check_addr(v);
+	case F_MAC:
+		return check_mac(v);
+	case F_STRS:
+		return check_strs(v, f->max);
+	case F_END:
+		break;
+	}
+	return "unknown kind of field";
+}
+
+/* Every field once and none beside them: then the numbers are equal, too. */
+static const char *
+check_fields(const struct ipc_desc *d, const json_t *body)
+{
+	const char *why;
+	const json_t *v;
+	size_t n;
+
+	for (n = 0; n < IPC_MAXFIELDS && d->field[n].kind != F_END; n++) {
+		if ((v = json_object_get(body, d->field[n].name)) == NULL)
+			return "missing field";
+		if ((why = check_field(&d->field[n], v)) != NULL)
+			return why;
+	}
+	return json_object_size(body) == n + 1 ? NULL : "unknown field";
+}
+
+/* Everything of a row but its fields. */
+static const char *
+check_row(
+    const struct ipc_desc *d, enum ipc_role from, enum ipc_role to, size_t nfd)
+{
+	if ((d->from & ROLE_BIT(from)) == 0)
+		return "wrong sender";
+	if ((d->to & ROLE_BIT(to)) == 0)
+		return "wrong receiver";
+	if (nfd < d->fdmin)
+		return "too few descriptors";
+	if (nfd > d->fdmax)
+		return "too many descriptors";
+	return NULL;
+}
+
+int
+ipc_check(const json_t *body, enum ipc_role from, enum ipc_role to, size_t nfd,
+    const char **why)
+{
+	const char *name;
+	int type;
+
+	*why = NULL;
+	if (!json_is_object(body))
+		*why = "not an object";
+	else if ((name = json_string_value(json_object_get(body, "msg"))) ==
+		 NULL)
+		*why = "no message name";
+	else if ((type = type_parse(name)) == -1)
+		*why = "unknown message";
+	else if ((*why = check_row(&ipc_desc[type], from, to, nfd)) == NULL &&
+		 (*why = check_fields(&ipc_desc[type], body)) == NULL)
+		return type;
+	return -1;
+}
+
+/*
+ * A checked message's parts.
+ */
+
+uint64_t
+ipc_u64(const struct ipc_msg *m, const char *field)
+{
+	return (uint64_t)json_integer_value(json_object_get(m->body, field));
+}
+
+bool
+ipc_bool(const struct ipc_msg *m, const char *field)
+{
+	return json_is_true(json_object_get(m->body, field));
+}
+
+const char *
+ipc_str(const struct ipc_msg *m, const char *field)
+{
+	return json_string_value(json_object_get(m->body, field));
+}
+
+struct ipaddr
+ipc_addr(const struct ipc_msg *m, const char *field)
+{
+	struct ipaddr a = { 0 };
+
+	ipaddr_parse(ipc_str(m, field), &a);
+	return a;
+}
+
+struct macaddr
+ipc_mac(const struct ipc_msg *m, const char *field)
+{
+	struct macaddr mac = { { 0 } };
+
+	macaddr_parse(ipc_str(m, field), &mac);
+	return mac;
+}
+
+size_t
+ipc_nstr(const struct ipc_msg *m, const char *field)
+{
+	return json_array_size(json_object_get(m->body, field));
+}
+
+const char *
+ipc_strat(const struct ipc_msg *m, const char *field, size_t i)
+{
+	return json_string_value(
+	    json_array_get(json_object_get(m->body, field), i));
+}
+
+int
+ipc_take_fd(struct ipc_msg *m, size_t i)
+{
+	int fd;
+
+	if (i >= m->nfd)
+		return -1;
+	fd = m->fd[i];
+	m->fd[i] = -1;
+	return fd;
+}

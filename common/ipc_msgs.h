@@ -64,10 +64,11 @@ enum ipc_kind {
 	F_BOOL,
 	F_ADDR, /* text of an IPv4 or IPv6 address */
 	F_MAC,	/* text of an Ethernet address */
-	F_STRS, /* array of at most max strings of at most 255 bytes */
+	F_STRS, /* array of at most max strings of IPC_STRSLEN bytes */
 };
 
 #define IPC_MAXFIELDS 16
+#define IPC_STRSLEN   255 /* bytes of one string of an F_STRS */
 #define ROLE_BIT(r)   (1u << (r))
 
 struct ipc_field {

@@ -1,0 +1,598 @@
+/*
+ * One end of a bus link; ipc.h has the frame format.
+ *
+ * Sending.  Frames are put one behind the other into a buffer and leave at
+ * the end of the loop's turn: then everything a turn has said is one write.
+ * "The end of the turn" is an event of the lowest priority that ipc_send()
+ * feeds to the loop: libev serves it when all other events of the turn are
+ * done, whatever sent (a handler, a timer, a prepare watcher), and before it
+ * waits again.  A frame's descriptors go with its first byte, so a write ends
+ * before the next frame that has some.  Only such a write is a sendmsg(2);
+ * all others are write(2), the only one a sandboxed reader is allowed.
+ *
+ * Receiving.  Descriptors are queued in the order in which they came and a
+ * frame takes as many as its header says.  None may be left when no frame is
+ * under way.  What comes in one turn is bounded, so that a busy peer does not
+ * keep the others waiting.
+ *
+ * Ending.  Whatever goes wrong, cut() only notes it and the end of the turn
+ * tells the owner, once.  Handlers may free the link they are called for: the
+ * memory then lives until the calls in progress have returned (`busy`).
+ */
+
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <ev.h>
+
+#include "common/ipc.h"
+#include "common/ipc_wire.h"
+#include "common/log.h"
+
+#define IPC_INMIN      16384 /* first size of the input buffer */
+#define IPC_TURN       256   /* messages after which a turn ends */
+#define IPC_RETRY_SECS 0.01  /* after the kernel was out of something */
+#define IPC_WHYLEN     96
+
+struct ipc {
+	struct ev_loop *loop; /* borrowed */
+	struct ev_io rd, wr;
+	struct ev_timer retry;
+	struct ev_watcher turn;	     /* fed by turn_end(), never started */
+	const struct ipc_events *ev; /* borrowed */
+	void *data;		     /* the owner's */
+	enum ipc_role self, peer;
+	uint32_t vm;
+	int fd; /* owned */
+
+	uint8_t *in; /* owned */
+	size_t inlen, incap;
+	int infd[2 * IPC_MAXFDS]; /* owned; no frame has taken them yet */
+	size_t ninfd;
+
+	struct ipc_queue out;
+
+	unsigned busy;	 /* calls to the owner in progress */
+	bool dead;	 /* cut, or freed by the owner */
+	bool told;	 /* gone() was called */
+	bool freed;	 /* by the owner; memory goes when no longer busy */
+	const char *why; /* of the cut: NULL, a constant or whybuf */
+	char whybuf[IPC_WHYLEN];
+};
+
+static void
+turn_end(struct ipc *ipc)
+{
+	if (!ev_is_pending(&ipc->turn))
+		ev_feed_event(ipc->loop, &ipc->turn, EV_CUSTOM);
+}
+
+static void
+stop_watchers(struct ipc *ipc)
+{
+	ev_io_stop(ipc->loop, &ipc->rd);
+	ev_io_stop(ipc->loop, &ipc->wr);
+	ev_timer_stop(ipc->loop, &ipc->retry);
+}
+
+/* Nothing is read or written any more; the owner hears of it later. */
+static void
+cut(struct ipc *ipc, const char *why)
+{
+	if (ipc->dead)
+		return;
+	ipc->dead = true;
+	ipc->why = why;
+	stop_watchers(ipc);
+	ipc_close_fds(ipc->infd, ipc->ninfd);
+	ipc->ninfd = 0;
+	ipc_queue_clear(&ipc->out);
+	turn_end(ipc);
+}
+
+static void
+release(struct ipc *ipc)
+{
+	free(ipc->in);
+	ipc_queue_fini(&ipc->out);
+	free(ipc);
+}
+
+/* Around everything that may call the owner. */
+static void
+enter(struct ipc *ipc)
+{
+	ipc->busy++;
+}
+
+static void
+leave(struct ipc *ipc)
+{
+	if (--ipc->busy == 0 && ipc->freed)
+		release(ipc);
+}
+
+/*
+ * Receiving.
+ */
+
+static void
+collect_fds(struct ipc *ipc, struct msghdr *mh)
+{
+	struct cmsghdr *c;
+	size_t n;
+
+	for (c = CMSG_FIRSTHDR(mh); c != NULL; c = CMSG_NXTHDR(mh, c)) {
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		/* Room for one call's descriptors is kept by take_input(). */
+		n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+		memcpy(ipc->infd + ipc->ninfd, CMSG_DATA(c), n * sizeof(int));
+		ipc->ninfd += n;
+	}
+}
+
+/*
+ * One recvmsg(2).  1: something came, and *more says whether to ask again at
+ * once; 0: nothing there now; -1: the link is cut.
+ */
+static int
+fill(struct ipc *ipc, bool *more)
+{
+	union {
+		struct cmsghdr align;
+		char buf[CMSG_SPACE(IPC_MAXFDS * sizeof(int))];
+	} ctl;
+	struct iovec iov = { ipc->in + ipc->inlen, ipc->incap - ipc->inlen };
+	struct msghdr mh = { .msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = ctl.buf,
+		.msg_controllen = sizeof(ctl.buf) };
+	size_t before = ipc->ninfd;
+	ssize_t n;
+
+	*more = false;
+	if ((n = recvmsg(ipc->fd, &mh, MSG_CMSG_CLOEXEC)) == -1) {
+		if (errno == EAGAIN || errno == EINTR)
+			return 0;
+		cut(ipc, NULL);
+		return -1;
+	}
+	collect_fds(ipc, &mh);
+	if (n == 0) {
+		cut(ipc, NULL);
+		return -1;
+	}
+	if (mh.msg_flags & MSG_CTRUNC) {
+		cut(ipc, "descriptors lost");
+		return -1;
+	}
+	ipc->inlen += (size_t)n;
+	/* The kernel stops behind bytes that carry descriptors. */
+	*more = ipc->inlen == ipc->incap || ipc->ninfd > before;
+	return 1;
+}
+
+/* A violation in a message whose name is known. */
+static void
+cut_named(struct ipc *ipc, const json_t *body, const char *why)
+{
+	const char *name = json_string_value(json_object_get(body, "msg"));
+	int i;
+
+	for (i = 0; name != NULL && i < IPC__MAX; i++) {
+		if (strcmp(ipc_desc[i].name, name) != 0)
+			continue;
+		snprintf(ipc->whybuf, sizeof(ipc->whybuf), "%s: %s",
+		    ipc_desc[i].name, why);
+		why = ipc->whybuf;
+		break;
+	}
+	cut(ipc, why);
+}
+
+/* Parses, checks and hands over the message of one frame. */
+static void
+deliver(struct ipc *ipc, const uint8_t *text, const struct ipc_frame *f)
+{
+	struct ipc_msg m;
+	const char *why;
+	json_t *body;
+	int type;
+
+	body = json_loadb(
+	    (const char *)text, f->len, JSON_REJECT_DUPLICATES, NULL);
+	if (body == NULL) {
+		cut(ipc, "not JSON");
+		return;
+	}
+	type = ipc_check(body, ipc->peer, ipc->self, f->nfd, &why);
+	if (type == -1) {
+		cut_named(ipc, body, why);
+		json_decref(body);
+		return;
+	}
+	m.type = (enum ipc_type)type;
+	m.body = body;
+	m.nfd = f->nfd;
+	memcpy(m.fd, ipc->infd, f->nfd * sizeof(int));
+	ipc->ninfd -= f->nfd;
+	memmove(ipc->infd, ipc->infd + f->nfd, ipc->ninfd * sizeof(int));
+	ipc->ev->msg(ipc, &m);
+	ipc_close_fds(m.fd, m.nfd);
+	json_decref(body);
+}
+
+/*
+ * Handles the frame at the front of the bytes.  Its length; -1: the link is
+ * cut; -2: there is not all of it yet, and *need is its length so far as
+ * known.
+ */
+static ssize_t
+take_frame(struct ipc *ipc, const uint8_t *p, size_t len, size_t *need)
+{
+	struct ipc_frame f = { 0, 0 };
+	const char *why;
+	int r;
+
+	*need = IPC_HDRLEN;
+	if ((r = ipc_frame_head(p, len, &f, &why)) == -1) {
+		cut(ipc, why);
+		return -1;
+	}
+	if (r == 0)
+		*need = IPC_HDRLEN + f.len;
+	if (len < *need) {
+		/* Descriptors came with the first byte: these are too many. */
+		if (ipc->ninfd > (r == 0 ? f.nfd : len > 0 ? IPC_MAXFDS : 0)) {
+			cut(ipc, "descriptors of no message");
+			return -1;
+		}
+		return -2;
+	}
+	if (f.nfd > ipc->ninfd) {
+		cut(ipc, "descriptors missing");
+		return -1;
+	}
+	deliver(ipc, p + IPC_HDRLEN, &f);
+	return ipc->dead ? -1 : (ssize_t)*need;
+}
+
+/* Makes room for what the frame at the front still needs. */
+static int
+grow_input(struct ipc *ipc, size_t need)
+{
+	uint8_t *p;
+
+	if (need <= ipc->incap)
+		return 0;
+	if ((p = realloc(ipc->in, need)) == NULL) {
+		log_warn("bus to %s", ipc_role_name[ipc->peer]);
+		cut(ipc, NULL);
+		return -1;
+	}
+	ipc->in = p;
+	ipc->incap = need;
+	return 0;
+}
+
+/*
+ * Handles the whole frames of the buffer; then at most one in part is left,
+ * and IPC_MAXFDS descriptors.  Returns their number.
+ */
+static size_t
+take_input(struct ipc *ipc)
+{
+	size_t need, off = 0, taken = 0;
+	ssize_t n;
+
+	while (
+	    (n = take_frame(ipc, ipc->in + off, ipc->inlen - off, &need)) > 0) {
+		off += (size_t)n;
+		taken++;
+	}
+	if (n == -1 || grow_input(ipc, need) == -1)
+		return taken;
+	ipc->inlen -= off;
+	memmove(ipc->in, ipc->in + off, ipc->inlen);
+	return taken;
+}
+
+static void
+input(struct ipc *ipc)
+{
+	size_t taken = 0;
+	bool more;
+
+	do {
+		if (fill(ipc, &more) != 1)
+			return;
+		taken += take_input(ipc);
+	} while (more && taken < IPC_TURN && !ipc->dead);
+}
+
+static void
+read_cb(struct ev_loop *loop, struct ev_io *w, int revents)
+{
+	struct ipc *ipc = w->data;
+
+	enter(ipc);
+	input(ipc);
+	leave(ipc);
+}
+
+/*
+ * Sending.
+ */
+
+static ssize_t
+send_fds(struct ipc *ipc, const struct ipc_run *run)
+{
+	union {
+		struct cmsghdr align;
+		char buf[CMSG_SPACE(IPC_MAXFDS * sizeof(int))];
+	} ctl;
+	size_t bytes = run->nfd * sizeof(int);
+	struct iovec iov = { (void *)(uintptr_t)run->p, run->len };
+	struct msghdr mh = { .msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = ctl.buf,
+		.msg_controllen = CMSG_SPACE(bytes) };
+	struct cmsghdr *c;
+
+	memset(&ctl, 0, CMSG_SPACE(bytes));
+	c = CMSG_FIRSTHDR(&mh);
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(bytes);
+	memcpy(CMSG_DATA(c), run->fd, bytes);
+	return sendmsg(ipc->fd, &mh, MSG_NOSIGNAL);
+}
+
+/*
+ * A write failed.  0: it will be tried again, -1: the peer is gone.  The
+ * kernel runs out of memory, or of descriptors under way in sockets, without
+ * any event when there are some again.
+ */
+static int
+write_failed(struct ipc *ipc)
+{
+	switch (errno) {
+	case EAGAIN:
+		ev_io_start(ipc->loop, &ipc->wr);
+		return 0;
+	case ENOBUFS:
+	case ENOMEM:
+	case ETOOMANYREFS:
+		ev_io_stop(ipc->loop, &ipc->wr);
+		ev_timer_set(&ipc->retry, IPC_RETRY_SECS, 0.);
+		ev_timer_start(ipc->loop, &ipc->retry);
+		return 0;
+	default:
+		return -1;
+	}
+}
+
+/* Writes what the socket takes.  -1: the peer is gone. */
+static int
+output(struct ipc *ipc)
+{
+	struct ipc_run run;
+	ssize_t n;
+
+	while (ipc_queue_bytes(&ipc->out) > 0) {
+		run = ipc_queue_next(&ipc->out);
+		if (run.nfd > 0)
+			n = send_fds(ipc, &run);
+		else
+			n = write(ipc->fd, run.p, run.len);
+		if (n >= 0)
+			ipc_queue_wrote(&ipc->out, &run, (size_t)n);
+		else if (errno != EINTR)
+			return write_failed(ipc);
+	}
+	ev_io_stop(ipc->loop, &ipc->wr);
+	return 0;
+}
+
+static bool
+blocked(const struct ipc *ipc)
+{
+	return ev_is_active(&ipc->wr) || ev_is_active(&ipc->retry);
+}
+
+static void
+write_cb(struct ev_loop *loop, struct ev_io *w, int revents)
+{
+	turn_end(w->data);
+}
+
+static void
+retry_cb(struct ev_loop *loop, struct ev_timer *w, int revents)
+{
+	turn_end(w->data);
+}
+
+static void
+turn_cb(struct ev_loop *loop, struct ev_watcher *w, int revents)
+{
+	struct ipc *ipc = w->data;
+
+	enter(ipc);
+	if (!ipc->dead && output(ipc) == -1) {
+		/* The peer may have said why before it went. */
+		input(ipc);
+		cut(ipc, NULL);
+	}
+	if (ipc->dead && !ipc->told && !ipc->freed) {
+		ipc->told = true;
+		ipc->ev->gone(ipc, ipc->why);
+	}
+	leave(ipc);
+}
+
+/* The message as JSON, checked as its receiver will.  NULL: *why. */
+static json_t *
+compose(const struct ipc *ipc, enum ipc_type type, size_t nfd, const char *fmt,
+    va_list ap, const char **why)
+{
+	json_t *body;
+
+	*why = "cannot be packed";
+	body = fmt != NULL ? json_vpack_ex(NULL, 0, fmt, ap) : json_object();
+	if (body == NULL)
+		return NULL;
+	if (json_object_set_new_nocheck(
+		body, "msg", json_string_nocheck(ipc_desc[type].name)) == 0 &&
+	    ipc_check(body, ipc->self, ipc->peer, nfd, why) != -1)
+		return body;
+	json_decref(body);
+	return NULL;
+}
+
+static const char *
+queue(struct ipc *ipc, enum ipc_type type, const json_t *body, const int *fd,
+    size_t nfd)
+{
+	const char *why;
+
+	if (ipc_queue_bytes(&ipc->out) > IPC_MAXQUEUE) {
+		cut(ipc, "does not read its messages");
+		return ipc->why;
+	}
+	why = ipc_queue_push(&ipc->out, type, body, fd, nfd);
+	if (why == NULL && !blocked(ipc))
+		turn_end(ipc);
+	return why;
+}
+
+int
+ipc_send(struct ipc *ipc, enum ipc_type type, const int *fd, size_t nfd,
+    const char *fmt, ...)
+{
+	const char *why = NULL;
+	json_t *body = NULL;
+	va_list ap;
+	size_t i;
+
+	if (ipc->dead) {
+		ipc_close_fds(fd, nfd);
+		return -1;
+	}
+	for (i = 0; i < nfd; i++)
+		if (fd[i] < 0)
+			why = "no descriptor";
+	if (why == NULL) {
+		va_start(ap, fmt);
+		body = compose(ipc, type, nfd, fmt, ap, &why);
+		va_end(ap);
+	}
+	if (body != NULL)
+		why = queue(ipc, type, body, fd, nfd);
+	json_decref(body);
+	if (why == NULL)
+		return 0;
+	log_warnx("%s to %s not sent: %s", ipc_desc[type].name,
+	    ipc_role_name[ipc->peer], why);
+	ipc_close_fds(fd, nfd);
+	return -1;
+}
+
+size_t
+ipc_queued(const struct ipc *ipc)
+{
+	return ipc_queue_bytes(&ipc->out);
+}
+
+/*
+ * The link as an object.
+ */
+
+struct ipc *
+ipc_new(struct ev_loop *loop, int fd, enum ipc_role self, enum ipc_role peer,
+    uint32_t vm, const struct ipc_events *ev, void *data)
+{
+	struct ipc *ipc;
+
+	/*
+	 * The hash seed is read from a file by whoever makes the first object;
+	 * the first link of a daemon comes before its sandbox.
+	 */
+	json_object_seed(0);
+	if ((ipc = calloc(1, sizeof(*ipc))) == NULL ||
+	    (ipc->in = malloc(IPC_INMIN)) == NULL) {
+		log_warn("bus to %s", ipc_role_name[peer]);
+		close(fd);
+		free(ipc);
+		return NULL;
+	}
+	ipc->loop = loop;
+	ipc->fd = fd;
+	ipc->incap = IPC_INMIN;
+	ipc->self = self;
+	ipc->peer = peer;
+	ipc->vm = vm;
+	ipc->ev = ev;
+	ipc->data = data;
+	ev_io_init(&ipc->rd, read_cb, fd, EV_READ);
+	ev_io_init(&ipc->wr, write_cb, fd, EV_WRITE);
+	ev_timer_init(&ipc->retry, retry_cb, 0., 0.);
+	ev_init(&ipc->turn, turn_cb);
+	ev_set_priority(&ipc->turn, EV_MINPRI);
+	ipc->rd.data = ipc->wr.data = ipc->retry.data = ipc->turn.data = ipc;
+	ev_io_start(loop, &ipc->rd);
+	return ipc;
+}
+
+void
+ipc_free(struct ipc *ipc)
+{
+	if (ipc == NULL || ipc->freed)
+		return;
+	/* What was said in this turn has not left yet. */
+	if (!ipc->dead && !blocked(ipc))
+		output(ipc);
+	cut(ipc, NULL);
+	ev_clear_pending(ipc->loop, &ipc->turn);
+	close(ipc->fd);
+	ipc->fd = -1;
+	ipc->freed = true;
+	if (ipc->busy == 0)
+		release(ipc);
+}
+
+void *
+ipc_data(const struct ipc *ipc)
+{
+	return ipc->data;
+}
+
+void
+ipc_set_data(struct ipc *ipc, void *data)
+{
+	ipc->data = data;
+}
+
+enum ipc_role
+ipc_peer(const struct ipc *ipc)
+{
+	return ipc->peer;
+}
+
+uint32_t
+ipc_vm(const struct ipc *ipc)
+{
+	return ipc->vm;
+}
+
+int
+ipc_fd(const struct ipc *ipc)
+{
+	return ipc->fd;
+}

@@ -1,0 +1,301 @@
+/* The frames of the bus as bytes. */
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/ipc.h"
+#include "common/ipc_wire.h"
+#include "common/rd.h"
+#include "common/wr.h"
+
+#define OUT_MIN	 1024	/* first size of the buffer */
+#define OUT_KEEP 65536	/* an empty buffer above it is freed */
+#define TEXT_MIN 512	/* room for a message of usual length */
+#define RUN_MAX	 262144 /* more than a socket takes at once */
+
+int
+ipc_frame_head(
+    const uint8_t *p, size_t len, struct ipc_frame *f, const char **why)
+{
+	static const uint8_t zero[3];
+	struct rd r = rd_init(p, len);
+	uint8_t nfd, pad[3];
+	uint32_t n;
+
+	if (rd_le32(&r, &n) == -1 || rd_u8(&r, &nfd) == -1 ||
+	    rd_bytes(&r, pad, sizeof(pad)) == -1)
+		return -2;
+	*why = NULL;
+	if (memcmp(pad, zero, sizeof(pad)) != 0)
+		*why = "bad header";
+	else if (n > IPC_MAXLEN)
+		*why = "message too long";
+	else if (nfd > IPC_MAXFDS)
+		*why = "too many descriptors";
+	f->len = n;
+	f->nfd = nfd;
+	return *why == NULL ? 0 : -1;
+}
+
+void
+ipc_close_fds(const int *fd, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		if (fd[i] != -1)
+			close(fd[i]);
+}
+
+void
+ipc_queue_clear(struct ipc_queue *q)
+{
+	if (q->nfd > 0)
+		ipc_close_fds(q->fd + q->fdoff, q->nfd - q->fdoff);
+	q->fdoff = q->nfd = 0;
+	q->off = q->len = q->mid = 0;
+}
+
+void
+ipc_queue_fini(struct ipc_queue *q)
+{
+	ipc_queue_clear(q);
+	free(q->buf);
+	free(q->fd);
+}
+
+size_t
+ipc_queue_bytes(const struct ipc_queue *q)
+{
+	return q->len - q->off;
+}
+
+static int
+reserve_bytes(struct ipc_queue *q, size_t need)
+{
+	size_t cap = q->cap > 0 ? q->cap : OUT_MIN;
+	uint8_t *p;
+
+	if (q->cap - q->len >= need)
+		return 0;
+	/* Moving what is left pays when more than that has gone before. */
+	if (q->off > q->len - q->off) {
+		q->len -= q->off;
+		memmove(q->buf, q->buf + q->off, q->len);
+		q->off = 0;
+	}
+	while (cap - q->len < need)
+		cap *= 2;
+	if (cap <= q->cap)
+		return 0;
+	if ((p = realloc(q->buf, cap)) == NULL)
+		return -1;
+	q->buf = p;
+	q->cap = cap;
+	return 0;
+}
+
+static int
+reserve_fds(struct ipc_queue *q, size_t n)
+{
+	size_t cap = q->fdcap > 0 ? q->fdcap : IPC_MAXFDS;
+	int *p;
+
+	if (q->fdcap - q->nfd >= n)
+		return 0;
+	if (q->fdoff > q->nfd - q->fdoff) {
+		q->nfd -= q->fdoff;
+		memmove(q->fd, q->fd + q->fdoff, q->nfd * sizeof(int));
+		q->fdoff = 0;
+	}
+	while (cap - q->nfd < n)
+		cap *= 2;
+	if (cap == q->fdcap)
+		return 0;
+	if ((p = reallocarray(q->fd, cap, sizeof(int))) == NULL)
+		return -1;
+	q->fd = p;
+	q->fdcap = cap;
+	return 0;
+}
+
+/* Any value, by the library. */
+static int
+put_json(struct wr *w, const json_t *v)
+{
+	size_t room = w->cap - w->len;
+	size_t n = json_dumpb(
+	    v, (char *)w->p + w->len, room, JSON_COMPACT | JSON_ENCODE_ANY);
+
+	if (n == 0 || n > room)
+		return -1;
+	w->len += n;
+	return 0;
+}
+
+/* Whether the text means itself between quotes. */
+static bool
+is_plain(const char *s, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < len; i++)
+		if (s[i] < ' ' || s[i] > '~' || s[i] == '"' || s[i] == '\\')
+			return false;
+	return true;
+}
+
+static int
+put_str(struct wr *w, const json_t *v)
+{
+	const char *s = json_string_value(v);
+	size_t len = json_string_length(v);
+
+	if (!is_plain(s, len))
+		return put_json(w, v);
+	if (wr_u8(w, '"') == -1 || wr_bytes(w, s, len) == -1)
+		return -1;
+	return wr_u8(w, '"');
+}
+
+static int
+put_int(struct wr *w, int64_t v)
+{
+	char buf[24], *p = buf + sizeof(buf);
+	uint64_t u = v < 0 ? 0 - (uint64_t)v : (uint64_t)v;
+
+	do {
+		*--p = (char)('0' + u % 10);
+		u /= 10;
+	} while (u > 0);
+	if (v < 0)
+		*--p = '-';
+	return wr_bytes(w, p, (size_t)(buf + sizeof(buf) - p));
+}
+
+static int
+put_value(struct wr *w, const json_t *v)
+{
+	if (json_is_integer(v))
+		return put_int(w, json_integer_value(v));
+	if (json_is_string(v))
+		return put_str(w, v);
+	return put_json(w, v);
+}
+
+/*
+ * The text of a checked message.  Its row says what is in it, so that this
+ * takes a fifth of the time of json_dumpb(), which has to find out; names in
+ * the table need no escapes.
+ */
+static int
+put_message(struct wr *w, enum ipc_type type, const json_t *body)
+{
+	const struct ipc_desc *d = &ipc_desc[type];
+	const char *name;
+	int i;
+
+	if (wr_bytes(w, "{\"msg\":\"", 8) == -1 ||
+	    wr_bytes(w, d->name, strlen(d->name)) == -1 || wr_u8(w, '"') == -1)
+		return -1;
+	for (i = 0; i < IPC_MAXFIELDS && d->field[i].kind != F_END; i++) {
+		name = d->field[i].name;
+		if (wr_bytes(w, ",\"", 2) == -1 ||
+		    wr_bytes(w, name, strlen(name)) == -1 ||
+		    wr_bytes(w, "\":", 2) == -1 ||
+		    put_value(w, json_object_get(body, name)) == -1)
+			return -1;
+	}
+	return wr_u8(w, '}');
+}
+
+/* Appends one frame in the room there is; -1: it does not fit. */
+static int
+put_frame(struct ipc_queue *q, size_t room, enum ipc_type type,
+    const json_t *body, size_t nfd)
+{
+	struct wr head, text;
+
+	head = wr_init(q->buf + q->len, IPC_HDRLEN);
+	text = wr_init(q->buf + q->len + IPC_HDRLEN, room - IPC_HDRLEN);
+	if (put_message(&text, type, body) == -1)
+		return -1;
+	wr_le32(&head, (uint32_t)text.len);
+	wr_u8(&head, (uint8_t)nfd);
+	wr_zero(&head, 3);
+	q->len += IPC_HDRLEN + text.len;
+	return 0;
+}
+
+const char *
+ipc_queue_push(struct ipc_queue *q, enum ipc_type type, const json_t *body,
+    const int *fd, size_t nfd)
+{
+	size_t room = IPC_HDRLEN + TEXT_MIN;
+
+	/* Most messages are short; for the others the largest is tried. */
+	if (reserve_fds(q, nfd) == -1 || reserve_bytes(q, room) == -1)
+		return "out of memory";
+	if (put_frame(q, room, type, body, nfd) == -1) {
+		room = IPC_HDRLEN + IPC_MAXLEN;
+		if (reserve_bytes(q, room) == -1)
+			return "out of memory";
+		if (put_frame(q, room, type, body, nfd) == -1)
+			return "message too long";
+	}
+	if (nfd > 0)
+		memcpy(q->fd + q->nfd, fd, nfd * sizeof(int));
+	q->nfd += nfd;
+	return NULL;
+}
+
+struct ipc_run
+ipc_queue_next(const struct ipc_queue *q)
+{
+	struct ipc_run run = { q->buf + q->off, q->mid, NULL, 0 };
+	size_t left = q->len - q->off;
+	struct ipc_frame f;
+	const char *why;
+
+	while (run.len < left && run.len < RUN_MAX &&
+	       ipc_frame_head(run.p + run.len, left - run.len, &f, &why) == 0) {
+		if (f.nfd > 0 && run.len > 0)
+			break;
+		if (f.nfd > 0) {
+			run.fd = q->fd + q->fdoff;
+			run.nfd = f.nfd;
+		}
+		run.len += IPC_HDRLEN + f.len;
+	}
+	return run;
+}
+
+void
+ipc_queue_wrote(struct ipc_queue *q, const struct ipc_run *run, size_t n)
+{
+	struct ipc_frame f;
+	const char *why;
+
+	ipc_close_fds(run->fd, run->nfd);
+	q->fdoff += run->nfd;
+	if (q->fdoff == q->nfd)
+		q->fdoff = q->nfd = 0;
+	while (n > q->mid) {
+		n -= q->mid;
+		q->off += q->mid;
+		ipc_frame_head(q->buf + q->off, q->len - q->off, &f, &why);
+		q->mid = IPC_HDRLEN + f.len;
+	}
+	q->off += n;
+	q->mid -= n;
+	if (q->off < q->len)
+		return;
+	q->off = q->len = 0;
+	if (q->cap > OUT_KEEP) {
+		free(q->buf);
+		q->buf = NULL;
+		q->cap = 0;
+	}
+}

@@ -1,0 +1,64 @@
+#ifndef IPC_WIRE_H
+#define IPC_WIRE_H
+
+/*
+ * The frames of the bus as bytes: ipc.h has the format.  The header's reader
+ * and the queue of what one link still has to write.  No system calls but
+ * close(2) of descriptors that are not needed any more.
+ */
+
+#include <jansson.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/ipc_msgs.h"
+
+#define IPC_HDRLEN 8
+
+struct ipc_frame {
+	size_t len; /* of the JSON text */
+	size_t nfd;
+};
+
+/* 0; -1: the header is wrong, *why says how; -2: need more bytes. */
+int ipc_frame_head(
+    const uint8_t *, size_t len, struct ipc_frame *, const char **why);
+
+/* Bytes and descriptors in the order in which they leave.  Zeroed: empty. */
+struct ipc_queue {
+	uint8_t *buf; /* owned; [off, len) is still to be written */
+	size_t off, len, cap;
+	size_t mid; /* bytes left of a frame written in part */
+	int *fd;    /* owned, and the descriptors in [fdoff, nfd) */
+	size_t fdoff, nfd, fdcap;
+};
+
+/* What goes in one write; everything borrowed from the queue. */
+struct ipc_run {
+	const uint8_t *p;
+	size_t len;
+	const int *fd; /* those of the frame it starts with */
+	size_t nfd;
+};
+
+void ipc_queue_fini(struct ipc_queue *);
+/* Closes the descriptors and forgets everything. */
+void ipc_queue_clear(struct ipc_queue *);
+size_t ipc_queue_bytes(const struct ipc_queue *);
+/*
+ * Adds a checked message of this type.  NULL, and the descriptors are owned by
+ * the queue; or what is wrong.
+ */
+const char *ipc_queue_push(struct ipc_queue *, enum ipc_type, const json_t *,
+    const int *fd, size_t nfd);
+/*
+ * The next run: what is left of a frame written in part, then whole frames, up
+ * to the next one with descriptors.
+ */
+struct ipc_run ipc_queue_next(const struct ipc_queue *);
+/* n bytes of that run were written, and its descriptors with them. */
+void ipc_queue_wrote(struct ipc_queue *, const struct ipc_run *, size_t n);
+
+void ipc_close_fds(const int *fd, size_t n);
+
+#endif
