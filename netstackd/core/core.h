@@ -9,6 +9,8 @@
 #include "common/rd.h"
 #include "netstackd/core/net.h"
 
+#define nitems(a) (sizeof(a) / sizeof((a)[0]))
+
 #define ETH_HDRLEN  14
 #define IP4_HDRLEN  20
 #define FRAME_HDRLEN (ETH_HDRLEN + IP4_HDRLEN)
@@ -146,6 +148,8 @@ enum ip4_dst {
 };
 enum ip4_dst ip4_classify(const struct net *, uint32_t dst);
 
+#define ICMP_BURST 64 /* errors at once; then one each 5 ms */
+
 /* ICMP errors toward the guest, quoting pkt; rate limited and counted. */
 void icmp_unreachable(struct net *, usec_t now, const struct ip4_pkt *,
     enum net_error, uint16_t mtu);
@@ -204,6 +208,7 @@ struct net {
 	uint32_t hash_key;
 	uint32_t *freeid; /* FIFO ring of free ids */
 	uint32_t free_head, nfree;
+	bool udp_first; /* to use the channel's space, this time */
 	bool server_up[3]; /* by enum net_server */
 	/* Timers. */
 	struct timer **heap;

@@ -45,6 +45,8 @@ const char *const net_stat_name[NETS__MAX] = {
 	[NETS_UDP_EXPIRED] = "udp-expired",
 	[NETS_UDP_QUEUE_FULL] = "udp-queue-full",
 	[NETS_UDP_FAILED] = "udp-failed",
+	[NETS_UDP_LIMIT] = "udp-limit",
+	[NETS_UDP_BADPEER] = "udp-bad-peer",
 	[NETS_TCP_FLOWS] = "tcp-flows",
 	[NETS_TCP_OPENED] = "tcp-opened",
 	[NETS_TCP_ESTABLISHED] = "tcp-established",
@@ -192,8 +194,13 @@ net_flush(struct net *net, usec_t now)
 void
 net_tx_ready(struct net *net, usec_t now)
 {
-	udp_tx_ready(net, now);
+	/* Whoever is first may take it all. */
+	net->udp_first = !net->udp_first;
+	if (net->udp_first)
+		udp_tx_ready(net, now);
 	tcp_tx_ready(net, now);
+	if (!net->udp_first)
+		udp_tx_ready(net, now);
 }
 
 /* The flow whose open() is answered; NULL when nobody waits for it. */

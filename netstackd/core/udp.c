@@ -1,0 +1,325 @@
+/*
+ * UDP (RFC 768), and the guest's way out with it.
+ *
+ *	gateway:53	dnsd, over one socket for the whole VM: each message has
+ *			the guest's address in front, both ways
+ *	gateway:67	the DHCP server
+ *	gateway:other	port unreachable
+ *	host, remote	a NAT with endpoint-independent mapping and filtering
+ *			(RFC 4787 REQ-1, REQ-8)
+ *
+ * For the NAT each port of the guest has a bind: a socket that receives what
+ * anybody sends to that port.  Each destination has a flow of its own: a
+ * socket on the same local port, connected, for nothing in this process may
+ * send to an address of its choice.  Both are asked for with the first
+ * datagram, which waits for them with a few of its followers.
+ *
+ * Toward the host, datagrams of a batch of frames that go to one flow and have
+ * one size are collected, not copied, and go in one call.  Their order is
+ * kept.
+ *
+ * Not done: the guest's TTL and TOS on the host's packets; UDP-Lite.
+ */
+
+#include <errno.h>
+#include <string.h>
+
+#include "netstackd/core/dhcp.h"
+#include "netstackd/core/udp.h"
+
+/* One call takes no more bytes than a packet has (UDP_SEGMENT). */
+#define BATCH_BYTES UDP_MAXLEN
+
+struct udp_hdr {
+	uint16_t sport, dport, len, sum;
+};
+
+/* On success r covers exactly the payload.  -1: short, or a lying length. */
+static int
+udp_parse(struct rd *r, struct udp_hdr *h)
+{
+	struct rd body;
+
+	if (rd_u16(r, &h->sport) == -1 || rd_u16(r, &h->dport) == -1 ||
+	    rd_u16(r, &h->len) == -1 || rd_u16(r, &h->sum) == -1)
+		return -1;
+	if (h->len < UDP_HDRLEN ||
+	    rd_sub(r, (size_t)h->len - UDP_HDRLEN, &body) == -1)
+		return -1;
+	*r = body;
+	return 0;
+}
+
+static bool
+udp_sum_ok(const struct ip4_pkt *pkt, const struct udp_hdr *h)
+{
+	uint32_t sum;
+
+	if (h->sum == 0)
+		return true;
+	sum = cksum_pseudo(pkt->src, pkt->dst, IPPROTO4_UDP, h->len);
+	return cksum_finish(cksum_add(sum, pkt->payload.p, h->len)) == 0;
+}
+
+/*
+ * The largest size below len that links commonly have (RFC 1191 7.1): the host
+ * does not say which one it was that a datagram did not pass.
+ */
+static uint16_t
+udp_plateau(size_t len)
+{
+	static const uint16_t sizes[] = { 32000, 17914, 8166, 4352, 2002, 1492,
+		1280, 1006 };
+	size_t i;
+
+	for (i = 0; i < nitems(sizes); i++) {
+		if (sizes[i] < len)
+			return sizes[i];
+	}
+	return 576;
+}
+
+/*
+ * The datagram is gone or was one of many, so the headers are made again: they
+ * are all that the guest's kernel looks at to find the socket.
+ */
+void
+udp_report(struct net *net, usec_t now, const struct udp_flow *u,
+    enum net_error e, size_t len)
+{
+	struct ip4_out o = { .eth_dst = net->guest_eth,
+		.src = u->f.guest_ip,
+		.dst = u->f.host_ip,
+		.proto = IPPROTO4_UDP };
+	uint8_t b[UDP_OVERHEAD] = { 0 };
+	uint8_t *udp = b + FRAME_HDRLEN;
+	struct ip4_pkt pkt = { .src = u->f.guest_ip,
+		.dst = u->f.host_ip,
+		.proto = IPPROTO4_UDP,
+		.hdr = b + ETH_HDRLEN,
+		.hdrlen = IP4_HDRLEN,
+		.payload = rd_init(udp, UDP_HDRLEN) };
+
+	if (len > UDP_MAXLEN)
+		len = UDP_MAXLEN;
+	len += UDP_HDRLEN;
+	ip4_put(net, b, &o, len);
+	put_u16(udp, u->f.guest_port);
+	put_u16(udp + 2, u->f.host_port);
+	put_u16(udp + 4, (uint16_t)len);
+	icmp_unreachable(net, now, &pkt, e, udp_plateau(IP4_HDRLEN + len));
+}
+
+enum net_error
+udp_error(int error)
+{
+	switch (error) {
+	case ECONNREFUSED:
+		return NET_EREFUSED;
+	case ECONNRESET:
+	case EPIPE:
+	case ENOTCONN:
+		return NET_ERESET;
+	case EMSGSIZE:
+		return NET_EMSGSIZE;
+	case ENETUNREACH:
+	case ENETDOWN:
+		return NET_ENETUNREACH;
+	case EHOSTUNREACH:
+	case EHOSTDOWN:
+		return NET_EHOSTUNREACH;
+	case EACCES:
+	case EPERM:
+		return NET_EADMIN;
+	default:
+		return NET_EOTHER;
+	}
+}
+
+static size_t
+dgram_len(const struct net_dgram *d)
+{
+	return d->iov[0].iov_len + (d->niov > 1 ? d->iov[1].iov_len : 0);
+}
+
+/* What a datagram of length len met on its way to the socket. */
+static void
+udp_send_failed(
+    struct net *net, usec_t now, struct udp_flow *u, int error, size_t len)
+{
+	stat_inc(net, NETS_UDP_FAILED);
+	if (error == ENOBUFS)
+		return;
+	if (u->f.proto == NET_DNS)
+		u->stale = true; /* dnsd is gone, and no event says so */
+	else
+		udp_report(net, now, u, udp_error(error), len);
+}
+
+/*
+ * Hands n datagrams to the socket; returns how many are done with: sent, or
+ * lost for a reason of their own.  Fewer than n: the socket is full.  An error
+ * may be one an earlier datagram caused: the same one is tried once more.
+ */
+static int
+udp_send(struct net *net, usec_t now, struct udp_flow *u,
+    const struct net_dgram *d, int n)
+{
+	int i = 0, got, error;
+	bool again = false;
+
+	while (i < n) {
+		got = net->hook->send(net->arg, u->f.id, &d[i], n - i);
+		if (got > 0) {
+			i += got;
+			again = false;
+			continue;
+		}
+		error = errno;
+		if (got == 0 || error == EAGAIN || error == EWOULDBLOCK)
+			return i;
+		udp_send_failed(net, now, u, error, dgram_len(&d[i]));
+		again = !again && error != EMSGSIZE;
+		if (!again)
+			i++;
+	}
+	return i;
+}
+
+void
+udp_batch_flush(struct net *net, usec_t now)
+{
+	struct udp_batch *b = &net->udp->batch;
+	struct udp_flow *u = b->flow;
+	int i;
+
+	if (u == NULL)
+		return;
+	b->flow = NULL;
+	i = u->up && u->nq == 0 ? udp_send(net, now, u, b->d, b->n) : 0;
+	for (; i < b->n; i++)
+		udp_enqueue(net, u, b->d[i].iov, b->d[i].niov);
+	b->n = 0;
+	if (u->f.proto == NET_DNS && u->stale)
+		udp_del(net, u);
+}
+
+void
+udp_queue_flush(struct net *net, usec_t now, struct udp_flow *u)
+{
+	struct net_dgram d = { .niov = 1 };
+
+	while (u->up && u->nq > 0) {
+		d.iov[0] = (struct iovec){ u->q->data, u->q->len };
+		if (udp_send(net, now, u, &d, 1) == 0)
+			break;
+		udp_dequeue(net, u);
+	}
+	if (u->f.proto == NET_DNS && u->stale)
+		udp_del(net, u);
+}
+
+/* Does this payload go with what the batch holds? */
+static bool
+batch_takes(const struct udp_batch *b, const struct udp_flow *u, size_t len)
+{
+	return b->flow == u && u->f.proto == NET_UDP && b->n < UDP_BATCH &&
+	       len <= b->size && b->total + len <= BATCH_BYTES;
+}
+
+/*
+ * Adds a payload to the batch, which is sent first when it does not fit in.
+ * One that is shorter than the first, or empty, or about to go, is the last.
+ */
+static void
+batch_add(struct net *net, usec_t now, struct udp_flow *u, struct rd payload,
+    bool last)
+{
+	struct udp_batch *b = &net->udp->batch;
+	struct net_dgram *d;
+
+	if (!batch_takes(b, u, payload.len))
+		udp_batch_flush(net, now);
+	if (b->flow == NULL) {
+		b->flow = u;
+		b->size = payload.len;
+		b->total = 0;
+	}
+	d = &b->d[b->n++];
+	d->niov = 0;
+	if (u->f.proto == NET_DNS)
+		d->iov[d->niov++] = (struct iovec){ b->prefix, DNS_PREFIX };
+	d->iov[d->niov++] =
+	    (struct iovec){ (void *)(uintptr_t)payload.p, payload.len };
+	b->total += payload.len;
+	if (last || payload.len < b->size || payload.len == 0)
+		udp_batch_flush(net, now);
+}
+
+static void
+udp_to_dns(struct net *net, usec_t now, const struct ip4_pkt *pkt,
+    const struct udp_hdr *h, struct rd payload)
+{
+	struct udp_flow *u;
+	uint8_t *p = net->udp->batch.prefix;
+
+	/* The prefix is part of the batch, and so of one query at a time. */
+	udp_batch_flush(net, now);
+	if ((u = udp_dns_flow(net, now)) == NULL) {
+		icmp_unreachable(net, now, pkt, NET_ELIMIT, 0);
+		return;
+	}
+	put_u32(p, pkt->src);
+	put_u16(p + 4, h->sport);
+	put_u16(p + 6, 0);
+	batch_add(net, now, u, payload, pkt->copied);
+}
+
+static void
+udp_to_host(struct net *net, usec_t now, const struct ip4_pkt *pkt,
+    const struct udp_hdr *h, struct rd payload)
+{
+	struct udp_flow *u = udp_flow_for(net, now, pkt, h->sport, h->dport);
+
+	if (u == NULL) {
+		icmp_unreachable(net, now, pkt, NET_ELIMIT, 0);
+		return;
+	}
+	udp_touch(net, now, u, false);
+	batch_add(net, now, u, payload, pkt->copied);
+}
+
+void
+udp_input(struct net *net, usec_t now, const struct ip4_pkt *pkt)
+{
+	struct rd r = pkt->payload;
+	struct udp_hdr h;
+	enum ip4_dst dst = ip4_classify(net, pkt->dst);
+
+	if (udp_parse(&r, &h) == -1) {
+		stat_inc(net, NETS_RX_SHORT);
+		return;
+	}
+	if (!udp_sum_ok(pkt, &h)) {
+		stat_inc(net, NETS_RX_BADSUM);
+		return;
+	}
+	stat_inc(net, NETS_UDP_RX);
+	if (h.dport == DHCP_SERVER_PORT &&
+	    (dst == DST_GATEWAY || dst == DST_BROADCAST))
+		dhcp_input(net, now, pkt, &r);
+	else if (h.sport == 0 || h.dport == 0)
+		stat_inc(net, NETS_RX_BADDST);
+	else if (dst == DST_HOST || dst == DST_REMOTE)
+		udp_to_host(net, now, pkt, &h, r);
+	else if (h.dport == DNS_PORT && dst == DST_GATEWAY)
+		udp_to_dns(net, now, pkt, &h, r);
+	else
+		icmp_unreachable(net, now, pkt, NET_EREFUSED, 0);
+}
+
+void
+udp_flush(struct net *net, usec_t now)
+{
+	udp_batch_flush(net, now);
+}

@@ -1,0 +1,286 @@
+/*
+ * UDP from the host to the guest.
+ *
+ * Datagrams are received many at a time, each straight into the place in the
+ * channel where its frame will be, with room for the headers before it.  The
+ * places are small, as most datagrams are; what does not fit in one goes on in
+ * a spill area.  From the first that did, the rest of that batch is taken
+ * aside and sent from there, in fragments where the MTU asks for it, and the
+ * flow's next batches get larger places.
+ *
+ * While the channel is full nothing is read: the host's own queue is the one
+ * that drops.
+ */
+
+#include <errno.h>
+#include <string.h>
+
+#include "netstackd/core/udp.h"
+
+#define RECV_ERRORS 8 /* in a row, before the socket is left alone */
+
+/* A batch as it lies in the channel. */
+struct places {
+	uint8_t *base;
+	size_t pitch;
+	size_t head; /* before the received bytes */
+	int n;
+};
+
+/* One datagram, where it is and as the guest is to see it. */
+struct arrival {
+	uint32_t src;
+	uint16_t sport, dport;
+	uint8_t *p;
+	size_t len;
+};
+
+static size_t
+small_packet(const struct net *net)
+{
+	return net->conf.mtu < UDP_SLOT ? net->conf.mtu : UDP_SLOT;
+}
+
+static uint8_t *
+spill_of(const struct net *net, int i)
+{
+	return net->udp->spill + (size_t)i * UDP_SPILL;
+}
+
+/*
+ * Lays out as many places as the channel has.  The first bytes of a spill slot
+ * stay free for what the place holds, so that both are one piece there.
+ */
+static void
+places_init(
+    struct net *net, const struct udp_flow *u, struct places *pl, size_t room)
+{
+	size_t n, cap;
+	struct net_dgram *d;
+	int i;
+
+	pl->pitch = ETH_HDRLEN + (u->big ? net->conf.mtu : small_packet(net));
+	n = room / (u->big ? net->udp->room_min : pl->pitch);
+	pl->n = n < UDP_BATCH ? (int)n : UDP_BATCH;
+	pl->head = UDP_OVERHEAD - (u->f.proto == NET_DNS ? DNS_PREFIX : 0);
+	cap = pl->pitch - pl->head;
+	for (i = 0; i < pl->n; i++) {
+		d = &net->udp->d[i];
+		*d = (struct net_dgram){ .niov = 2 };
+		d->iov[0] =
+		    (struct iovec){ pl->base + (size_t)i * pl->pitch + pl->head,
+			    cap };
+		d->iov[1] =
+		    (struct iovec){ spill_of(net, i) + cap, UDP_SPILL - cap };
+	}
+}
+
+/* dnsd says in front of each answer whose it is. */
+static int
+arrival_of_dns(const struct net *net, struct arrival *a)
+{
+	struct rd r = rd_init(a->p, a->len);
+	uint32_t ip;
+	uint16_t zero;
+
+	if (rd_u32(&r, &ip) == -1 || rd_u16(&r, &a->dport) == -1 ||
+	    rd_u16(&r, &zero) == -1 || ip != net->conf.guest_ip ||
+	    a->dport == 0 || zero != 0)
+		return -1;
+	a->p += DNS_PREFIX;
+	a->len -= DNS_PREFIX;
+	a->src = net->conf.gateway_ip;
+	a->sport = DNS_PORT;
+	return 0;
+}
+
+/*
+ * A bind receives from anybody.  The host's loopback is shown as the host, and
+ * nobody else may look like an address of this network: a neighbour of the
+ * host could otherwise answer the guest in the gateway's name.
+ */
+static int
+arrival_of_bind(
+    const struct net *net, const struct net_dgram *d, struct arrival *a)
+{
+	a->src = d->addr;
+	a->sport = d->port;
+	if (d->addr == 0x7f000001 && net->conf.host_ip != 0)
+		a->src = net->conf.host_ip;
+	else if (ip4_classify(net, d->addr) != DST_REMOTE)
+		return -1;
+	return 0;
+}
+
+/* Where a datagram is from and for whom; -1: not for the guest. */
+static int
+arrival_init(const struct net *net, const struct udp_flow *u,
+    const struct net_dgram *d, uint8_t *p, struct arrival *a)
+{
+	*a =
+	    (struct arrival){ .p = p, .len = d->len, .dport = u->f.guest_port };
+	if (u->f.proto == NET_DNS) {
+		if (arrival_of_dns(net, a) == -1)
+			return -1;
+	} else if (u->f.proto == NET_UDP_BIND) {
+		if (arrival_of_bind(net, d, a) == -1)
+			return -1;
+	} else {
+		a->src = u->f.host_ip;
+		a->sport = u->f.host_port;
+	}
+	return a->len <= UDP_MAXLEN ? 0 : -1;
+}
+
+/* The header, for a payload that lies anywhere. */
+static void
+udp_header(const struct net *net, const struct arrival *a, uint8_t *h)
+{
+	size_t len = UDP_HDRLEN + a->len;
+	uint32_t s;
+	uint16_t sum;
+
+	put_u16(h, a->sport);
+	put_u16(h + 2, a->dport);
+	put_u16(h + 4, (uint16_t)len);
+	put_u16(h + 6, 0);
+	s = cksum_pseudo(a->src, net->conf.guest_ip, IPPROTO4_UDP, len);
+	s = cksum_add(s, h, UDP_HDRLEN);
+	sum = cksum_finish(cksum_add(s, a->p, a->len));
+	if (sum == 0)
+		sum = 0xffff; /* 0 would mean that there is none */
+	memcpy(h + 6, &sum, sizeof(sum));
+}
+
+/* Publishes a datagram in its place. */
+static void
+arrival_push(
+    struct net *net, const struct arrival *a, const struct places *pl, int i)
+{
+	size_t off = (size_t)i * pl->pitch;
+	uint8_t *frame = pl->base + off;
+
+	udp_header(net, a, frame + FRAME_HDRLEN);
+	ip4_header(
+	    net, frame, a->src, IPPROTO4_UDP, UDP_HDRLEN + a->len, 0, false);
+	ip4_push(net, off, UDP_OVERHEAD + a->len);
+	stat_inc(net, NETS_UDP_TX);
+}
+
+/* Sends a datagram from where it is aside. */
+static void
+arrival_send(struct net *net, const struct arrival *a)
+{
+	uint8_t h[UDP_HDRLEN];
+	struct iovec iov[2] = { { h, sizeof(h) }, { a->p, a->len } };
+
+	udp_header(net, a, h);
+	if (ip4_sendv(net, a->src, IPPROTO4_UDP, iov, 2, 0, false) == 0)
+		stat_inc(net, NETS_UDP_TX);
+}
+
+/* Completes the spill slots of [i, n) with what their places hold. */
+static void
+take_aside(struct net *net, int i, int n)
+{
+	const struct net_dgram *d;
+	size_t len;
+
+	for (; i < n; i++) {
+		d = &net->udp->d[i];
+		len = d->len < d->iov[0].iov_len ? d->len : d->iov[0].iov_len;
+		memcpy(spill_of(net, i), d->iov[0].iov_base, len);
+	}
+}
+
+static void
+deliver(struct net *net, struct udp_flow *u, const struct places *pl, int n)
+{
+	bool aside = false, big = false;
+	const struct net_dgram *d;
+	struct arrival a;
+	uint8_t *p;
+	int i;
+
+	for (i = 0; i < n; i++) {
+		d = &net->udp->d[i];
+		if (!aside && d->len > d->iov[0].iov_len) {
+			aside = true;
+			take_aside(net, i, n);
+		}
+		if (d->len + UDP_OVERHEAD - ETH_HDRLEN > small_packet(net))
+			big = true;
+		p = aside ? spill_of(net, i) : d->iov[0].iov_base;
+		if (arrival_init(net, u, d, p, &a) == -1)
+			stat_inc(net, NETS_UDP_BADPEER);
+		else if (aside)
+			arrival_send(net, &a);
+		else
+			arrival_push(net, &a, pl, i);
+	}
+	u->big = big;
+}
+
+static void
+udp_block(struct net *net, struct udp_flow *u)
+{
+	u->blocked = true;
+	TAILQ_INSERT_TAIL(&net->udp->blocked, u, wait);
+}
+
+/* An error of the socket; false when it is no error but the end. */
+static bool
+recv_error(struct net *net, usec_t now, struct udp_flow *u, int error)
+{
+	if (error == EAGAIN || error == EWOULDBLOCK)
+		return false;
+	stat_inc(net, NETS_UDP_FAILED);
+	if (u->f.proto == NET_UDP)
+		udp_report(net, now, u, udp_error(error), 0);
+	return true;
+}
+
+void
+udp_pull(struct net *net, usec_t now, struct udp_flow *u)
+{
+	struct places pl;
+	size_t room;
+	int got, errors = 0;
+
+	while (errors < RECV_ERRORS) {
+		pl.base = ip4_space(net, &room);
+		if (room < net->udp->room_min) {
+			udp_block(net, u);
+			return;
+		}
+		places_init(net, u, &pl, room);
+		got = net->hook->recv(net->arg, u->f.id, net->udp->d, pl.n);
+		if (got > 0) {
+			errors = 0;
+			udp_touch(net, now, u, true);
+			deliver(net, u, &pl, got);
+		} else if (got == 0 || !recv_error(net, now, u, errno)) {
+			return;
+		} else {
+			errors++;
+		}
+	}
+}
+
+/*
+ * Each flow gets its turn: the first that fills the channel again goes to the
+ * end of the line, and the others stay before it.
+ */
+void
+udp_tx_ready(struct net *net, usec_t now)
+{
+	struct udp_flow *u;
+
+	while ((u = TAILQ_FIRST(&net->udp->blocked)) != NULL) {
+		TAILQ_REMOVE(&net->udp->blocked, u, wait);
+		u->blocked = false;
+		udp_pull(net, now, u);
+		if (u->blocked)
+			return;
+	}
+}
