@@ -116,7 +116,7 @@ event(struct stackd *s, const struct plat_edge_event *e, usec_t now)
 		net_readable(s->net, now, id);
 	if (error != 0 && flow_of(h, e->tag) != NULL)
 		net_failed(s->net, now, id, neterr_from_errno(error));
-	else if ((what & PLAT_EDGE_WRITE) && flow_of(h, e->tag) != NULL)
+	if ((what & PLAT_EDGE_WRITE) && flow_of(h, e->tag) != NULL)
 		net_writable(s->net, now, id);
 }
 

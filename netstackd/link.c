@@ -12,8 +12,12 @@
 #include "common/log.h"
 #include "netstackd/netstackd.h"
 
-#define LINK_MAXBATCH 4 /* per wake-up, so that timers and sockets get a turn  \
-			 */
+/* Per wake-up, so that timers and sockets get a turn. */
+#define LINK_MAXBATCH 4
+/* Below this the core may have wanted more: the fragments of the largest
+ * datagram, a burst. */
+#define LINK_LOW_BYTES (4 * NET_MAXFRAME)
+#define LINK_LOW_SLOTS 64
 
 /* One batch in.  1: there may be more; 0: not now, or never. */
 static int
@@ -156,11 +160,14 @@ link_space(void *arg, size_t *len)
 	uint8_t *p = NULL;
 
 	*len = 0;
-	if (l->open && chan_slots(&l->chan) == 0)
-		link_flush(l);
-	if (l->open && !l->dead)
+	if (l->open && !l->dead) {
+		if (chan_slots(&l->chan) < LINK_LOW_SLOTS &&
+		    !chan_blocked(&l->chan))
+			link_flush(l);
+		l->starved |= chan_slots(&l->chan) < LINK_LOW_SLOTS;
 		p = chan_space(&l->chan, len);
-	if (*len < NET_MAXFRAME)
+	}
+	if (*len < LINK_LOW_BYTES)
 		l->starved = true;
 	return p;
 }

@@ -191,25 +191,24 @@ sock_drain(int fd)
 }
 
 /*
- * local_port 0: the bind is not known, because it was made before portd was
- * restarted.  Then any port does: its number may have a new owner.
+ * Without its bind, which a portd before this one made or which was refused,
+ * nobody knows the local port: the stack has to begin again.
  */
 static int
-sock_udp(const struct flow *f, uint16_t local_port)
+sock_udp(const struct flow *f, const struct flow *bind)
 {
 	struct ipaddr a = flow_target(f);
 	int fd;
 
-	if (f->dst_port == 0) {
-		errno = ECONNREFUSED;
+	if (bind == NULL || f->dst_port == 0) {
+		errno = bind == NULL ? EADDRNOTAVAIL : ECONNREFUSED;
 		return -1;
 	}
 	if ((fd = sock_new(AF_INET, SOCK_DGRAM)) == -1)
 		return -1;
-	if (local_port != 0 && (sock_opt(fd, SOL_SOCKET, SO_REUSEADDR) == -1 ||
-				   sock_bind(fd, local_port) == -1))
-		return sock_fail(fd);
-	if (sock_connect(fd, &a, f->dst_port) == -1 || sock_drain(fd) == -1)
+	if (sock_opt(fd, SOL_SOCKET, SO_REUSEADDR) == -1 ||
+	    sock_bind(fd, bind->local_port) == -1 ||
+	    sock_connect(fd, &a, f->dst_port) == -1 || sock_drain(fd) == -1)
 		return sock_fail(fd);
 	return fd;
 }
@@ -225,7 +224,7 @@ sock_flow(const struct flow *f, struct flow *bind)
 	case FLOW_UDP_BIND:
 		return sock_udp_bind(bind);
 	case FLOW_UDP:
-		return sock_udp(f, bind == NULL ? 0 : bind->local_port);
+		return sock_udp(f, bind);
 	}
 	errno = EINVAL;
 	return -1;
