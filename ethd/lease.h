@@ -1,0 +1,97 @@
+#ifndef LEASE_H
+#define LEASE_H
+
+/*
+ * Who a VM is: its UUID, and the IPv4 address and Ethernet address that go
+ * with it for as long as the suite runs.  Pure.
+ *
+ * A lease's number is the VM's number on the bus and the last four bytes of
+ * its Ethernet address.  A UUID that a client chose keeps its lease for good;
+ * one that we drew at random is forgotten with its VM, because nobody can ask
+ * for it again.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/ipaddr.h"
+
+#define UUID_STRLEN 37
+#define LEASE_MAX   1000 /* highest VM number */
+
+struct uuid {
+	uint8_t b[16];
+};
+
+/* The 36-character form, either case, not terminated.  -1: not a UUID. */
+int uuid_parse(const char *text, struct uuid *);
+/* Writes the lower-case form to buf of UUID_STRLEN bytes; returns buf. */
+const char *uuid_str(const struct uuid *, char *buf);
+/* Makes a version 4 UUID (RFC 9562 5.4) of 16 random bytes. */
+struct uuid uuid_v4(const uint8_t random[16]);
+
+struct lease {
+	uint32_t vm; /* 1..LEASE_MAX; 0 is a free slot */
+	struct uuid uuid;
+	struct macaddr mac;
+	uint32_t ip;   /* host order */
+	bool random;   /* we drew the UUID */
+	bool restored; /* from before our restart, nobody asked for it since */
+};
+
+/* Addresses in host order; 0 for a gateway or host that is not there. */
+struct lease_conf {
+	uint32_t lowest, highest;
+	uint32_t gateway, host;
+};
+
+struct lease_pool {
+	struct lease_conf conf;
+	struct lease slot[LEASE_MAX + 1]; /* by number; 0 is not used */
+};
+
+enum lease_result {
+	LEASE_OK,
+	LEASE_OTHER_IP, /* the UUID has another address */
+	LEASE_RANGE,	/* preferred address outside the range, or ours */
+	LEASE_TAKEN,	/* preferred address of another UUID */
+	LEASE_NONE,	/* no address, or no number, is left */
+	LEASE__MAX
+};
+
+/*
+ * Finds or makes the lease of a UUID; ip is the preferred address or NULL.
+ * *out is borrowed from the pool and set with LEASE_OK only.
+ */
+enum lease_result lease_get(struct lease_pool *, const struct uuid *,
+    const uint32_t *ip, bool random, struct lease **out);
+
+/*
+ * Enters a lease from before a restart, or returns the one that is there
+ * already.  NULL when it contradicts another one or its own number.
+ */
+struct lease *lease_restore(struct lease_pool *, uint32_t vm,
+    const struct uuid *, const struct macaddr *, uint32_t ip);
+
+/*
+ * A restored lease that nobody has asked for, to be given up when the pool is
+ * exhausted; NULL when there is none.
+ */
+struct lease *lease_victim(struct lease_pool *);
+
+void lease_free(struct lease *);
+
+/*
+ * What the client is told; ip is what it asked for.  buf must hold
+ * LEASE_TEXTLEN bytes.
+ */
+#define LEASE_TEXTLEN 256
+const char *lease_text(enum lease_result, uint32_t ip, char *buf);
+
+/* 02:50 and the number, big-endian. */
+struct macaddr lease_mac(uint32_t vm);
+/* The number in such an address, 0 when it is none. */
+uint32_t lease_mac_vm(const uint8_t mac[6]);
+
+#endif

@@ -1,0 +1,96 @@
+/*
+ * The switch's decision, see switch.h.  Nearly every frame goes to the server
+ * address, so that is asked first; the table of learned addresses is walked
+ * only for an address that is no lease's.
+ */
+
+#include <string.h>
+
+#include "common/rd.h"
+
+#include "switch.h"
+
+static bool
+mac_eq(const struct macaddr *a, const struct macaddr *b)
+{
+	return memcmp(a->b, b->b, sizeof(a->b)) == 0;
+}
+
+static bool
+mac_group(const struct macaddr *mac)
+{
+	return (mac->b[0] & 1) != 0;
+}
+
+static bool
+mac_zero(const struct macaddr *mac)
+{
+	static const struct macaddr zero;
+
+	return mac_eq(mac, &zero);
+}
+
+void
+switch_add(struct switch_table *t, uint32_t vm)
+{
+	t->live[vm] = true;
+}
+
+void
+switch_del(struct switch_table *t, uint32_t vm)
+{
+	t->live[vm] = false;
+	if (!mac_zero(&t->learned[vm]))
+		t->nlearned--;
+	memset(&t->learned[vm], 0, sizeof(t->learned[vm]));
+}
+
+/* The live VM with this address; 0 when there is none. */
+static uint32_t
+find(const struct switch_table *t, const struct macaddr *mac)
+{
+	uint32_t vm = lease_mac_vm(mac->b), left = t->nlearned;
+
+	if (vm != 0 && t->live[vm])
+		return vm;
+	for (vm = 1; vm <= LEASE_MAX && left > 0; vm++) {
+		if (mac_zero(&t->learned[vm]))
+			continue;
+		if (mac_eq(&t->learned[vm], mac))
+			return vm;
+		left--;
+	}
+	return 0;
+}
+
+static void
+learn(struct switch_table *t, uint32_t vm, const struct macaddr *src)
+{
+	if (mac_eq(&t->learned[vm], src) || lease_mac_vm(src->b) != 0 ||
+	    mac_group(src) || mac_zero(src) || mac_eq(src, &t->server) ||
+	    find(t, src) != 0)
+		return;
+	if (mac_zero(&t->learned[vm]))
+		t->nlearned++;
+	t->learned[vm] = *src;
+}
+
+enum switch_verdict
+switch_input(struct switch_table *t, uint32_t vm, const uint8_t *frame,
+    size_t len, uint32_t *to)
+{
+	struct rd r = rd_init(frame, len);
+	struct macaddr dst, src;
+	uint16_t type;
+
+	if (rd_bytes(&r, dst.b, sizeof(dst.b)) == -1 ||
+	    rd_bytes(&r, src.b, sizeof(src.b)) == -1 || rd_u16(&r, &type) == -1)
+		return SWITCH_SHORT;
+	learn(t, vm, &src);
+	if (mac_eq(&dst, &t->server))
+		return SWITCH_STACK;
+	if (mac_group(&dst))
+		return SWITCH_ALL;
+	*to = find(t, &dst);
+	return *to == 0 || *to == vm ? SWITCH_STACK : SWITCH_VM;
+}

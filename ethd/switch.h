@@ -1,0 +1,43 @@
+#ifndef SWITCH_H
+#define SWITCH_H
+
+/*
+ * Where a guest's frame goes, by the addresses in its 14-byte Ethernet header
+ * and nothing else.  Pure.
+ *
+ * A VM is known by the address of its lease and, where its NIC has one of its
+ * own (QEMU), by the one address learned from what it sends.  Nobody can learn
+ * an address that is another VM's.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lease.h"
+
+#define SWITCH_HDRLEN 14
+
+enum switch_verdict {
+	SWITCH_SHORT, /* no whole header */
+	SWITCH_STACK, /* the VM's own netstackd */
+	SWITCH_VM,    /* one other VM */
+	SWITCH_ALL,   /* its own netstackd and every other VM */
+	SWITCH__MAX
+};
+
+struct switch_table {
+	struct macaddr server;
+	bool live[LEASE_MAX + 1];
+	struct macaddr learned[LEASE_MAX + 1]; /* zero: none */
+	uint32_t nlearned;
+};
+
+void switch_add(struct switch_table *, uint32_t vm);
+void switch_del(struct switch_table *, uint32_t vm);
+
+/* vm sent this frame; *to is set with SWITCH_VM. */
+enum switch_verdict switch_input(struct switch_table *, uint32_t vm,
+    const uint8_t *frame, size_t len, uint32_t *to);
+
+#endif
