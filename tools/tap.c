@@ -35,6 +35,7 @@
 #define EXIT_NOEXEC    126
 #define EXIT_NOTFOUND  127
 #define CONNECT_WITHIN (10 * USEC_SEC)
+#define CONNECT_EVERY  100  /* ms */
 #define HANGUP_WITHIN  5000 /* ms for the command to end on SIGHUP */
 
 struct options {
@@ -286,6 +287,20 @@ run(struct conn *c, const struct tap_conf *tc, char **command)
 	return parent(c, sv[0], pid, &set);
 }
 
+/* The suite may just be starting. */
+static int
+connect_first(struct conn *c)
+{
+	usec_t until = plat_now() + CONNECT_WITHIN;
+
+	while (conn_open(c, CONNECT_WITHIN) == -1) {
+		if (!c->absent || plat_now() >= until)
+			return -1;
+		(void)poll(NULL, 0, CONNECT_EVERY);
+	}
+	return 0;
+}
+
 int
 main(int argc, char *argv[])
 {
@@ -298,7 +313,7 @@ main(int argc, char *argv[])
 	parse_options(&o, argc, argv);
 	if ((c = conn_new(o.socket, o.uuid)) == NULL)
 		err(TAP_EXIT, NULL);
-	if (conn_open(c, CONNECT_WITHIN) == -1 || conn_lease(c, &lease) == -1)
+	if (connect_first(c) == -1 || conn_lease(c, &lease) == -1)
 		errx(TAP_EXIT, "%s", c->err);
 	tc.netns = o.netns;
 	tc.mac = c->mac;

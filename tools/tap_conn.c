@@ -179,9 +179,11 @@ conn_connect(struct conn *c)
 		c->fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)) == -1)
 		(void)setsockopt(
 		    c->fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-	if (connect(c->fd, (struct sockaddr *)&sun, sizeof(sun)) == -1)
+	if (connect(c->fd, (struct sockaddr *)&sun, sizeof(sun)) == -1) {
+		c->absent = errno == ENOENT || errno == ECONNREFUSED;
 		return conn_fail(
 		    c, "cannot connect to %s: %s", c->path, strerror(errno));
+	}
 	return 0;
 }
 
@@ -235,6 +237,7 @@ conn_open(struct conn *c, usec_t limit)
 {
 	usec_t until = plat_now() + limit;
 
+	c->absent = false;
 	conn_close(c);
 	if (conn_connect(c) == -1 || exchange_init(c, until) == -1 ||
 	    exchange_command(c, until) == -1) {

@@ -25,10 +25,11 @@ struct conn {
 	const char *path;	     /* borrowed */
 	char uuid[CONN_UUIDLEN + 1]; /* who we say we are */
 	int fd;			     /* owned; -1 while not connected */
-	struct macaddr mac;	     /* as the suite told us, */
-	uint16_t mtu;		     /* both from the last handshake */
-	char err[CONN_ERRLEN];	     /* why the last call failed, in words */
-	size_t off, len;	     /* unread bytes of buf: [off, len) */
+	bool absent;	       /* the last conn_open() found nobody listening */
+	struct macaddr mac;    /* as the suite told us, */
+	uint16_t mtu;	       /* both from the last handshake */
+	char err[CONN_ERRLEN]; /* why the last call failed, in words */
+	size_t off, len;       /* unread bytes of buf: [off, len) */
 	uint8_t buf[CONN_RXBUF];
 };
 
@@ -37,7 +38,7 @@ struct conn *conn_new(const char *path, const char *uuid);
 void conn_free(struct conn *);
 bool conn_uuid_ok(const char *);
 
-/* Connects and shakes hands, within limit.  0; -1 with err. */
+/* Connects and shakes hands, within limit.  0; -1 with err and absent. */
 int conn_open(struct conn *, usec_t limit);
 void conn_close(struct conn *);
 

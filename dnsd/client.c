@@ -1,0 +1,377 @@
+/*
+ * The guest's side.  A datagram, both ways, is {address, port, zero} of the
+ * guest's end, eight bytes that only netstackd understands, and a message.  A
+ * stream is messages behind their lengths, RFC 1035 4.2.2; answers leave as
+ * they come, RFC 7766 6.2.1.1.
+ *
+ * A stream is not read while enough of its queries are in flight or while it
+ * does not take its answers.
+ */
+
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/plat/plat.h"
+#include "dnsd/dnsd.h"
+
+#define CLIENT_BATCH 64 /* datagrams a turn */
+
+static struct guest *
+guest_find(struct dnsd *d, const struct ipc *link)
+{
+	struct guest *g;
+
+	LIST_FOREACH (g, &d->guests, entry) {
+		if (g->link == link)
+			return g;
+	}
+	return NULL;
+}
+
+static struct guest *
+guest_get(struct dnsd *d, struct ipc *link)
+{
+	struct guest *g = guest_find(d, link);
+
+	if (g != NULL || (g = calloc(1, sizeof(*g))) == NULL)
+		return g;
+	g->link = link;
+	LIST_INIT(&g->clients);
+	LIST_INSERT_HEAD(&d->guests, g, entry);
+	return g;
+}
+
+static struct client *
+client_find(struct guest *g, uint32_t id)
+{
+	struct client *c;
+
+	LIST_FOREACH (c, &g->clients, entry) {
+		if (c->id == id)
+			return c;
+	}
+	return NULL;
+}
+
+static void
+client_free(struct client *c)
+{
+	struct ev_loop *loop = c->d->d->loop;
+	struct out *o;
+
+	while (!LIST_EMPTY(&c->lookups))
+		lookup_free(LIST_FIRST(&c->lookups));
+	while ((o = STAILQ_FIRST(&c->out)) != NULL) {
+		STAILQ_REMOVE_HEAD(&c->out, entry);
+		free(o);
+	}
+	ev_io_stop(loop, &c->rd);
+	ev_io_stop(loop, &c->wr);
+	ev_timer_stop(loop, &c->idle);
+	close(c->fd);
+	if (c->tcp)
+		c->guest->nconn--;
+	LIST_REMOVE(c, entry);
+	free(c);
+}
+
+static void
+client_datagrams(struct ev_loop *loop, struct ev_io *w, int revents)
+{
+	struct client *c = w->data;
+	struct dnsd *d = c->d;
+	ssize_t n;
+	int i;
+
+	for (i = 0; i < CLIENT_BATCH; i++) {
+		n = read(c->fd, d->buf, sizeof(d->buf));
+		if (n == -1)
+			return;
+		stats_inc(&d->d->stats, DNSS_UDP);
+		if (n < ORIGIN_LEN) {
+			stats_inc(&d->d->stats, DNSS_MALFORMED);
+			continue;
+		}
+		lookup_start(
+		    c, d->buf, d->buf + ORIGIN_LEN, (size_t)n - ORIGIN_LEN);
+	}
+}
+
+static bool
+stream_paused(const struct client *c)
+{
+	return c->nlookup >= DNSD_CONNLOOKUPS || !STAILQ_EMPTY(&c->out);
+}
+
+/* Starts what is whole in the buffer.  -1: nothing good can follow. */
+static int
+stream_parse(struct client *c)
+{
+	struct rd r = rd_init(c->in, c->inlen), next, msg;
+	uint16_t len;
+
+	while (!stream_paused(c)) {
+		next = r;
+		if (rd_u16(&next, &len) == -1)
+			break;
+		if (len == 0 || len > DNSD_MAXQUERY) {
+			stats_inc(&c->d->d->stats, DNSS_MALFORMED);
+			return -1;
+		}
+		if (rd_sub(&next, len, &msg) == -1)
+			break;
+		r = next;
+		stats_inc(&c->d->d->stats, DNSS_TCP);
+		lookup_start(c, NULL, msg.p, msg.len);
+	}
+	memmove(c->in, r.p, r.len);
+	c->inlen = r.len;
+	return 0;
+}
+
+/* Reads once.  -1: the stream is broken. */
+static int
+stream_fill(struct client *c)
+{
+	ssize_t n;
+
+	if (c->eof || c->inlen == sizeof(c->in))
+		return 0;
+	n = read(c->fd, c->in + c->inlen, sizeof(c->in) - c->inlen);
+	if (n == -1)
+		return errno == EAGAIN || errno == EINTR ? 0 : -1;
+	if (n == 0)
+		c->eof = true;
+	c->inlen += (size_t)n;
+	return 0;
+}
+
+/* Also run when a lookup has ended or the answers have left. */
+static void
+stream_read(struct ev_loop *loop, struct ev_io *w, int revents)
+{
+	struct client *c = w->data;
+
+	if (!stream_paused(c) &&
+	    (stream_parse(c) == -1 || stream_fill(c) == -1 ||
+		stream_parse(c) == -1)) {
+		client_free(c);
+		return;
+	}
+	if (c->eof && c->nlookup == 0 && STAILQ_EMPTY(&c->out)) {
+		client_free(c);
+		return;
+	}
+	if (c->eof || stream_paused(c))
+		ev_io_stop(loop, w);
+	else
+		ev_io_start(loop, w);
+	ev_timer_again(loop, &c->idle);
+}
+
+static void
+stream_wake(struct client *c)
+{
+	ev_feed_event(c->d->d->loop, &c->rd, EV_READ);
+}
+
+static void
+stream_idle(struct ev_loop *loop, struct ev_timer *w, int revents)
+{
+	struct client *c = w->data;
+
+	if (c->nlookup == 0)
+		client_free(c);
+}
+
+static void
+stream_write(struct ev_loop *loop, struct ev_io *w, int revents)
+{
+	struct client *c = w->data;
+	struct out *o;
+	ssize_t n;
+
+	while ((o = STAILQ_FIRST(&c->out)) != NULL) {
+		n = write(c->fd, o->data + o->off, o->len - o->off);
+		if (n == -1 && (errno == EAGAIN || errno == EINTR))
+			return;
+		if (n == -1) {
+			client_free(c);
+			return;
+		}
+		o->off += (size_t)n;
+		if (o->off < o->len)
+			return;
+		STAILQ_REMOVE_HEAD(&c->out, entry);
+		free(o);
+	}
+	ev_io_stop(loop, w);
+	stream_wake(c);
+}
+
+/* Keeps what the socket did not take; a broken socket is its reader's. */
+static void
+stream_keep(struct client *c, const struct iovec iov[2], size_t sent)
+{
+	size_t len = iov[0].iov_len + iov[1].iov_len;
+	struct out *o;
+
+	if (sent == len)
+		return;
+	if ((o = malloc(sizeof(*o) + len)) == NULL) {
+		/* Half a message must not be followed by another. */
+		stats_inc(&c->d->d->stats, DNSS_CLIENT_FULL);
+		(void)shutdown(c->fd, SHUT_RDWR);
+		return;
+	}
+	o->len = len;
+	o->off = sent;
+	memcpy(o->data, iov[0].iov_base, iov[0].iov_len);
+	memcpy(o->data + iov[0].iov_len, iov[1].iov_base, iov[1].iov_len);
+	STAILQ_INSERT_TAIL(&c->out, o, entry);
+	ev_io_start(c->d->d->loop, &c->wr);
+}
+
+void
+client_answer(
+    struct client *c, const uint8_t *origin, const uint8_t *msg, size_t len)
+{
+	uint8_t pre[2] = { (uint8_t)(len >> 8), (uint8_t)len };
+	struct iovec iov[2] = { { pre, sizeof(pre) },
+		{ (void *)(uintptr_t)msg, len } };
+	ssize_t n = 0;
+
+	if (!c->tcp) {
+		iov[0].iov_base = (void *)(uintptr_t)origin;
+		iov[0].iov_len = ORIGIN_LEN;
+		if (writev(c->fd, iov, 2) == -1)
+			stats_inc(&c->d->d->stats, DNSS_CLIENT_FULL);
+		return;
+	}
+	if (STAILQ_EMPTY(&c->out)) {
+		n = writev(c->fd, iov, 2);
+		if (n == -1 && errno != EAGAIN && errno != EINTR)
+			return;
+	}
+	stream_keep(c, iov, n > 0 ? (size_t)n : 0);
+}
+
+void
+client_lookup_done(struct client *c)
+{
+	c->guest->nlookup--;
+	if (!c->tcp)
+		return;
+	c->nlookup--;
+	stream_wake(c);
+}
+
+/* fd becomes owned. */
+static struct client *
+client_new(struct dnsd *d, struct guest *g, uint32_t id, bool tcp, int fd)
+{
+	struct client *c;
+
+	if ((c = calloc(1, sizeof(*c))) == NULL) {
+		close(fd);
+		return NULL;
+	}
+	c->d = d;
+	c->guest = g;
+	c->id = id;
+	c->tcp = tcp;
+	c->fd = fd;
+	LIST_INIT(&c->lookups);
+	STAILQ_INIT(&c->out);
+	ev_io_init(&c->rd, tcp ? stream_read : client_datagrams, fd, EV_READ);
+	ev_io_init(&c->wr, stream_write, fd, EV_WRITE);
+	ev_init(&c->idle, stream_idle);
+	c->rd.data = c->wr.data = c->idle.data = c;
+	ev_io_start(d->d->loop, &c->rd);
+	if (tcp) {
+		c->idle.repeat = DNSD_CONNIDLE_SEC;
+		ev_timer_again(d->d->loop, &c->idle);
+		g->nconn++;
+	}
+	LIST_INSERT_HEAD(&g->clients, c, entry);
+	return c;
+}
+
+/* Returns netstackd's end; -1 with errno. */
+static int
+client_open(struct dnsd *d, struct guest *g, uint32_t id, bool tcp)
+{
+	int sv[2];
+
+	if (tcp && g->nconn >= DNSD_VMCONNS) {
+		stats_inc(&d->d->stats, DNSS_CONN_LIMIT);
+		errno = EMFILE;
+		return -1;
+	}
+	if (plat_socketpair(tcp ? SOCK_STREAM : SOCK_DGRAM, sv) == -1)
+		return -1;
+	if (client_new(d, g, id, tcp, sv[0]) == NULL) {
+		close(sv[1]);
+		errno = ENOMEM;
+		return -1;
+	}
+	return sv[1];
+}
+
+void
+client_flow_open(struct daemon *dm, struct ipc *from, struct ipc_msg *m)
+{
+	const char *proto = ipc_str(m, "proto");
+	uint32_t id = (uint32_t)ipc_u64(m, "id");
+	bool tcp = strcmp(proto, "tcp") == 0;
+	struct dnsd *d = dm->data;
+	struct guest *g = guest_get(d, from);
+	int fd;
+
+	if (!tcp && strcmp(proto, "dns") != 0) {
+		daemon_bad_peer(dm, from, "flow-open of an unknown kind");
+		return;
+	}
+	if (g != NULL && client_find(g, id) != NULL) {
+		daemon_bad_peer(dm, from, "flow-open of a flow that is open");
+		return;
+	}
+	fd = g == NULL ? -1 : client_open(d, g, id, tcp);
+	if (fd == -1) {
+		ipc_send(from, IPC_FLOW_REFUSED, NULL, 0, "{s:I,s:s}", "id",
+		    (json_int_t)id, "error", "EMFILE");
+		return;
+	}
+	ipc_send(from, IPC_FLOW_FD, &fd, 1, "{s:I}", "id", (json_int_t)id);
+}
+
+void
+client_flow_close(struct daemon *dm, struct ipc *from, struct ipc_msg *m)
+{
+	struct guest *g = guest_find(dm->data, from);
+	struct client *c;
+
+	if (g == NULL)
+		return;
+	c = client_find(g, (uint32_t)ipc_u64(m, "id"));
+	if (c != NULL)
+		client_free(c);
+}
+
+void
+client_peer_gone(struct dnsd *d, struct ipc *link)
+{
+	struct guest *g = guest_find(d, link);
+
+	if (g == NULL)
+		return;
+	while (!LIST_EMPTY(&g->clients))
+		client_free(LIST_FIRST(&g->clients));
+	LIST_REMOVE(g, entry);
+	free(g);
+}

@@ -1,0 +1,147 @@
+/*
+ * dnsd: names for the guests.  See dnsd.h.
+ */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/plat/plat.h"
+#include "dnsd/dnsd.h"
+
+static const char *const stat_name[DNSS__MAX] = {
+	[DNSS_UDP] = "udp-queries",
+	[DNSS_TCP] = "tcp-queries",
+	[DNSS_LOCAL] = "answered-here",
+	[DNSS_RELAYED] = "answers-relayed",
+	[DNSS_RETRIES] = "retries",
+	[DNSS_SERVFAIL] = "no-answer",
+	[DNSS_NO_SERVER] = "no-server",
+	[DNSS_MALFORMED] = "dropped-malformed",
+	[DNSS_LATE] = "dropped-wrong-answer",
+	[DNSS_LIMIT_VM] = "dropped-vm-limit",
+	[DNSS_LIMIT_ALL] = "dropped-limit",
+	[DNSS_CLIENT_FULL] = "dropped-guest-full",
+	[DNSS_CONN_LIMIT] = "refused-connections",
+	[DNSS_INFLIGHT] = "in-flight",
+	[DNSS_POOL_EMPTY] = "waited-for-socket",
+	[DNSS_SOCK_REFUSED] = "sockets-refused",
+	[DNSS_BAD_CONF] = "bad-configuration",
+};
+
+/* Sockets of one query and its share of the pools. */
+#define FDS_PER_LOOKUP 3
+
+static void
+conf_names(struct dnsd *d, const struct ipc_msg *m, const char *names,
+    const char *address)
+{
+	struct ipaddr a = ipc_addr(m, address);
+	uint32_t ip = ipaddr_to_u32(&a);
+	size_t i;
+
+	if (ip == 0) /* not enabled */
+		return;
+	for (i = 0; i < ipc_nstr(m, names); i++)
+		if (names_add(&d->names, ipc_strat(m, names, i), ip) == -1)
+			stats_inc(&d->d->stats, DNSS_BAD_CONF);
+}
+
+static void
+dnsd_conf(struct daemon *dm, struct ipc *from, struct ipc_msg *m)
+{
+	struct dnsd *d = dm->data;
+	struct server_addr sa[DNSD_MAXSERVERS];
+	size_t i, n = 0;
+
+	d->names.n = 0;
+	conf_names(d, m, "gateway-names", "gateway-ip");
+	conf_names(d, m, "host-names", "host-ip");
+	conf_names(d, m, "vm-names", "lowest-ip");
+	for (i = 0; i < ipc_nstr(m, "servers") && n < nitems(sa); i++) {
+		if (server_parse(ipc_strat(m, "servers", i), &sa[n].addr,
+			&sa[n].port) == 0)
+			n++;
+		else
+			stats_inc(&dm->stats, DNSS_BAD_CONF);
+	}
+	if (upstream_same(d, sa, n))
+		return;
+	lookups_cancel(d);
+	if (upstream_set(d, sa, n) == -1)
+		log_warn("configuration");
+	lookups_restart(d);
+	log_info("%zu names of our own, %zu servers", d->names.n, d->nserver);
+}
+
+static void
+dnsd_peer(struct daemon *dm, struct ipc *link)
+{
+	if (ipc_peer(link) == ROLE_PORT)
+		upstream_portd(dm->data);
+}
+
+static void
+dnsd_peer_gone(struct daemon *dm, struct ipc *link)
+{
+	if (ipc_peer(link) == ROLE_STACK)
+		client_peer_gone(dm->data, link);
+}
+
+static int
+dnsd_start(struct daemon *dm)
+{
+	struct dnsd *d;
+	int nofile;
+
+	if ((d = calloc(1, sizeof(*d))) == NULL) {
+		log_warn("start");
+		return -1;
+	}
+	d->d = dm;
+	nofile = plat_nofile();
+	d->maxlookup = DNSD_MAXLOOKUPS;
+	if (nofile > 0 && nofile / FDS_PER_LOOKUP < DNSD_MAXLOOKUPS)
+		d->maxlookup = (size_t)nofile / FDS_PER_LOOKUP;
+	LIST_INIT(&d->guests);
+	dm->data = d;
+	return 0;
+}
+
+static void
+dnsd_stop(struct daemon *dm)
+{
+	struct dnsd *d = dm->data;
+
+	while (!LIST_EMPTY(&d->guests))
+		client_peer_gone(d, LIST_FIRST(&d->guests)->link);
+	upstream_fini(d);
+	free(d);
+	dm->data = NULL;
+}
+
+static const struct ipc_handler handlers[] = {
+	{ IPC_CONF_DNS, dnsd_conf },
+	{ IPC_FLOW_OPEN, client_flow_open },
+	{ IPC_FLOW_CLOSE, client_flow_close },
+	{ IPC_SOCK_FD, upstream_sock_fd },
+	{ IPC_SOCK_REFUSED, upstream_sock_refused },
+};
+
+static const struct daemon_spec dnsd = {
+	.role = ROLE_DNS,
+	.sandbox = SANDBOX_READER, /* sockets come from portd */
+	.handler = handlers,
+	.nhandler = nitems(handlers),
+	.stats_name = stat_name,
+	.nstats = DNSS__MAX,
+	.start = dnsd_start,
+	.stop = dnsd_stop,
+	.peer = dnsd_peer,
+	.peer_gone = dnsd_peer_gone,
+};
+
+int
+main(int argc, char *argv[])
+{
+	return daemon_main(&dnsd, argc, argv);
+}
