@@ -51,6 +51,9 @@ struct daemon {
 	void *data; /* the daemon's own struct; set by start */
 	struct ipc *peer[DAEMON_MAXPEERS]; /* owned */
 	size_t npeer;
+	struct ev_check turn; /* reads the clock for usec_now() */
+	usec_t now;
+	int status; /* of the exit */
 };
 
 /* Returns the exit status. */
@@ -65,7 +68,10 @@ struct ipc *daemon_peer(struct daemon *, enum ipc_role, uint32_t vm);
  */
 void daemon_bad_peer(struct daemon *, struct ipc *, const char *why);
 
-/* Monotonic microseconds, read once per turn of the loop. */
+/*
+ * Monotonic microseconds: in a daemon read once per turn of its loop, whose
+ * ev_userdata() is daemon.c's; for any other loop the clock itself.
+ */
 usec_t usec_now(struct ev_loop *);
 
 #endif
