@@ -1,0 +1,433 @@
+/*
+ * Starting, watching and ending daemons.  child_fsm.h has the states.
+ *
+ * A daemon has died when its process was reaped; that its link is gone is
+ * often known a moment earlier, and then the others are told at once.
+ */
+
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/daemon.h"
+#include "common/log.h"
+#include "common/plat/plat.h"
+#include "config.h"
+
+#include "child.h"
+
+#define START_SECS 30. /* to say ready, before it counts as hung */
+#define STOP_SECS  2.  /* to end by itself */
+
+static void child_link_msg(struct ipc *, struct ipc_msg *);
+static void child_link_gone(struct ipc *, const char *);
+
+static const struct ipc_events link_events = {
+	.msg = child_link_msg,
+	.gone = child_link_gone,
+};
+
+/* The only writer of a child's state.  -1: no such edge. */
+static int
+child_event(struct child *c, enum child_event e)
+{
+	enum child_state next = child_next(c->state, e);
+
+	if (next == CHILD_NONE) {
+		log_warnx("%s: %s while %s", c->name, child_event_name[e],
+		    child_state_name[c->state]);
+		return -1;
+	}
+	c->state = next;
+	return 0;
+}
+
+static void
+timer_set(struct child *c, double secs)
+{
+	ev_timer_stop(c->all->loop, &c->timer);
+	ev_timer_set(&c->timer, secs, 0.);
+	ev_timer_start(c->all->loop, &c->timer);
+}
+
+/*
+ * In a build tree each daemon lies in a folder of its name beside ours.  Where
+ * the link to our own executable does not exist, only installed ones count.
+ */
+int
+child_path(
+    const struct children *all, enum ipc_role role, char *buf, size_t len)
+{
+	const char *name = ipc_role_name[role];
+	char self[PATH_MAX], *slash;
+	ssize_t n;
+
+	if (all->libexec != NULL) {
+		snprintf(buf, len, "%s/%s", all->libexec, name);
+		return access(buf, X_OK);
+	}
+	if ((n = readlink("/proc/self/exe", self, sizeof(self) - 1)) > 0) {
+		self[n] = '\0';
+		if ((slash = strrchr(self, '/')) != NULL)
+			*slash = '\0';
+		snprintf(buf, len, "%s/../%s/%s", self, name, name);
+		if (access(buf, X_OK) == 0)
+			return 0;
+	}
+	snprintf(buf, len, "%s/%s", VPNKIT_LIBEXECDIR, name);
+	return access(buf, X_OK);
+}
+
+/* Its descriptors are the bus and the counters; its log is our stderr. */
+static pid_t
+launch(const struct child *c, const char *path, int bus)
+{
+	const int fdmap[][2] = { { bus, DAEMON_BUS_FD },
+		{ c->stats_fd, DAEMON_STATS_FD } };
+	char arg0[32];
+	char *argv[] = { arg0, NULL };
+	const struct plat_spawn sp = { .path = path,
+		.argv = argv,
+		.fdmap = fdmap,
+		.nfdmap = 2,
+		.pidns = true };
+
+	snprintf(arg0, sizeof(arg0), "%s", ipc_role_name[c->role]);
+	return plat_spawn(&sp);
+}
+
+/* The process and our end of its link.  -1: neither, logged. */
+static int
+child_spawn(struct child *c)
+{
+	char path[PATH_MAX];
+	pid_t pid = -1;
+	int sv[2];
+
+	if (child_path(c->all, c->role, path, sizeof(path)) == -1 ||
+	    plat_socketpair(SOCK_STREAM, sv) == -1) {
+		log_warn("%s: cannot start %s", c->name, path);
+		return -1;
+	}
+	if ((pid = launch(c, path, sv[1])) == -1) {
+		log_warn("%s: cannot start %s", c->name, path);
+		close(sv[0]);
+		close(sv[1]);
+		return -1;
+	}
+	close(sv[1]);
+	c->pid = pid;
+	/* Should this fail, the daemon ends, and its death is seen. */
+	c->ipc = ipc_new(
+	    c->all->loop, sv[0], ROLE_MAIN, c->role, c->vm, &link_events, c);
+	return 0;
+}
+
+/* Waits for the next try, which follows an early death. */
+static void
+back_off(struct child *c)
+{
+	double secs = child_backoff_ms(c->early) / 1000.;
+
+	if (secs > 0)
+		log_warnx("%s: starting it again in %.1f s", c->name, secs);
+	timer_set(c, secs);
+}
+
+static void
+try_start(struct child *c)
+{
+	c->spawned = plat_now();
+	c->accusations = 0;
+	if (child_spawn(c) == -1) {
+		c->early++;
+		if (child_event(c, CHILDE_FAILED) == 0)
+			back_off(c);
+		return;
+	}
+	child_event(c, CHILDE_SPAWNED);
+	timer_set(c, START_SECS);
+	log_debug("%s: started, pid %d", c->name, (int)c->pid);
+	if (c->ipc != NULL)
+		c->all->ev->started(c);
+}
+
+static void
+timer_cb(struct ev_loop *loop, struct ev_timer *w, int revents)
+{
+	struct child *c = w->data;
+
+	switch (c->state) {
+	case CHILD_BACKOFF:
+		try_start(c);
+		break;
+	case CHILD_STARTING:
+		child_kill(c, "hangs at start");
+		break;
+	case CHILD_STOPPING:
+		child_kill(c, "does not stop");
+		break;
+	default:
+		break;
+	}
+}
+
+/* No link any more: the others are told. */
+static void
+child_cut(struct child *c)
+{
+	if (c->ipc == NULL)
+		return;
+	ipc_free(c->ipc);
+	c->ipc = NULL;
+	c->all->ev->gone(c);
+}
+
+static void
+child_link_msg(struct ipc *ipc, struct ipc_msg *m)
+{
+	struct child *c = ipc_data(ipc);
+
+	c->all->ev->msg(c, m);
+}
+
+static void
+child_link_gone(struct ipc *ipc, const char *why)
+{
+	struct child *c = ipc_data(ipc);
+
+	child_cut(c);
+	if (why != NULL) {
+		child_kill(c, why);
+		return;
+	}
+	/* It is dying already, or lives on without us, which must not be. */
+	if (c->pid > 0)
+		kill(c->pid, SIGKILL);
+}
+
+static void
+log_death(const struct child *c, int pid, int status)
+{
+	int sig;
+
+	if (!WIFSIGNALED(status)) {
+		log_warnx("%s (pid %d) ended with status %d", c->name, pid,
+		    WEXITSTATUS(status));
+		return;
+	}
+	sig = WTERMSIG(status);
+	if (sig == SIGSYS)
+		log_warnx("%s (pid %d) was killed by the sandbox: forbidden "
+			  "system call",
+		    c->name, pid);
+	else
+		log_warnx("%s (pid %d) was killed by signal %d, %s", c->name,
+		    pid, sig, strsignal(sig));
+}
+
+static void
+child_died(struct child *c, int status)
+{
+	bool stopping = c->state == CHILD_STOPPING;
+	usec_t lived = plat_now() - c->spawned;
+
+	if (!stopping || (status != 0 && WIFEXITED(status)))
+		log_death(c, (int)c->pid, status);
+	ev_timer_stop(c->all->loop, &c->timer);
+	c->pid = 0;
+	child_cut(c);
+	if (child_event(c, CHILDE_DEATH) == -1)
+		return;
+	if (stopping) {
+		c->early = 0;
+		if (c->wanted)
+			try_start(c);
+		else
+			c->all->ev->down(c);
+		return;
+	}
+	c->early = lived < CHILD_QUIET_MS * USEC_MS ? c->early + 1 : 1;
+	back_off(c);
+}
+
+void
+children_reap(struct children *all)
+{
+	struct child *c;
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		TAILQ_FOREACH (c, &all->list, entry) {
+			if (c->pid == pid)
+				break;
+		}
+		if (c != NULL)
+			child_died(c, status);
+	}
+}
+
+void
+child_start(struct child *c)
+{
+	c->wanted = true;
+	if (c->state == CHILD_DOWN)
+		try_start(c);
+}
+
+void
+child_stop(struct child *c)
+{
+	c->wanted = false;
+	if (c->state == CHILD_DOWN) {
+		c->all->ev->down(c);
+		return;
+	}
+	if (c->state == CHILD_STOPPING || child_event(c, CHILDE_STOP) == -1)
+		return;
+	child_cut(c);
+	ev_timer_stop(c->all->loop, &c->timer);
+	if (c->state == CHILD_DOWN)
+		c->all->ev->down(c);
+	else
+		timer_set(c, STOP_SECS);
+}
+
+void
+child_kill(struct child *c, const char *why)
+{
+	if (c->pid <= 0)
+		return;
+	log_warnx("%s (pid %d) %s: killing it", c->name, (int)c->pid, why);
+	kill(c->pid, SIGKILL);
+}
+
+void
+child_ready(struct child *c)
+{
+	if (child_event(c, CHILDE_READY) == -1) {
+		child_kill(c, "said ready twice");
+		return;
+	}
+	ev_timer_stop(c->all->loop, &c->timer);
+}
+
+/*
+ * Counters.
+ */
+
+static int
+stats_open(struct child *c)
+{
+	void *p;
+
+	if ((c->stats_fd = plat_memfd(c->name, STATS_BYTES)) == -1)
+		return -1;
+	p = mmap(NULL, STATS_BYTES, PROT_READ, MAP_SHARED, c->stats_fd, 0);
+	if (p == MAP_FAILED)
+		return -1;
+	c->stats = p;
+	return 0;
+}
+
+#define COUNTER_LINE 1800 /* what a log line holds */
+
+/* The daemon writes this file: nothing in it is taken at its word. */
+static void
+log_counters(const struct child *c)
+{
+	uint32_t i, n = __atomic_load_n(&c->stats->n, __ATOMIC_ACQUIRE);
+	char line[COUNTER_LINE];
+	size_t used = 0;
+	uint64_t v;
+
+	for (i = 0; i < n && i < STATS_MAX; i++) {
+		v = __atomic_load_n(&c->stats->value[i], __ATOMIC_RELAXED);
+		if (v == 0)
+			continue;
+		used += (size_t)snprintf(line + used, sizeof(line) - used,
+		    " %.*s=%llu", STATS_NAMELEN, c->stats->name[i],
+		    (unsigned long long)v);
+		if (sizeof(line) - used > STATS_NAMELEN + 32)
+			continue;
+		log_info("counters %s:%s", c->name, line);
+		used = 0;
+	}
+	if (used > 0)
+		log_info("counters %s:%s", c->name, line);
+}
+
+void
+children_log_counters(const struct children *all)
+{
+	const struct child *c;
+
+	TAILQ_FOREACH (c, &all->list, entry) {
+		log_counters(c);
+	}
+}
+
+/*
+ * The objects.
+ */
+
+void
+children_init(struct children *all, struct ev_loop *loop,
+    const struct child_events *ev, void *data)
+{
+	memset(all, 0, sizeof(*all));
+	all->loop = loop;
+	all->ev = ev;
+	all->data = data;
+	TAILQ_INIT(&all->list);
+}
+
+struct child *
+child_new(struct children *all, enum ipc_role role, uint32_t vm)
+{
+	struct child *c;
+
+	if ((c = calloc(1, sizeof(*c))) == NULL) {
+		log_warn("%s", ipc_role_name[role]);
+		return NULL;
+	}
+	c->all = all;
+	c->role = role;
+	c->vm = vm;
+	c->state = CHILD_DOWN;
+	c->stats_fd = -1;
+	snprintf(c->name, sizeof(c->name), vm != 0 ? "%s-%u" : "%s",
+	    ipc_role_name[role], (unsigned)vm);
+	ev_timer_init(&c->timer, timer_cb, 0., 0.);
+	c->timer.data = c;
+	TAILQ_INSERT_TAIL(&all->list, c, entry);
+	if (stats_open(c) == -1) {
+		log_warn("%s: counters", c->name);
+		child_free(c);
+		return NULL;
+	}
+	return c;
+}
+
+void
+child_free(struct child *c)
+{
+	if (c == NULL)
+		return;
+	ev_timer_stop(c->all->loop, &c->timer);
+	TAILQ_REMOVE(&c->all->list, c, entry);
+	ipc_free(c->ipc);
+	if (c->stats != NULL)
+		munmap((void *)(uintptr_t)c->stats, STATS_BYTES);
+	if (c->stats_fd != -1)
+		close(c->stats_fd);
+	free(c);
+}

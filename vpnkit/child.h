@@ -1,0 +1,87 @@
+#ifndef CHILD_H
+#define CHILD_H
+
+/*
+ * The daemons as processes: started, reaped, started again after a wait that
+ * grows with the number of early deaths.  What a daemon is told when it
+ * starts, and what others are told when it dies, is the owner's business.
+ */
+
+#include <ev.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+#include <sys/types.h>
+
+#include "common/ipc.h"
+#include "common/stats.h"
+#include "common/usec.h"
+
+#include "child_fsm.h"
+
+struct child;
+
+struct child_events {
+	/* It was just spawned; everything sent now waits for it. */
+	void (*started)(struct child *);
+	/* Its link is gone; the process may live a moment longer. */
+	void (*gone)(struct child *);
+	/* It was stopped and has ended; child_free() is allowed. */
+	void (*down)(struct child *);
+	void (*msg)(struct child *, struct ipc_msg *);
+};
+
+TAILQ_HEAD(child_list, child);
+
+/* All daemons of this supervisor. */
+struct children {
+	struct ev_loop *loop;	       /* borrowed */
+	const struct child_events *ev; /* borrowed */
+	const char *libexec;	       /* borrowed; NULL: see child_path() */
+	void *data;		       /* the owner's */
+	struct child_list list;
+};
+
+struct child {
+	struct children *all; /* borrowed */
+	TAILQ_ENTRY(child) entry;
+	enum ipc_role role;
+	uint32_t vm; /* 0 unless there is one for each VM */
+	char name[32];
+	enum child_state state; /* written by child_event() only */
+	bool wanted;		/* start again when it has ended */
+	pid_t pid;		/* 0: no process */
+	struct ipc *ipc;	/* owned; NULL: no link */
+	usec_t spawned;		/* when */
+	unsigned early;		/* deaths soon after the start, in a row */
+	usec_t accused_at;	/* start of the time below */
+	unsigned accusations;	/* of others, by this process */
+	struct ev_timer timer;	/* BACKOFF: start; else: enough waited */
+	int stats_fd;		/* owned; survives the process */
+	const struct stats_file *stats; /* owned mapping of it */
+};
+
+void children_init(struct children *, struct ev_loop *,
+    const struct child_events *, void *data);
+/* After SIGCHLD. */
+void children_reap(struct children *);
+/* One line of counters for each daemon that has counted anything. */
+void children_log_counters(const struct children *);
+
+/* Writes the path of the role's executable; -1 when there is none. */
+int child_path(const struct children *, enum ipc_role, char *buf, size_t len);
+
+/* NULL: out of memory or descriptors, logged. */
+struct child *child_new(struct children *, enum ipc_role, uint32_t vm);
+/* Only a child without a process. */
+void child_free(struct child *);
+
+void child_start(struct child *);
+/* Closes its link, on which it ends; by force if it does not. */
+void child_stop(struct child *);
+/* It misbehaved: ends it at once, to be started again. */
+void child_kill(struct child *, const char *why);
+/* It said that it is ready. */
+void child_ready(struct child *);
+
+#endif

@@ -1,0 +1,43 @@
+#ifndef CONF_H
+#define CONF_H
+
+/*
+ * What the daemons are told: the options, and the files they name.  Parsed
+ * here and nowhere else, and sent whole after each change.
+ */
+
+#include <jansson.h>
+
+#include "common/ipc.h"
+
+#include "options.h"
+
+struct lease;
+
+struct conf {
+	const struct options *op; /* borrowed */
+	const char *resolv_path;  /* borrowed */
+	json_t *domain;		  /* owned: string, for DHCP */
+	json_t *search;		  /* owned: array of strings, for DHCP */
+	json_t *servers;	  /* owned: array of "IP#PORT" */
+};
+
+/* Reads the file of --config into the options; -1 with a line in err. */
+int conf_options_file(struct options *, const char *path, char *err);
+
+/* Nothing is read yet; -1 when out of memory. */
+int conf_init(struct conf *, const struct options *);
+void conf_fini(struct conf *);
+
+/*
+ * Read again.  1: something is new; 0: all as before; -1: the file is missing
+ * or wrong, which is logged and changes nothing.
+ */
+int conf_read_dhcp(struct conf *);
+int conf_read_resolv(struct conf *);
+
+/* The configuration of a daemon there is one of. */
+void conf_send(const struct conf *, struct ipc *);
+void conf_send_stack(const struct conf *, struct ipc *, const struct lease *);
+
+#endif

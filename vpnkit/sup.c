@@ -1,0 +1,357 @@
+/*
+ * What happens when: a daemon starts, speaks, dies; a signal comes; a file
+ * changes.  Everything here is one step; the work is done by child.c, wire.c,
+ * vm.c and conf.c.
+ */
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <bsd/string.h>
+
+#include "common/log.h"
+#include "common/plat/plat.h"
+#include "config.h"
+
+#include "sup.h"
+#include "wire.h"
+
+/* Daemons of which there is one, in the order in which they are started. */
+static const enum ipc_role singles[] = {
+	ROLE_PORT, ROLE_DNS, ROLE_PROXY,
+	ROLE_ETH, /* the last: with it come the guests */
+};
+
+#define NSINGLES (sizeof(singles) / sizeof(singles[0]))
+
+/*
+ * A reader that was taken over could get its peers killed by accusing them
+ * without end.  More than this in one period, and it is taken to lie.
+ */
+#define ACCUSE_MAX    3
+#define ACCUSE_PERIOD (10 * USEC_SEC)
+
+static struct sup *
+sup_of(const struct child *c)
+{
+	return c->all->data;
+}
+
+/*
+ * A daemon starts or is gone.
+ */
+
+static void
+on_started(struct child *c)
+{
+	struct sup *s = sup_of(c);
+
+	ipc_send(c->ipc, IPC_LOG_LEVEL, NULL, 0, "{s:I}", "level",
+	    (json_int_t)log_get_level());
+	if (c->role == ROLE_STACK) {
+		vm_stack_started(&s->vms, c);
+		return;
+	}
+	conf_send(&s->conf, c->ipc);
+	wire_connect(c);
+	if (c->role == ROLE_ETH) {
+		/* Leases first: with the listeners come the clients. */
+		vm_eth_started(&s->vms);
+		listen_send(&s->listen, c->ipc);
+	}
+}
+
+static void
+on_gone(struct child *c)
+{
+	struct sup *s = sup_of(c);
+
+	if (s->stopping)
+		return;
+	wire_cut(c);
+	if (c->role == ROLE_ETH)
+		vm_eth_gone(&s->vms);
+}
+
+static void
+on_down(struct child *c)
+{
+	struct sup *s = sup_of(c);
+
+	if (c->role == ROLE_STACK) {
+		vm_stack_down(&s->vms, c);
+	} else {
+		s->kid[c->role] = NULL;
+		child_free(c);
+	}
+	if (s->stopping && TAILQ_EMPTY(&s->kids.list))
+		ev_break(s->loop, EVBREAK_ALL);
+}
+
+/*
+ * A daemon says something.
+ */
+
+static void
+on_hello(struct sup *s, struct child *c, struct ipc_msg *m)
+{
+	const char *version = ipc_str(m, "version");
+
+	log_debug("%s: version %s", c->name, version);
+	if (strcmp(version, VPNKIT_VERSION) != 0)
+		log_warnx("%s is of version %s, not " VPNKIT_VERSION, c->name,
+		    version);
+}
+
+static void
+on_ready(struct sup *s, struct child *c, struct ipc_msg *m)
+{
+	char layers[256] = "";
+	size_t i;
+
+	for (i = 0; i < ipc_nstr(m, "sandbox"); i++) {
+		strlcat(layers, " ", sizeof(layers));
+		strlcat(layers, ipc_strat(m, "sandbox", i), sizeof(layers));
+	}
+	log_info("%s is ready, pid %d, sandbox:%s", c->name, (int)c->pid,
+	    layers[0] != '\0' ? layers : " none");
+	child_ready(c);
+}
+
+static void
+on_bad_peer(struct sup *s, struct child *c, struct ipc_msg *m)
+{
+	int role = ipc_role_parse(ipc_str(m, "role"));
+	struct child *accused = NULL;
+	usec_t now = plat_now();
+
+	if (role == -1 || !wire_exists(c->role, (enum ipc_role)role)) {
+		child_kill(c, "accused a daemon it has no link to");
+		return;
+	}
+	if (c->accusations == 0 || now - c->accused_at > ACCUSE_PERIOD) {
+		c->accused_at = now;
+		c->accusations = 0;
+	}
+	if (++c->accusations > ACCUSE_MAX) {
+		child_kill(c, "accuses others without end");
+		return;
+	}
+	if (role == ROLE_STACK)
+		accused = vm_stack(&s->vms, (uint32_t)ipc_u64(m, "vm"));
+	else
+		accused = s->kid[role];
+	log_warnx("%s accuses %s: %s", c->name,
+	    accused != NULL ? accused->name : ipc_str(m, "role"),
+	    ipc_str(m, "why"));
+	if (accused != NULL)
+		child_kill(accused, "broke the protocol");
+}
+
+static void
+on_vm_open(struct sup *s, struct child *c, struct ipc_msg *m)
+{
+	struct lease l;
+	const char *why;
+
+	memset(&l, 0, sizeof(l));
+	l.vm = (uint32_t)ipc_u64(m, "vm");
+	l.mac = ipc_mac(m, "mac");
+	l.ip = ipc_addr(m, "ip");
+	strlcpy(l.uuid, ipc_str(m, "uuid"), sizeof(l.uuid));
+	if ((why = vm_open(&s->vms, &l)) != NULL)
+		child_kill(c, why);
+}
+
+static void
+on_vm_close(struct sup *s, struct child *c, struct ipc_msg *m)
+{
+	const char *why;
+
+	if ((why = vm_close(&s->vms, (uint32_t)ipc_u64(m, "vm"))) != NULL)
+		child_kill(c, why);
+}
+
+static const struct {
+	enum ipc_type type;
+	void (*fn)(struct sup *, struct child *, struct ipc_msg *);
+} handlers[] = {
+	{ IPC_HELLO, on_hello },
+	{ IPC_READY, on_ready },
+	{ IPC_BAD_PEER, on_bad_peer },
+	{ IPC_VM_OPEN, on_vm_open },
+	{ IPC_VM_CLOSE, on_vm_close },
+};
+
+static void
+on_msg(struct child *c, struct ipc_msg *m)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(handlers) / sizeof(handlers[0]); i++) {
+		if (handlers[i].type == m->type)
+			handlers[i].fn(sup_of(c), c, m);
+	}
+}
+
+static const struct child_events child_events = {
+	.started = on_started,
+	.gone = on_gone,
+	.down = on_down,
+	.msg = on_msg,
+};
+
+/*
+ * Files.
+ */
+
+static void
+resend(struct sup *s, enum ipc_role role)
+{
+	const struct child *c = s->kid[role];
+
+	if (c != NULL && c->ipc != NULL)
+		conf_send(&s->conf, c->ipc);
+}
+
+static void
+dhcp_changed(void *arg)
+{
+	struct sup *s = arg;
+
+	if (conf_read_dhcp(&s->conf) != 1)
+		return;
+	log_info("%s: new settings", s->op->dhcp_path);
+	vm_conf_changed(&s->vms);
+}
+
+static void
+resolv_changed(void *arg)
+{
+	struct sup *s = arg;
+
+	if (conf_read_resolv(&s->conf) != 1)
+		return;
+	log_info("%s: new name servers", s->conf.resolv_path);
+	/* portd first: dnsd may use the new ones at once. */
+	resend(s, ROLE_PORT);
+	resend(s, ROLE_DNS);
+}
+
+/*
+ * Signals.
+ */
+
+static void
+sup_stop(struct sup *s)
+{
+	struct child *c, *next;
+
+	if (s->stopping)
+		return;
+	s->stopping = true;
+	log_info("stopping");
+	listen_close(&s->listen);
+	for (c = TAILQ_FIRST(&s->kids.list); c != NULL; c = next) {
+		next = TAILQ_NEXT(c, entry);
+		child_stop(c);
+	}
+}
+
+static void
+signal_cb(struct ev_loop *loop, struct ev_signal *w, int revents)
+{
+	struct sup *s = w->data;
+
+	switch (w->signum) {
+	case SIGCHLD:
+		children_reap(&s->kids);
+		break;
+	case SIGHUP:
+		dhcp_changed(s);
+		resolv_changed(s);
+		break;
+	case SIGUSR1:
+		children_log_counters(&s->kids);
+		break;
+	default:
+		sup_stop(s);
+		break;
+	}
+}
+
+static void
+signals_start(struct sup *s)
+{
+	static const int nums[SUP_NSIGNALS] = { SIGCHLD, SIGHUP, SIGUSR1,
+		SIGINT, SIGTERM };
+	size_t i;
+
+	for (i = 0; i < SUP_NSIGNALS; i++) {
+		ev_signal_init(&s->sig[i], signal_cb, nums[i]);
+		s->sig[i].data = s;
+		ev_signal_start(s->loop, &s->sig[i]);
+	}
+}
+
+/*
+ * Beginning and end.
+ */
+
+int
+sup_init(struct sup *s, const struct options *op)
+{
+	memset(s, 0, sizeof(*s));
+	s->op = op;
+	s->watch.fd = -1;
+	/* Not the default loop, which would reap our children itself. */
+	if ((s->loop = ev_loop_new(plat_ev_backend() | EVFLAG_NOENV)) == NULL ||
+	    conf_init(&s->conf, op) == -1) {
+		log_warnx("cannot make an event loop");
+		return -1;
+	}
+	children_init(&s->kids, s->loop, &child_events, s);
+	s->kids.libexec = getenv("VPNKIT_LIBEXECDIR");
+	/* Watch first, then read: no change is lost in between. */
+	watch_init(&s->watch, s->loop);
+	if (op->dhcp_path != NULL)
+		watch_add(&s->watch, op->dhcp_path, dhcp_changed, s);
+	watch_add(&s->watch, s->conf.resolv_path, resolv_changed, s);
+	conf_read_dhcp(&s->conf);
+	conf_read_resolv(&s->conf);
+	return listen_open(&s->listen, op);
+}
+
+int
+sup_run(struct sup *s)
+{
+	size_t i;
+
+	signals_start(s);
+	for (i = 0; i < NSINGLES; i++) {
+		s->kid[singles[i]] = child_new(&s->kids, singles[i], 0);
+		if (s->kid[singles[i]] == NULL)
+			return -1;
+	}
+	vms_init(&s->vms, &s->kids, &s->conf, s->kid[ROLE_ETH]);
+	for (i = 0; i < NSINGLES; i++)
+		child_start(s->kid[singles[i]]);
+	ev_run(s->loop, 0);
+	return 0;
+}
+
+void
+sup_fini(struct sup *s)
+{
+	struct child *c;
+
+	listen_close(&s->listen);
+	watch_fini(&s->watch);
+	vms_fini(&s->vms);
+	while ((c = TAILQ_FIRST(&s->kids.list)) != NULL)
+		child_free(c);
+	conf_fini(&s->conf);
+	if (s->loop != NULL)
+		ev_loop_destroy(s->loop);
+}

@@ -1,0 +1,43 @@
+#ifndef SUP_H
+#define SUP_H
+
+/*
+ * The supervisor once it runs: its daemons, what they say, signals, changed
+ * files, and the end.
+ */
+
+#include <ev.h>
+#include <stdbool.h>
+
+#include "child.h"
+#include "conf.h"
+#include "listen.h"
+#include "options.h"
+#include "vm.h"
+#include "watch.h"
+
+#define SUP_NSIGNALS 5
+
+struct sup {
+	struct ev_loop *loop;	  /* owned */
+	const struct options *op; /* borrowed */
+	struct listeners listen;
+	struct conf conf;
+	struct watch watch;
+	struct children kids;
+	struct child *kid[ROLE__MAX]; /* owned; daemons there is one of */
+	struct vms vms;
+	struct ev_signal sig[SUP_NSIGNALS];
+	bool stopping;
+};
+
+/*
+ * Files are read, nothing is started.  -1: cannot go on, logged; sup_fini()
+ * is to be called in either case.
+ */
+int sup_init(struct sup *, const struct options *);
+/* Starts the daemons and runs until a signal ends it; -1: could not start. */
+int sup_run(struct sup *);
+void sup_fini(struct sup *);
+
+#endif

@@ -1,0 +1,255 @@
+/*
+ * Leases and stacks.  What ethd says is checked again here: it is the process
+ * nearest to the guests, and what it can ask for is a process per VM.
+ *
+ * A VM's netstackd lives longer than the ethd that asked for it.  When ethd
+ * dies the client reconnects, ethd opens the VM again, and the same netstackd
+ * goes on with a new channel; only a VM that does not come back loses it.
+ */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/log.h"
+
+#include "vm.h"
+#include "wire.h"
+
+#define AWAY_SECS 10. /* as long as ethd itself keeps a VM without client */
+
+static void
+close_stack(struct vm *vm)
+{
+	vm->open = false;
+	ev_timer_stop(vm->all->kids->loop, &vm->away);
+	if (vm->stack != NULL)
+		child_stop(vm->stack);
+}
+
+static void
+away_cb(struct ev_loop *loop, struct ev_timer *w, int revents)
+{
+	struct vm *vm = w->data;
+
+	log_info("VM %u did not come back", (unsigned)vm->lease.vm);
+	close_stack(vm);
+}
+
+/*
+ * The packet channel, when both ends are there.  Without one the stack is
+ * useless: it is started again, and that tries again.
+ */
+static void
+connect_stack(struct vm *vm)
+{
+	struct child *eth = vm->all->eth;
+
+	if (!vm->open || eth->ipc == NULL || vm->stack == NULL ||
+	    vm->stack->ipc == NULL)
+		return;
+	if (wire_channel(eth, vm->stack) == -1)
+		child_kill(vm->stack, "has no packet channel");
+}
+
+static bool
+same_lease(const struct lease *a, const struct lease *b)
+{
+	return a->vm == b->vm && strcmp(a->uuid, b->uuid) == 0 &&
+	       memcmp(&a->mac, &b->mac, sizeof(a->mac)) == 0 &&
+	       ipaddr_cmp(&a->ip, &b->ip) == 0;
+}
+
+/* NULL, or why nobody could have this lease. */
+static const char *
+check_lease(const struct vms *vms, const struct lease *l)
+{
+	const struct options *op = vms->conf->op;
+	const struct lease *o;
+	size_t i;
+
+	if (l->vm == 0 || l->vm > VM_MAX)
+		return "opened a VM with a number out of range";
+	if (l->ip.family != 4 || ipaddr_cmp(&l->ip, &op->lowest_ip) < 0 ||
+	    ipaddr_cmp(&l->ip, &op->highest_ip) > 0)
+		return "gave an address that is not in the range";
+	for (i = 1; i <= VM_MAX; i++) {
+		if (vms->v[i] == NULL || i == l->vm)
+			continue;
+		o = &vms->v[i]->lease;
+		if (strcmp(o->uuid, l->uuid) == 0 ||
+		    ipaddr_cmp(&o->ip, &l->ip) == 0 ||
+		    memcmp(&o->mac, &l->mac, sizeof(l->mac)) == 0)
+			return "gave two VMs the same identity";
+	}
+	return NULL;
+}
+
+static struct vm *
+vm_new(struct vms *vms, const struct lease *l)
+{
+	struct vm *vm;
+
+	if ((vm = calloc(1, sizeof(*vm))) == NULL) {
+		log_warn("VM %u", (unsigned)l->vm);
+		return NULL;
+	}
+	vm->all = vms;
+	vm->lease = *l;
+	ev_timer_init(&vm->away, away_cb, AWAY_SECS, 0.);
+	vm->away.data = vm;
+	vms->v[l->vm] = vm;
+	return vm;
+}
+
+/* Starts the stack, or gives the one that runs a new channel. */
+static void
+open_stack(struct vm *vm)
+{
+	ev_timer_stop(vm->all->kids->loop, &vm->away);
+	vm->open = true;
+	if (vm->stack == NULL)
+		vm->stack = child_new(vm->all->kids, ROLE_STACK, vm->lease.vm);
+	if (vm->stack == NULL)
+		return;
+	if (vm->stack->ipc != NULL)
+		connect_stack(vm);
+	else
+		child_start(vm->stack);
+}
+
+const char *
+vm_open(struct vms *vms, const struct lease *l)
+{
+	char ip[IPADDR_STRLEN];
+	struct vm *vm;
+	const char *why;
+
+	if ((why = check_lease(vms, l)) != NULL)
+		return why;
+	if ((vm = vms->v[l->vm]) != NULL && !same_lease(&vm->lease, l))
+		return "changed a VM's lease";
+	if (vm == NULL && (vm = vm_new(vms, l)) == NULL)
+		return NULL;
+	log_info(
+	    "VM %u, %s: %s", (unsigned)l->vm, l->uuid, ipaddr_str(&l->ip, ip));
+	open_stack(vm);
+	return NULL;
+}
+
+const char *
+vm_close(struct vms *vms, uint32_t num)
+{
+	struct vm *vm;
+
+	if (num > VM_MAX || (vm = vms->v[num]) == NULL)
+		return "closed a VM that never was";
+	log_info("VM %u is gone", (unsigned)num);
+	close_stack(vm);
+	return NULL;
+}
+
+/*
+ * Restarts.
+ */
+
+static void
+send_lease(struct ipc *ipc, const struct lease *l)
+{
+	char mac[MACADDR_STRLEN], ip[IPADDR_STRLEN];
+
+	ipc_send(ipc, IPC_LEASE, NULL, 0, "{s:I, s:s, s:s, s:s}", "vm",
+	    (json_int_t)l->vm, "uuid", l->uuid, "mac",
+	    macaddr_str(&l->mac, mac), "ip", ipaddr_str(&l->ip, ip));
+}
+
+void
+vm_eth_started(struct vms *vms)
+{
+	struct vm *vm;
+	size_t i;
+
+	for (i = 1; i <= VM_MAX; i++) {
+		if ((vm = vms->v[i]) == NULL)
+			continue;
+		send_lease(vms->eth->ipc, &vm->lease);
+		if (vm->stack == NULL || !vm->stack->wanted)
+			continue;
+		ev_timer_stop(vms->kids->loop, &vm->away);
+		ev_timer_set(&vm->away, AWAY_SECS, 0.);
+		ev_timer_start(vms->kids->loop, &vm->away);
+	}
+}
+
+void
+vm_eth_gone(struct vms *vms)
+{
+	size_t i;
+
+	for (i = 1; i <= VM_MAX; i++) {
+		if (vms->v[i] != NULL)
+			vms->v[i]->open = false;
+	}
+}
+
+void
+vm_stack_started(struct vms *vms, struct child *c)
+{
+	struct vm *vm = vms->v[c->vm];
+
+	conf_send_stack(vms->conf, c->ipc, &vm->lease);
+	wire_connect(c);
+	connect_stack(vm);
+}
+
+void
+vm_stack_down(struct vms *vms, struct child *c)
+{
+	vms->v[c->vm]->stack = NULL;
+	child_free(c);
+}
+
+struct child *
+vm_stack(const struct vms *vms, uint32_t num)
+{
+	if (num > VM_MAX || vms->v[num] == NULL)
+		return NULL;
+	return vms->v[num]->stack;
+}
+
+void
+vm_conf_changed(struct vms *vms)
+{
+	const struct vm *vm;
+	size_t i;
+
+	for (i = 1; i <= VM_MAX; i++) {
+		vm = vms->v[i];
+		if (vm != NULL && vm->stack != NULL && vm->stack->ipc != NULL)
+			conf_send_stack(vms->conf, vm->stack->ipc, &vm->lease);
+	}
+}
+
+void
+vms_init(struct vms *vms, struct children *kids, const struct conf *conf,
+    struct child *eth)
+{
+	memset(vms, 0, sizeof(*vms));
+	vms->kids = kids;
+	vms->conf = conf;
+	vms->eth = eth;
+}
+
+void
+vms_fini(struct vms *vms)
+{
+	size_t i;
+
+	for (i = 1; i <= VM_MAX; i++) {
+		if (vms->v[i] == NULL)
+			continue;
+		ev_timer_stop(vms->kids->loop, &vms->v[i]->away);
+		child_free(vms->v[i]->stack);
+		free(vms->v[i]);
+		vms->v[i] = NULL;
+	}
+}

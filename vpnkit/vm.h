@@ -1,0 +1,70 @@
+#ifndef VM_H
+#define VM_H
+
+/*
+ * Virtual machines as the supervisor sees them: a lease that ethd gave, and
+ * the netstackd that serves it while the VM is there.
+ */
+
+#include <ev.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/daemon.h"
+#include "common/ipaddr.h"
+
+#include "child.h"
+#include "conf.h"
+
+/* Links a daemon may have, less the daemons there is one of. */
+#define VM_MAX (DAEMON_MAXPEERS - 8)
+
+#define UUID_STRLEN 37
+
+/* What ethd said about a VM, and is told again after its own restart. */
+struct lease {
+	uint32_t vm; /* from 1; the counter in the MAC address */
+	char uuid[UUID_STRLEN];
+	struct macaddr mac;
+	struct ipaddr ip;
+};
+
+struct vms;
+
+struct vm {
+	struct vms *all; /* borrowed */
+	struct lease lease;
+	bool open;	      /* ethd has it now */
+	struct child *stack;  /* owned; NULL: none runs */
+	struct ev_timer away; /* until it counts as gone, ethd being new */
+};
+
+struct vms {
+	struct children *kids;	  /* borrowed */
+	const struct conf *conf;  /* borrowed */
+	struct child *eth;	  /* borrowed */
+	struct vm *v[VM_MAX + 1]; /* owned; by number; NULL: never seen */
+};
+
+void vms_init(
+    struct vms *, struct children *, const struct conf *, struct child *eth);
+void vms_fini(struct vms *);
+
+/* Messages of ethd.  NULL, or what is wrong with it: ethd is to blame. */
+const char *vm_open(struct vms *, const struct lease *);
+const char *vm_close(struct vms *, uint32_t vm);
+
+/* ethd was started again: its leases, and time for the VMs to come back. */
+void vm_eth_started(struct vms *);
+void vm_eth_gone(struct vms *);
+
+/* A netstackd was started: what it must know. */
+void vm_stack_started(struct vms *, struct child *);
+/* It has ended for good. */
+void vm_stack_down(struct vms *, struct child *);
+struct child *vm_stack(const struct vms *, uint32_t vm);
+
+/* The DHCP settings are new. */
+void vm_conf_changed(struct vms *);
+
+#endif

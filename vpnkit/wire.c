@@ -1,0 +1,120 @@
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/chan.h"
+#include "common/log.h"
+#include "common/plat/plat.h"
+
+#include "wire.h"
+
+/* clang-format off */
+static const struct {
+	enum ipc_role a, b;
+} wires[] = {
+	{ ROLE_STACK,	ROLE_PORT },	/* sockets for flows */
+	{ ROLE_STACK,	ROLE_DNS },	/* the guest's questions */
+	{ ROLE_STACK,	ROLE_PROXY },	/* the guest's HTTP */
+	{ ROLE_DNS,	ROLE_PORT },	/* sockets to name servers */
+	{ ROLE_PROXY,	ROLE_PORT },	/* sockets to web servers */
+	{ ROLE_PROXY,	ROLE_DNS },	/* names of web servers */
+};
+/* clang-format on */
+
+#define NWIRES (sizeof(wires) / sizeof(wires[0]))
+
+bool
+wire_exists(enum ipc_role a, enum ipc_role b)
+{
+	size_t i;
+
+	for (i = 0; i < NWIRES; i++) {
+		if ((wires[i].a == a && wires[i].b == b) ||
+		    (wires[i].a == b && wires[i].b == a))
+			return true;
+	}
+	return false;
+}
+
+/* Gives c one end of a link and says whose the other is. */
+static void
+send_peer(struct child *c, const struct child *peer, int fd)
+{
+	ipc_send(c->ipc, IPC_PEER, &fd, 1, "{s:s, s:I}", "role",
+	    ipc_role_name[peer->role], "vm", (json_int_t)peer->vm);
+}
+
+static void
+connect_pair(struct child *a, struct child *b)
+{
+	int sv[2];
+
+	if (plat_socketpair(SOCK_STREAM, sv) == -1) {
+		log_warn("link of %s and %s", a->name, b->name);
+		/* A daemon without all its links is of no use to anybody. */
+		child_kill(a, "has no link to a peer");
+		return;
+	}
+	send_peer(a, b, sv[0]);
+	send_peer(b, a, sv[1]);
+}
+
+void
+wire_connect(struct child *c)
+{
+	struct child *p;
+
+	TAILQ_FOREACH (p, &c->all->list, entry) {
+		if (p != c && p->ipc != NULL && wire_exists(c->role, p->role))
+			connect_pair(c, p);
+	}
+}
+
+void
+wire_cut(struct child *c)
+{
+	struct child *p;
+
+	TAILQ_FOREACH (p, &c->all->list, entry) {
+		if (p == c || p->ipc == NULL || !wire_exists(c->role, p->role))
+			continue;
+		ipc_send(p->ipc, IPC_PEER_GONE, NULL, 0, "{s:s, s:I}", "role",
+		    ipc_role_name[c->role], "vm", (json_int_t)c->vm);
+	}
+}
+
+/* One arena: *rw for its writer, *ro for its reader. */
+static int
+arena(int *rw, int *ro)
+{
+	if ((*rw = plat_memfd("arena", CHAN_ARENA)) == -1)
+		return -1;
+	return (*ro = plat_memfd_ro(*rw)) == -1 ? -1 : 0;
+}
+
+int
+wire_channel(struct child *eth, struct child *stack)
+{
+	/* Of each side: socket, arena to write, arena to read. */
+	int e[3] = { -1, -1, -1 }, s[3] = { -1, -1, -1 }, sv[2];
+	size_t i;
+
+	if (arena(&e[1], &s[2]) == -1 || arena(&s[1], &e[2]) == -1 ||
+	    plat_socketpair(SOCK_STREAM, sv) == -1)
+		goto err;
+	e[0] = sv[0];
+	s[0] = sv[1];
+	ipc_send(
+	    eth->ipc, IPC_CHAN, e, 3, "{s:I}", "vm", (json_int_t)stack->vm);
+	ipc_send(
+	    stack->ipc, IPC_CHAN, s, 3, "{s:I}", "vm", (json_int_t)stack->vm);
+	return 0;
+err:
+	log_warn("%s: packet channel", stack->name);
+	for (i = 1; i < 3; i++) {
+		if (e[i] != -1)
+			close(e[i]);
+		if (s[i] != -1)
+			close(s[i]);
+	}
+	return -1;
+}

@@ -1,0 +1,26 @@
+#ifndef WIRE_H
+#define WIRE_H
+
+/*
+ * Who is connected to whom.  Every daemon has a link to the supervisor; the
+ * others are the rows of one table in wire.c.
+ */
+
+#include <stdbool.h>
+
+#include "child.h"
+
+bool wire_exists(enum ipc_role, enum ipc_role);
+
+/* Makes all links of a daemon that was just started. */
+void wire_connect(struct child *);
+/* Tells its peers that it is gone. */
+void wire_cut(struct child *);
+
+/*
+ * The packet channel of a VM: a socket and two arenas, each mapped writable
+ * by one side only.  0, or -1: nothing was sent, logged.
+ */
+int wire_channel(struct child *eth, struct child *stack);
+
+#endif
