@@ -4,12 +4,9 @@
  * answered, so its datagrams are dropped.
  *
  * All peers share one socket, which has no connections and no end: a peer is
- * gone when sending to it says so.  A VM whose channel is full, or is not
- * there yet, loses frames, because waiting for it would stop the others.
- *
- * The same address is the same VM for as long as that lives: its UUID is made
- * from the address and a secret, so that a peer that was thought gone, and
- * comes back, has its old lease.
+ * taken for gone when it cannot be sent to and sends nothing itself for as long
+ * as a VM has to come back.  A VM whose channel is full, or is not there yet,
+ * loses frames, because waiting for it would stop the others.
  */
 
 #include <stddef.h>
@@ -24,7 +21,6 @@
 #define DGRAM_RETRY 0.001 /* seconds; a full peer cannot be polled for */
 
 struct dgram_buf {
-	uint64_t secret[2];
 	struct mmsghdr in[DGRAM_BATCH], out[DGRAM_BATCH];
 	struct iovec in_iov[DGRAM_BATCH], out_iov[DGRAM_BATCH];
 	struct sockaddr_un from[DGRAM_BATCH];
@@ -77,6 +73,18 @@ dgram_gather(struct conn *c)
 	return i;
 }
 
+/* The first frame cannot be sent, and why is in errno. */
+static void
+dgram_lose(struct vm *vm)
+{
+	if (errno == EMSGSIZE)
+		eth_bad(vm->eth, ETHS_TX_TOOBIG);
+	else
+		vm_away(vm);
+	eth_bad(vm->eth, ETHS_DGRAM_LOST);
+	vm_out_next(vm);
+}
+
 int
 dgram_write(struct conn *c)
 {
@@ -96,14 +104,10 @@ dgram_write(struct conn *c)
 			dgram_retry(l);
 			return 0;
 		}
-		if (sent == -1 && errno != EMSGSIZE)
-			return -1;
 		for (i = 0; i < sent; i++)
 			vm_out_consume(vm, 0, l->buf->out_iov[i].iov_len);
-		if (sent == -1) {
-			eth_bad(c->eth, ETHS_TX_TOOBIG);
-			vm_out_next(vm);
-		}
+		if (sent == -1)
+			dgram_lose(vm);
 	}
 	return 0;
 }
@@ -111,26 +115,19 @@ dgram_write(struct conn *c)
 void
 dgram_copy(struct conn *c, const uint8_t *frame, size_t len)
 {
-	if (sendto(c->dgram->fd, frame, len, MSG_DONTWAIT | MSG_NOSIGNAL,
-		(const struct sockaddr *)&c->peer, c->peerlen) == -1)
+	struct iovec iov = { (void *)(uintptr_t)frame, len };
+	struct msghdr mh = { .msg_name = &c->peer,
+		.msg_namelen = c->peerlen,
+		.msg_iov = &iov,
+		.msg_iovlen = 1 };
+
+	if (sendmsg(c->dgram->fd, &mh, MSG_DONTWAIT | MSG_NOSIGNAL) == -1)
 		eth_count(c->eth, ETHS_SW_FULL, 1);
 }
 
 /*
  * From a peer.
  */
-
-/* FNV-1a over the address, from a secret start. */
-static uint64_t
-hash(uint64_t h, const struct sockaddr_un *sun, socklen_t len)
-{
-	const uint8_t *p = (const uint8_t *)sun;
-	socklen_t i;
-
-	for (i = 0; i < len; i++)
-		h = (h ^ p[i]) * 0x100000001b3u;
-	return h;
-}
 
 static bool
 is_peer(const struct conn *c, const struct listener *l,
@@ -156,9 +153,8 @@ peer_find(struct listener *l, const struct sockaddr_un *sun, socklen_t len)
 static struct conn *
 peer_new(struct listener *l, const struct sockaddr_un *sun, socklen_t len)
 {
-	struct vmnet_cmd cmd = { .anonymous = false };
+	struct vmnet_cmd cmd = { .anonymous = true };
 	enum lease_result result;
-	uint64_t h[2];
 	struct conn *c;
 
 	if ((c = conn_new(l->eth, FRAMING_NONE, -1)) == NULL)
@@ -166,14 +162,10 @@ peer_new(struct listener *l, const struct sockaddr_un *sun, socklen_t len)
 	c->dgram = l;
 	memcpy(&c->peer, sun, len);
 	c->peerlen = len;
-	h[0] = hash(l->buf->secret[0], sun, len);
-	h[1] = hash(l->buf->secret[1], sun, len);
-	cmd.uuid = uuid_v4((const uint8_t *)h);
 	if (conn_lease(c, &cmd, &result) == -1) {
 		conn_close(c);
 		return NULL;
 	}
-	c->vm->lease->random = true; /* it ends with the VM */
 	return c;
 }
 
@@ -197,6 +189,7 @@ dgram_input(struct listener *l, unsigned i)
 	    (c = peer_new(l, sun, mh->msg_namelen)) == NULL)
 		return;
 	l->last = c;
+	vm_back(c->vm);
 	input_dgram(c, l->buf->frame[i], l->buf->in[i].msg_len);
 }
 
@@ -222,7 +215,6 @@ dgram_start(struct listener *l)
 
 	if ((b = calloc(1, sizeof(*b))) == NULL)
 		return -1;
-	arc4random_buf(b->secret, sizeof(b->secret));
 	for (i = 0; i < DGRAM_BATCH; i++) {
 		b->in_iov[i].iov_base = b->frame[i];
 		b->in_iov[i].iov_len = sizeof(b->frame[i]);

@@ -32,7 +32,7 @@
 
 enum eth_stat {
 	ETHS_CONNS, /* now */
-	ETHS_VMS, /* now */
+	ETHS_VMS,   /* now */
 	ETHS_ACCEPTED,
 	ETHS_ACCEPT_LIMIT,
 	ETHS_GREETING_EVICTED,
@@ -60,6 +60,7 @@ enum eth_stat {
 	ETHS_CHAN_LOST,
 	ETHS_DGRAM_UNNAMED,
 	ETHS_DGRAM_TRUNC,
+	ETHS_DGRAM_LOST,
 	ETHS__MAX
 };
 

@@ -20,6 +20,8 @@ static const char *const texts[LEASE__MAX] = {
 	[LEASE_NONE] = "No IP addresses available.",
 };
 
+static const uint8_t mark[4] = { 'v', 'p', 'n', 'k' };
+
 static int
 hexval(char c)
 {
@@ -71,14 +73,21 @@ uuid_str(const struct uuid *uuid, char *buf)
 }
 
 struct uuid
-uuid_v4(const uint8_t random[16])
+uuid_draw(const uint8_t random[16])
 {
 	struct uuid uuid;
 
 	memcpy(uuid.b, random, sizeof(uuid.b));
+	memcpy(uuid.b, mark, sizeof(mark));
 	uuid.b[6] = (uint8_t)((uuid.b[6] & 0x0f) | 0x40);
 	uuid.b[8] = (uint8_t)((uuid.b[8] & 0x3f) | 0x80);
 	return uuid;
+}
+
+bool
+uuid_drawn(const struct uuid *uuid)
+{
+	return memcmp(uuid->b, mark, sizeof(mark)) == 0;
 }
 
 struct macaddr
@@ -146,9 +155,22 @@ ip_lowest_free(const struct lease_pool *pool)
 	return 0;
 }
 
+/* A lease that was drawn for somebody who is gone; ip as in lease_get(). */
+static struct lease *
+find_unused(struct lease_pool *pool, const uint32_t *ip)
+{
+	struct lease *l;
+
+	for (l = &pool->slot[1]; l <= &pool->slot[LEASE_MAX]; l++)
+		if (l->vm != 0 && !l->used && uuid_drawn(&l->uuid) &&
+		    (ip == NULL || *ip == l->ip))
+			return l;
+	return NULL;
+}
+
 static enum lease_result
 lease_new(struct lease_pool *pool, const struct uuid *uuid, uint32_t ip,
-    bool random, struct lease **out)
+    struct lease **out)
 {
 	uint32_t vm;
 
@@ -158,35 +180,34 @@ lease_new(struct lease_pool *pool, const struct uuid *uuid, uint32_t ip,
 	 * be long. */
 	if (vm > LEASE_MAX || (ip == 0 && (ip = ip_lowest_free(pool)) == 0))
 		return LEASE_NONE;
-	pool->slot[vm] = (struct lease){ .vm = vm,
-		.uuid = *uuid,
-		.mac = lease_mac(vm),
-		.ip = ip,
-		.random = random };
+	pool->slot[vm] = (struct lease){
+		.vm = vm, .uuid = *uuid, .mac = lease_mac(vm), .ip = ip
+	};
 	*out = &pool->slot[vm];
 	return LEASE_OK;
 }
 
 enum lease_result
 lease_get(struct lease_pool *pool, const struct uuid *uuid, const uint32_t *ip,
-    bool random, struct lease **out)
+    struct lease **out)
 {
-	struct lease *l;
+	struct lease *l = find_uuid(pool, uuid);
 
-	if ((l = find_uuid(pool, uuid)) != NULL) {
+	if (l == NULL && uuid_drawn(uuid))
+		l = find_unused(pool, ip);
+	if (l != NULL) {
 		if (ip != NULL && *ip != l->ip)
 			return LEASE_OTHER_IP;
-		l->restored = false;
 		*out = l;
 		return LEASE_OK;
 	}
 	if (ip == NULL)
-		return lease_new(pool, uuid, 0, random, out);
+		return lease_new(pool, uuid, 0, out);
 	if (!ip_allowed(&pool->conf, *ip))
 		return LEASE_RANGE;
 	if (ip_taken(pool, *ip))
 		return LEASE_TAKEN;
-	return lease_new(pool, uuid, *ip, random, out);
+	return lease_new(pool, uuid, *ip, out);
 }
 
 struct lease *
@@ -202,27 +223,8 @@ lease_restore(struct lease_pool *pool, uint32_t vm, const struct uuid *uuid,
 	    memcmp(&want, mac, sizeof(want)) != 0 || ip_taken(pool, ip))
 		return NULL;
 	l = &pool->slot[vm];
-	*l = (struct lease){
-		.vm = vm, .uuid = *uuid, .mac = *mac, .ip = ip, .restored = true
-	};
+	*l = (struct lease){ .vm = vm, .uuid = *uuid, .mac = *mac, .ip = ip };
 	return l;
-}
-
-struct lease *
-lease_victim(struct lease_pool *pool)
-{
-	struct lease *l;
-
-	for (l = &pool->slot[1]; l <= &pool->slot[LEASE_MAX]; l++)
-		if (l->vm != 0 && l->restored)
-			return l;
-	return NULL;
-}
-
-void
-lease_free(struct lease *l)
-{
-	memset(l, 0, sizeof(*l));
 }
 
 const char *

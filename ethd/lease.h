@@ -6,9 +6,10 @@
  * with it for as long as the suite runs.  Pure.
  *
  * A lease's number is the VM's number on the bus and the last four bytes of
- * its Ethernet address.  A UUID that a client chose keeps its lease for good;
- * one that we drew at random is forgotten with its VM, because nobody can ask
- * for it again.
+ * its Ethernet address.  A lease never changes and never ends.  But one whose
+ * UUID was drawn for a client that named none cannot be asked for again, so
+ * the next such client gets it when its VM is gone: they never take more
+ * addresses than there are of them at a time.
  */
 
 #include <stdbool.h>
@@ -28,16 +29,19 @@ struct uuid {
 int uuid_parse(const char *text, struct uuid *);
 /* Writes the lower-case form to buf of UUID_STRLEN bytes; returns buf. */
 const char *uuid_str(const struct uuid *, char *buf);
-/* Makes a version 4 UUID (RFC 9562 5.4) of 16 random bytes. */
-struct uuid uuid_v4(const uint8_t random[16]);
+/*
+ * Makes a version 4 UUID (RFC 9562 5.4) of random bytes.  It begins with a
+ * mark of ours, so that it is known for a drawn one after a restart too.
+ */
+struct uuid uuid_draw(const uint8_t random[16]);
+bool uuid_drawn(const struct uuid *);
 
 struct lease {
 	uint32_t vm; /* 1..LEASE_MAX; 0 is a free slot */
 	struct uuid uuid;
 	struct macaddr mac;
-	uint32_t ip;   /* host order */
-	bool random;   /* we drew the UUID */
-	bool restored; /* from before our restart, nobody asked for it since */
+	uint32_t ip; /* host order */
+	bool used;   /* its VM is there; kept by the caller */
 };
 
 /* Addresses in host order; 0 for a gateway or host that is not there. */
@@ -61,11 +65,11 @@ enum lease_result {
 };
 
 /*
- * Finds or makes the lease of a UUID; ip is the preferred address or NULL.
- * *out is borrowed from the pool and set with LEASE_OK only.
+ * Finds or makes the lease of a UUID, a drawn one included; ip is the preferred
+ * address or NULL.  *out is borrowed from the pool and set with LEASE_OK only.
  */
 enum lease_result lease_get(struct lease_pool *, const struct uuid *,
-    const uint32_t *ip, bool random, struct lease **out);
+    const uint32_t *ip, struct lease **out);
 
 /*
  * Enters a lease from before a restart, or returns the one that is there
@@ -73,14 +77,6 @@ enum lease_result lease_get(struct lease_pool *, const struct uuid *,
  */
 struct lease *lease_restore(struct lease_pool *, uint32_t vm,
     const struct uuid *, const struct macaddr *, uint32_t ip);
-
-/*
- * A restored lease that nobody has asked for, to be given up when the pool is
- * exhausted; NULL when there is none.
- */
-struct lease *lease_victim(struct lease_pool *);
-
-void lease_free(struct lease *);
 
 /*
  * What the client is told; ip is what it asked for.  buf must hold

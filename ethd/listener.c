@@ -33,27 +33,18 @@ conn_cut(struct conn *c, enum eth_stat why)
 	conn_finish(c);
 }
 
-/* Asks the pool, which may have to forget a VM of before our restart. */
 static enum lease_result
 lease_ask(struct ethd *e, const struct vmnet_cmd *cmd, struct lease **lease)
 {
 	const uint32_t *ip = cmd->has_ip ? &cmd->ip : NULL;
 	struct uuid uuid = cmd->uuid;
-	enum lease_result result;
-	struct lease *victim;
 	uint8_t random[16];
 
 	if (cmd->anonymous) {
 		arc4random_buf(random, sizeof(random));
-		uuid = uuid_v4(random);
+		uuid = uuid_draw(random);
 	}
-	result = lease_get(&e->pool, &uuid, ip, cmd->anonymous, lease);
-	if (result != LEASE_NONE || (victim = lease_victim(&e->pool)) == NULL)
-		return result;
-	if (e->vm[victim->vm] != NULL)
-		vm_free(e->vm[victim->vm]);
-	lease_free(victim);
-	return lease_get(&e->pool, &uuid, ip, cmd->anonymous, lease);
+	return lease_get(&e->pool, &uuid, ip, lease);
 }
 
 int
@@ -70,11 +61,8 @@ conn_lease(
 		return -1;
 	}
 	vm = e->vm[lease->vm];
-	if (vm == NULL && (vm = vm_new(e, lease)) == NULL) {
-		if (lease->random)
-			lease_free(lease);
+	if (vm == NULL && (vm = vm_new(e, lease)) == NULL)
 		return -1;
-	}
 	if (vm->nconn >= VM_MAXCONNS) {
 		eth_bad(e, ETHS_CONN_LIMIT);
 		return -1;

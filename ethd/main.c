@@ -47,6 +47,7 @@ static const char *const stat_name[ETHS__MAX] = {
 	[ETHS_CHAN_LOST] = "channel-lost",
 	[ETHS_DGRAM_UNNAMED] = "dgram-unnamed",
 	[ETHS_DGRAM_TRUNC] = "dgram-truncated",
+	[ETHS_DGRAM_LOST] = "dgram-lost",
 };
 
 /* What eth_bad() says. */
@@ -65,6 +66,7 @@ static const char *const bad_text[ETHS__MAX] = {
 	[ETHS_TX_TOOBIG] = "frame above the MTU toward a VM",
 	[ETHS_DGRAM_UNNAMED] = "datagram from a socket without a name",
 	[ETHS_DGRAM_TRUNC] = "datagram longer than a frame",
+	[ETHS_DGRAM_LOST] = "cannot send to a datagram peer",
 };
 /* clang-format on */
 
@@ -164,8 +166,6 @@ on_lease(struct daemon *d, struct ipc *from, struct ipc_msg *msg)
 		    &e->pool, (uint32_t)vm, &uuid, &mac, msg_ip(msg, "ip"));
 	if (l == NULL)
 		log_warnx("lease %s does not fit", ipc_str(msg, "uuid"));
-	else if (e->vm[vm] == NULL)
-		vm_new(e, l);
 }
 
 static void

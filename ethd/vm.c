@@ -220,16 +220,30 @@ vm_new(struct ethd *e, struct lease *lease)
 	}
 	vm->eth = e;
 	vm->lease = lease;
+	lease->used = true;
 	TAILQ_INIT(&vm->conns);
-	/* Until somebody connects it is as good as gone. */
 	ev_timer_init(&vm->gone, vm_gone_cb, VM_GONE_SEC, 0.);
 	vm->gone.data = vm;
-	ev_timer_start(e->d->loop, &vm->gone);
 	TAILQ_INSERT_TAIL(&e->vms, vm, entry);
 	e->vm[lease->vm] = vm;
 	switch_add(&e->sw, lease->vm);
 	eth_count(e, ETHS_VMS, 1);
 	return vm;
+}
+
+void
+vm_away(struct vm *vm)
+{
+	if (ev_is_active(&vm->gone))
+		return;
+	ev_timer_set(&vm->gone, VM_GONE_SEC, 0.);
+	ev_timer_start(vm->eth->d->loop, &vm->gone);
+}
+
+void
+vm_back(struct vm *vm)
+{
+	ev_timer_stop(vm->eth->d->loop, &vm->gone);
 }
 
 void
@@ -253,8 +267,7 @@ vm_free(struct vm *vm)
 	TAILQ_REMOVE(&e->vms, vm, entry);
 	e->vm[num] = NULL;
 	switch_del(&e->sw, num);
-	if (vm->lease->random)
-		lease_free(vm->lease);
+	vm->lease->used = false;
 	eth_count(e, ETHS_VMS, (uint64_t)-1);
 	ipc_send(
 	    e->d->sup, IPC_VM_CLOSE, NULL, 0, "{s:I}", "vm", (json_int_t)num);
@@ -285,7 +298,7 @@ vm_attach(struct vm *vm, struct conn *c)
 	TAILQ_INSERT_TAIL(&vm->conns, c, entry);
 	vm->nconn++;
 	vm_sender(vm, c);
-	ev_timer_stop(e->d->loop, &vm->gone);
+	vm_back(vm);
 	if (vm->nconn == 1)
 		vm_say(vm, "connected");
 	if (!vm->opened)
@@ -308,8 +321,7 @@ vm_detach(struct conn *c)
 	TAILQ_REMOVE(&vm->conns, c, entry);
 	vm->nconn--;
 	if (vm->nconn == 0) {
-		ev_timer_set(&vm->gone, VM_GONE_SEC, 0.);
-		ev_timer_start(vm->eth->d->loop, &vm->gone);
+		vm_away(vm);
 	} else if (vm->out_n > 0) {
 		conn_dirty(TAILQ_FIRST(&vm->conns));
 	}

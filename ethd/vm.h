@@ -57,6 +57,9 @@ void input_leave(struct vm *);
 /* vm.c */
 struct vm *vm_new(struct ethd *, struct lease *);
 void vm_free(struct vm *); /* closes its connections, ends its lease */
+/* It may be gone: it has ten seconds to show that it is not. */
+void vm_away(struct vm *);
+void vm_back(struct vm *);
 void vm_attach(struct vm *, struct conn *);
 void vm_detach(struct conn *);		  /* only for conn_close() */
 void vm_chan(struct vm *, struct chan *); /* owns it; replaces an older one */

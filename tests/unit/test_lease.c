@@ -70,8 +70,8 @@ START_TEST(test_script)
 
 	for (i = 0; i < sizeof(script) / sizeof(script[0]); i++) {
 		uuid = name(script[i].uuid);
-		r = lease_get(&pool, &uuid,
-		    script[i].ip == 0 ? NULL : &script[i].ip, false, &l);
+		r = lease_get(
+		    &pool, &uuid, script[i].ip == 0 ? NULL : &script[i].ip, &l);
 		ck_assert_msg(
 		    r == script[i].result, "%s: %d", script[i].what, r);
 		if (r != LEASE_OK)
@@ -93,34 +93,65 @@ START_TEST(test_wish_zero)
 	struct lease *l;
 	uint32_t ip = 0;
 
-	ck_assert_int_eq(lease_get(&pool, &uuid, &ip, false, &l), LEASE_RANGE);
+	ck_assert_int_eq(lease_get(&pool, &uuid, &ip, &l), LEASE_RANGE);
 }
 END_TEST
 
 START_TEST(test_exhaustion)
 {
-	struct lease *l, *last = NULL;
+	struct lease *l;
 	struct uuid uuid;
 	uint32_t i;
 
 	for (i = 1; i <= 252; i++) {
 		uuid = name(i);
-		ck_assert_int_eq(
-		    lease_get(&pool, &uuid, NULL, i == 100, &l), LEASE_OK);
+		ck_assert_int_eq(lease_get(&pool, &uuid, NULL, &l), LEASE_OK);
 		ck_assert_uint_eq(l->ip, NET(i + 2));
-		if (i == 100)
-			last = l;
 	}
 	uuid = name(i);
-	ck_assert_int_eq(lease_get(&pool, &uuid, NULL, false, &l), LEASE_NONE);
+	ck_assert_int_eq(lease_get(&pool, &uuid, NULL, &l), LEASE_NONE);
 	uuid = name(77);
-	ck_assert_int_eq(lease_get(&pool, &uuid, NULL, false, &l), LEASE_OK);
-	ck_assert(last->random);
-	lease_free(last);
-	uuid = name(i);
-	ck_assert_int_eq(lease_get(&pool, &uuid, NULL, false, &l), LEASE_OK);
-	ck_assert_uint_eq(l->ip, NET(102));
-	ck_assert_uint_eq(l->vm, 100);
+	ck_assert_int_eq(lease_get(&pool, &uuid, NULL, &l), LEASE_OK);
+}
+END_TEST
+
+static struct uuid
+drawn(uint32_t n)
+{
+	uint8_t random[16] = { 0 };
+
+	memcpy(random + 8, &n, sizeof(n));
+	return uuid_draw(random);
+}
+
+/* A drawn UUID's lease is given to the next one when nobody uses it. */
+START_TEST(test_drawn)
+{
+	struct uuid one = drawn(1), two = drawn(2), three = drawn(3);
+	struct uuid named = name(1);
+	uint32_t ip = NET(3), other = NET(9);
+	struct lease *l;
+
+	ck_assert_int_eq(lease_get(&pool, &one, NULL, &l), LEASE_OK);
+	ck_assert_uint_eq(l->vm, 1);
+	l->used = true;
+	ck_assert_int_eq(lease_get(&pool, &two, NULL, &l), LEASE_OK);
+	ck_assert_uint_eq(l->vm, 2);
+	l->used = true;
+	pool.slot[1].used = false;
+	/* Not to one with a name, and not when another is wished for. */
+	ck_assert_int_eq(lease_get(&pool, &named, NULL, &l), LEASE_OK);
+	ck_assert_uint_eq(l->vm, 3);
+	ck_assert_int_eq(lease_get(&pool, &three, &other, &l), LEASE_OK);
+	ck_assert_uint_eq(l->vm, 4);
+	l->used = true;
+	three = drawn(4);
+	ck_assert_int_eq(lease_get(&pool, &three, &ip, &l), LEASE_OK);
+	ck_assert_uint_eq(l->vm, 1);
+	ck_assert_int_eq(memcmp(&l->uuid, &one, sizeof(one)), 0);
+	l->used = true;
+	ck_assert_int_eq(lease_get(&pool, &three, NULL, &l), LEASE_OK);
+	ck_assert_uint_eq(l->vm, 5);
 }
 END_TEST
 
@@ -136,21 +167,19 @@ START_TEST(test_numbers)
 		.gateway = 0xfffff001 };
 	for (i = 1; i <= LEASE_MAX; i++) {
 		uuid = name(i);
-		ck_assert_int_eq(
-		    lease_get(&pool, &uuid, NULL, false, &l), LEASE_OK);
+		ck_assert_int_eq(lease_get(&pool, &uuid, NULL, &l), LEASE_OK);
 		ck_assert_uint_eq(l->ip, 0xfffff000 + i - (i == 1));
 	}
 	uuid = name(i);
-	ck_assert_int_eq(lease_get(&pool, &uuid, NULL, false, &l), LEASE_NONE);
+	ck_assert_int_eq(lease_get(&pool, &uuid, NULL, &l), LEASE_NONE);
 	memset(&pool.slot, 0, sizeof(pool.slot));
 	pool.conf.lowest = 0xfffffffe;
 	for (i = 1; i <= 2; i++) {
 		uuid = name(i);
-		ck_assert_int_eq(
-		    lease_get(&pool, &uuid, NULL, false, &l), LEASE_OK);
+		ck_assert_int_eq(lease_get(&pool, &uuid, NULL, &l), LEASE_OK);
 	}
 	uuid = name(i);
-	ck_assert_int_eq(lease_get(&pool, &uuid, NULL, false, &l), LEASE_NONE);
+	ck_assert_int_eq(lease_get(&pool, &uuid, NULL, &l), LEASE_NONE);
 }
 END_TEST
 
@@ -172,14 +201,11 @@ START_TEST(test_restore)
 	ck_assert_ptr_null(
 	    lease_restore(&pool, LEASE_MAX + 1, &two, &mac8, NET(10)));
 	ck_assert_ptr_nonnull(lease_restore(&pool, 8, &two, &mac8, NET(10)));
-	/* Whoever asks again keeps what it had; the other can be given up. */
-	ck_assert_int_eq(lease_get(&pool, &one, NULL, false, &l), LEASE_OK);
+	/* Whoever asks again has what it had. */
+	ck_assert_int_eq(lease_get(&pool, &one, NULL, &l), LEASE_OK);
 	ck_assert_uint_eq(l->vm, 7);
 	ck_assert_uint_eq(l->ip, NET(9));
-	ck_assert_uint_eq(lease_victim(&pool)->vm, 8);
-	lease_free(lease_victim(&pool));
-	ck_assert_ptr_null(lease_victim(&pool));
-	ck_assert_int_eq(lease_get(&pool, &three, NULL, false, &l), LEASE_OK);
+	ck_assert_int_eq(lease_get(&pool, &three, NULL, &l), LEASE_OK);
 	ck_assert_uint_eq(l->vm, 1);
 }
 END_TEST
@@ -238,16 +264,17 @@ START_TEST(test_uuid)
 }
 END_TEST
 
-START_TEST(test_v4)
+START_TEST(test_draw)
 {
 	uint8_t random[16];
 	struct uuid uuid;
 	char buf[UUID_STRLEN];
 
 	memset(random, 0xff, sizeof(random));
-	uuid = uuid_v4(random);
+	uuid = uuid_draw(random);
+	ck_assert(uuid_drawn(&uuid));
 	ck_assert_str_eq(
-	    uuid_str(&uuid, buf), "ffffffff-ffff-4fff-bfff-ffffffffffff");
+	    uuid_str(&uuid, buf), "76706e6b-ffff-4fff-bfff-ffffffffffff");
 }
 END_TEST
 
@@ -278,12 +305,13 @@ main(void)
 	tcase_add_test(tc, test_script);
 	tcase_add_test(tc, test_wish_zero);
 	tcase_add_test(tc, test_exhaustion);
+	tcase_add_test(tc, test_drawn);
 	tcase_add_test(tc, test_numbers);
 	tcase_add_test(tc, test_restore);
 	tcase_add_test(tc, test_texts);
 	tcase_add_loop_test(
 	    tc, test_uuid, 0, (int)(sizeof(uuids) / sizeof(uuids[0])));
-	tcase_add_test(tc, test_v4);
+	tcase_add_test(tc, test_draw);
 	tcase_add_test(tc, test_mac);
 	srunner_run_all(sr, CK_ENV);
 	failed = srunner_ntests_failed(sr);
