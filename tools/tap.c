@@ -231,8 +231,9 @@ hang_up(pid_t pid, int sigfd)
 			(void)waitpid(pid, NULL, 0);
 			return;
 		}
-		if (poll(&pfd, 1, HANGUP_WITHIN) == 1)
-			(void)read(sigfd, &si, sizeof(si));
+		if (poll(&pfd, 1, HANGUP_WITHIN) == 1 &&
+		    read(sigfd, &si, sizeof(si)) == -1)
+			continue; /* The deadline decides. */
 	}
 }
 
