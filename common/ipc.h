@@ -27,7 +27,7 @@
 
 struct ev_loop;
 
-#define IPC_MAXLEN  65536	  /* bytes of one message */
+#define IPC_MAXLEN  131072	  /* bytes of one message; the longest row fits */
 #define IPC_MAXFDS  64		  /* descriptors of one message */
 #define IPC_MAXQUEUE (4 << 20)	  /* bytes waiting to be sent, then cut */
 

@@ -1,0 +1,420 @@
+/*
+ * The table tests itself: the smallest and the largest valid message of each
+ * row is built from it for everyone who may send it, and then each thing that
+ * can be wrong with it is made wrong once.
+ */
+
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/ipc.h"
+
+#define nitems(a) (int)(sizeof(a) / sizeof(*(a)))
+
+static const char *why;
+
+static size_t
+nfields(const struct ipc_desc *d)
+{
+	size_t n = 0;
+
+	while (n < IPC_MAXFIELDS && d->field[n].kind != F_END)
+		n++;
+	return n;
+}
+
+static json_t *
+text_of(size_t len)
+{
+	static char buf[IPC_MAXLEN];
+
+	memset(buf, 'x', len);
+	return json_stringn(buf, len);
+}
+
+static json_t *
+names_of(size_t n, size_t len)
+{
+	json_t *a = json_array();
+
+	while (n-- > 0)
+		json_array_append_new(a, text_of(len));
+	return a;
+}
+
+static json_t *
+value_of(const struct ipc_field *f, bool largest)
+{
+	switch (f->kind) {
+	case F_INT:
+		return json_integer(largest ? f->max : f->min);
+	case F_STR:
+		return text_of((size_t)(largest ? f->max : f->min));
+	case F_BOOL:
+		return json_boolean(largest);
+	case F_ADDR:
+		return json_string(largest ? "ffff::192.168.65.200" : "::");
+	case F_MAC:
+		return json_string("f6:16:36:bc:f9:c6");
+	case F_STRS:
+		return largest ? names_of((size_t)f->max, IPC_STRSLEN)
+			       : json_array();
+	case F_END:
+		break;
+	}
+	ck_abort_msg("a kind without a value");
+	return NULL;
+}
+
+static json_t *
+message(const struct ipc_desc *d, bool largest)
+{
+	json_t *body = json_pack("{s:s}", "msg", d->name);
+	size_t i;
+
+	for (i = 0; i < nfields(d); i++)
+		json_object_set_new(
+		    body, d->field[i].name, value_of(&d->field[i], largest));
+	return body;
+}
+
+/* Some role of a mask. */
+static enum ipc_role
+role_in(unsigned mask)
+{
+	int r;
+
+	for (r = 0; r < ROLE__MAX; r++)
+		if (mask & ROLE_BIT(r))
+			return (enum ipc_role)r;
+	ck_abort_msg("nobody");
+	return ROLE_MAIN;
+}
+
+static int
+check_as(const struct ipc_desc *d, const json_t *body)
+{
+	return ipc_check(
+	    body, role_in(d->from), role_in(d->to), d->fdmin, &why);
+}
+
+/* Puts v (owned) in the place of a field of the smallest message. */
+static void
+refused_with(
+    const struct ipc_desc *d, const char *field, json_t *v, const char *reason)
+{
+	json_t *body = message(d, false);
+
+	json_object_set_new(body, field, v);
+	ck_assert_msg(check_as(d, body) == -1, "%s.%s", d->name, field);
+	ck_assert_msg(
+	    strcmp(why, reason) == 0, "%s.%s: %s", d->name, field, why);
+	json_decref(body);
+}
+
+START_TEST(test_row_is_sound)
+{
+	const struct ipc_desc *d = &ipc_desc[_i];
+	size_t i, j;
+
+	ck_assert_ptr_nonnull(d->name);
+	ck_assert_uint_ne(d->from, 0);
+	ck_assert_uint_ne(d->to, 0);
+	ck_assert_uint_eq((d->from | d->to) >> ROLE__MAX, 0);
+	ck_assert_uint_le(d->fdmin, d->fdmax);
+	ck_assert_uint_le(d->fdmax, IPC_MAXFDS);
+	for (i = 0; i < (size_t)_i; i++)
+		ck_assert_str_ne(ipc_desc[i].name, d->name);
+	for (i = 0; i < nfields(d); i++) {
+		ck_assert_int_le(d->field[i].min, d->field[i].max);
+		ck_assert_str_ne(d->field[i].name, "msg");
+		for (j = 0; j < i; j++)
+			ck_assert_str_ne(d->field[i].name, d->field[j].name);
+	}
+}
+END_TEST
+
+/* Everybody to everybody: only who is in the row may, and with its fds. */
+START_TEST(test_who)
+{
+	const struct ipc_desc *d = &ipc_desc[_i];
+	json_t *small = message(d, false), *large = message(d, true);
+	unsigned from, to;
+	int want;
+
+	for (from = 0; from < ROLE__MAX; from++) {
+		for (to = 0; to < ROLE__MAX; to++) {
+			want =
+			    (d->from & ROLE_BIT(from)) && (d->to & ROLE_BIT(to))
+				? _i
+				: -1;
+			ck_assert_msg(
+			    ipc_check(small, from, to, d->fdmin, &why) == want,
+			    "%s from %s to %s: %s", d->name,
+			    ipc_role_name[from], ipc_role_name[to], why);
+			ck_assert_msg(
+			    ipc_check(large, from, to, d->fdmax, &why) == want,
+			    "%s: %s", d->name, why);
+		}
+	}
+	json_decref(small);
+	json_decref(large);
+}
+END_TEST
+
+/* The largest message fits into a frame. */
+START_TEST(test_size)
+{
+	json_t *large = message(&ipc_desc[_i], true);
+
+	ck_assert_uint_le(json_dumpb(large, NULL, 0, JSON_COMPACT), IPC_MAXLEN);
+	json_decref(large);
+}
+END_TEST
+
+START_TEST(test_fds)
+{
+	const struct ipc_desc *d = &ipc_desc[_i];
+	enum ipc_role from = role_in(d->from), to = role_in(d->to);
+	json_t *body = message(d, false);
+
+	if (d->fdmin > 0) {
+		ck_assert_int_eq(
+		    ipc_check(body, from, to, d->fdmin - 1u, &why), -1);
+		ck_assert_str_eq(why, "too few descriptors");
+	}
+	ck_assert_int_eq(ipc_check(body, from, to, d->fdmax + 1u, &why), -1);
+	ck_assert_str_eq(why, "too many descriptors");
+	json_decref(body);
+}
+END_TEST
+
+START_TEST(test_missing_and_unknown)
+{
+	const struct ipc_desc *d = &ipc_desc[_i];
+	json_t *body;
+	size_t i;
+
+	for (i = 0; i < nfields(d); i++) {
+		body = message(d, false);
+		json_object_del(body, d->field[i].name);
+		ck_assert_msg(check_as(d, body) == -1, "%s without %s", d->name,
+		    d->field[i].name);
+		ck_assert_str_eq(why, "missing field");
+		/* Nor does another in its place help. */
+		json_object_set_new(body, "other", json_true());
+		ck_assert_int_eq(check_as(d, body), -1);
+		ck_assert_str_eq(why, "missing field");
+		json_decref(body);
+	}
+	refused_with(d, "other", json_true(), "unknown field");
+	refused_with(d, "", json_null(), "unknown field");
+}
+END_TEST
+
+/* A value of every type of JSON but the right one. */
+START_TEST(test_wrong_type)
+{
+	static const struct {
+		const char *json;
+		unsigned fits; /* kinds */
+	} values[] = {
+		{ "null", 0 },
+		{ "true", 1u << F_BOOL },
+		{ "1.5", 0 },
+		{ "1.0", 0 },
+		{ "600", 1u << F_INT },
+		{ "{}", 0 },
+		{ "[]", 1u << F_STRS },
+		{ "\"x\"", 1u << F_STR | 1u << F_ADDR | 1u << F_MAC },
+	};
+	const struct ipc_desc *d = &ipc_desc[_i];
+	json_t *body;
+	size_t i;
+	int j;
+
+	for (i = 0; i < nfields(d); i++) {
+		for (j = 0; j < nitems(values); j++) {
+			if (values[j].fits & 1u << d->field[i].kind)
+				continue;
+			body = message(d, false);
+			json_object_set_new(body, d->field[i].name,
+			    json_loads(values[j].json, JSON_DECODE_ANY, NULL));
+			ck_assert_msg(check_as(d, body) == -1, "%s.%s = %s",
+			    d->name, d->field[i].name, values[j].json);
+			ck_assert_msg(strncmp(why, "not a", 5) == 0, "%s", why);
+			json_decref(body);
+		}
+	}
+}
+END_TEST
+
+static void
+break_field(const struct ipc_desc *d, const struct ipc_field *f)
+{
+	static const char zeros[IPC_STRSLEN];
+	const char *n = f->name;
+
+	switch (f->kind) {
+	case F_INT:
+		refused_with(
+		    d, n, json_integer(f->min - 1), "number out of range");
+		refused_with(
+		    d, n, json_integer(f->max + 1), "number out of range");
+		refused_with(
+		    d, n, json_integer(INT64_MAX), "number out of range");
+		refused_with(
+		    d, n, json_integer(INT64_MIN), "number out of range");
+		break;
+	case F_STR:
+		if (f->min > 0)
+			refused_with(d, n, text_of((size_t)f->min - 1),
+			    "string of wrong length");
+		refused_with(d, n, text_of((size_t)f->max + 1),
+		    "string of wrong length");
+		refused_with(d, n,
+		    json_stringn_nocheck(
+			zeros, f->min > 1 ? (size_t)f->min : 1),
+		    "zero byte in a string");
+		break;
+	case F_ADDR:
+		refused_with(d, n, json_string(""), "string of wrong length");
+		refused_with(
+		    d, n, text_of(IPADDR_STRLEN), "string of wrong length");
+		refused_with(d, n, json_string("1.2.3"), "not an address");
+		refused_with(d, n, json_string("1.2.3.4/8"), "not an address");
+		refused_with(d, n, json_stringn_nocheck("1.2.3.4\0", 8),
+		    "zero byte in a string");
+		break;
+	case F_MAC:
+		refused_with(d, n, json_string(""), "string of wrong length");
+		refused_with(d, n, json_string("f6:16:36:bc:f9"),
+		    "not an Ethernet address");
+		refused_with(d, n, text_of(18), "string of wrong length");
+		break;
+	case F_STRS:
+		refused_with(
+		    d, n, names_of((size_t)f->max + 1, 1), "array too long");
+		refused_with(d, n, names_of(1, IPC_STRSLEN + 1),
+		    "string of wrong length");
+		refused_with(d, n, json_pack("[s,i]", "x", 1), "not a string");
+		refused_with(d, n, json_pack("[n]"), "not a string");
+		break;
+	case F_BOOL:
+	case F_END:
+		break;
+	}
+}
+
+START_TEST(test_out_of_range)
+{
+	const struct ipc_desc *d = &ipc_desc[_i];
+	size_t i;
+
+	for (i = 0; i < nfields(d); i++)
+		break_field(d, &d->field[i]);
+}
+END_TEST
+
+static const struct {
+	const char *what, *json, *why;
+} bodies[] = {
+	{ "array", "[]", "not an object" },
+	{ "string", "\"ready\"", "not an object" },
+	{ "null", "null", "not an object" },
+	{ "empty", "{}", "no message name" },
+	{ "number as name", "{\"msg\":1}", "no message name" },
+	{ "null as name", "{\"msg\":null}", "no message name" },
+	{ "empty name", "{\"msg\":\"\"}", "unknown message" },
+	{ "unknown name", "{\"msg\":\"reboot\"}", "unknown message" },
+	{ "other case", "{\"msg\":\"Ready\"}", "unknown message" },
+	{ "longer name", "{\"msg\":\"readyy\"}", "unknown message" },
+	{ "prefix of a name", "{\"msg\":\"read\"}", "unknown message" },
+};
+
+START_TEST(test_body)
+{
+	json_t *body = json_loads(bodies[_i].json, JSON_DECODE_ANY, NULL);
+
+	ck_assert_ptr_nonnull(body);
+	ck_assert_msg(ipc_check(body, ROLE_ETH, ROLE_MAIN, 0, &why) == -1, "%s",
+	    bodies[_i].what);
+	ck_assert_str_eq(why, bodies[_i].why);
+	json_decref(body);
+}
+END_TEST
+
+START_TEST(test_no_body)
+{
+	ck_assert_int_eq(ipc_check(NULL, ROLE_ETH, ROLE_MAIN, 0, &why), -1);
+	ck_assert_str_eq(why, "not an object");
+}
+END_TEST
+
+START_TEST(test_roles)
+{
+	int i;
+
+	for (i = 0; i < ROLE__MAX; i++)
+		ck_assert_int_eq(ipc_role_parse(ipc_role_name[i]), i);
+	ck_assert_int_eq(ipc_role_parse(""), -1);
+	ck_assert_int_eq(ipc_role_parse("ethd "), -1);
+	ck_assert_int_eq(ipc_role_parse("eth"), -1);
+}
+END_TEST
+
+START_TEST(test_getters)
+{
+	struct ipc_msg m = { .type = IPC_CONF_PORT, .fd = { 7 }, .nfd = 1 };
+	json_t *body = json_pack("{s:s s:s s:b s:I s:[s,s]}", "ip", "10.0.0.1",
+	    "mac", "02:50:00:00:00:01", "on", 1, "n", (json_int_t)UINT32_MAX,
+	    "names", "a", "b");
+	struct ipaddr a;
+	struct macaddr mac;
+	char buf[IPADDR_STRLEN];
+
+	m.body = body;
+	a = ipc_addr(&m, "ip");
+	mac = ipc_mac(&m, "mac");
+	ck_assert_str_eq(ipaddr_str(&a, buf), "10.0.0.1");
+	ck_assert_str_eq(macaddr_str(&mac, buf), "02:50:00:00:00:01");
+	ck_assert_str_eq(ipc_str(&m, "ip"), "10.0.0.1");
+	ck_assert(ipc_bool(&m, "on"));
+	ck_assert_uint_eq(ipc_u64(&m, "n"), UINT32_MAX);
+	ck_assert_uint_eq(ipc_nstr(&m, "names"), 2);
+	ck_assert_str_eq(ipc_strat(&m, "names", 1), "b");
+	ck_assert_ptr_null(ipc_strat(&m, "names", 2));
+	ck_assert_int_eq(ipc_take_fd(&m, 0), 7);
+	ck_assert_int_eq(ipc_take_fd(&m, 0), -1);
+	ck_assert_int_eq(ipc_take_fd(&m, 1), -1);
+	json_decref(body);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *s = suite_create("ipc_msgs");
+	TCase *t = tcase_create("ipc_msgs");
+	SRunner *sr;
+	int failed;
+
+	tcase_add_loop_test(t, test_row_is_sound, 0, IPC__MAX);
+	tcase_add_loop_test(t, test_who, 0, IPC__MAX);
+	tcase_add_loop_test(t, test_size, 0, IPC__MAX);
+	tcase_add_loop_test(t, test_fds, 0, IPC__MAX);
+	tcase_add_loop_test(t, test_missing_and_unknown, 0, IPC__MAX);
+	tcase_add_loop_test(t, test_wrong_type, 0, IPC__MAX);
+	tcase_add_loop_test(t, test_out_of_range, 0, IPC__MAX);
+	tcase_add_loop_test(t, test_body, 0, nitems(bodies));
+	tcase_add_test(t, test_no_body);
+	tcase_add_test(t, test_roles);
+	tcase_add_test(t, test_getters);
+	suite_add_tcase(s, t);
+	sr = srunner_create(s);
+	srunner_run_all(sr, CK_NORMAL);
+	failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
