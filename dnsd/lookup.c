@@ -76,8 +76,17 @@ lookup_free(struct lookup *l)
 }
 
 static void
+put_id(uint8_t *msg, uint16_t id)
+{
+	msg[0] = (uint8_t)(id >> 8);
+	msg[1] = (uint8_t)id;
+}
+
+static void
 lookup_fail(struct lookup *l)
 {
+	/* The last attempt's is there. */
+	put_id(l->msg + 2, l->q.id);
 	stats_inc(&l->d->d->stats, DNSS_SERVFAIL);
 	answer_error(l->client, l->origin, rd_init(l->msg + 2, l->len), &l->q,
 	    DNS_SERVFAIL);
@@ -157,8 +166,7 @@ lookup_attempt_failed(struct lookup *l, struct attempt *a)
 void
 lookup_answer(struct lookup *l, struct attempt *a, uint8_t *msg, size_t len)
 {
-	msg[0] = (uint8_t)(l->q.id >> 8);
-	msg[1] = (uint8_t)l->q.id;
+	put_id(msg, l->q.id);
 	stats_inc(&l->d->d->stats, DNSS_RELAYED);
 	client_answer(l->client, l->origin, msg, len);
 	lookup_free(l);
