@@ -143,7 +143,8 @@ vm_close(struct vms *vms, uint32_t num)
 
 	if (num > VM_MAX || (vm = vms->v[num]) == NULL)
 		return "closed a VM that never was";
-	log_info("VM %u is gone", (unsigned)num);
+	if (vm->stack != NULL && vm->stack->wanted)
+		log_info("VM %u is gone", (unsigned)num);
 	close_stack(vm);
 	return NULL;
 }
