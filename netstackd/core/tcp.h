@@ -1,0 +1,242 @@
+#ifndef TCP_H
+#define TCP_H
+
+/*
+ * TCP toward the guest: what its files share.  tcp.c says how it works.
+ */
+
+#include <sys/queue.h>
+
+#include "netstackd/core/core.h"
+#include "netstackd/core/seq.h"
+#include "netstackd/core/tcp_fsm.h"
+#include "netstackd/core/tcp_wire.h"
+
+/* RFC 9293 3.7.1: what a missing MSS option means (MUST-15). */
+#define TCP_MSS_DEFAULT 536
+/* A smaller one only makes work; nobody means it. */
+#define TCP_MSS_MIN 48
+
+/*
+ * RFC 6298 2.4 asks for at least 1 s.  Both ends share one machine here, so
+ * we start lower; see docs/rfc.md.
+ */
+#define TCP_RTO_MIN  (200 * USEC_MS)
+#define TCP_RTO_INIT (1 * USEC_SEC)  /* RFC 6298 2.1 */
+#define TCP_RTO_MAX  (60 * USEC_SEC) /* RFC 6298 2.5 */
+/*
+ * Retransmissions before a silent guest is given up: 162 s from the shortest
+ * timeout, 183 s of SYN-ACKs (RFC 9293 3.8.3: R2, at least 100 s and 3 min).
+ */
+#define TCP_REXMIT_MAX	   9
+#define TCP_REXMIT_MAX_SYN 7
+
+#define TCP_KEEP_IDLE  (7200 * USEC_SEC) /* RFC 9293 3.8.4 */
+#define TCP_KEEP_INTVL (75 * USEC_SEC)
+#define TCP_KEEP_MAX   9
+
+/*
+ * RFC 9293 3.4.1 has 4 minutes.  The way to the guest keeps no segment for
+ * longer than its queues live, which is far below a second.
+ */
+#define TCP_TIME_WAIT (10 * USEC_SEC)
+/* A pending guest that has not asked again for so long has given up. */
+#define TCP_PENDING_MAX (180 * USEC_SEC)
+
+#define TCP_DUPTHRESH 3		  /* RFC 5681 3.2 */
+#define TCP_CWND_MAX  (16u << 20) /* more than any window here */
+
+/* The window offered: at least, when the queue can hold it, and at most. */
+#define TCP_WND_MIN   (64u << 10)
+#define TCP_WND_MAX   (4u << 20)
+#define TCP_WND_SHIFT 7 /* 65535 << 7 covers TCP_WND_MAX */
+
+#define TCP_QUEUE_MAX (512u << 10) /* held for one flow, with overhead */
+#define TCP_SEG_COST  64	   /* overhead of one held segment */
+
+#define TCP_BATCH_IOV 64 /* segments written to the host at once */
+#define TCP_BATCH_LEN (256u << 10)
+
+#define TCP_CHALLENGE_MAX 100 /* per second and VM, RFC 5961 7 */
+
+/* What the guest says it has beyond snd_una (RFC 6675 3), sorted, disjoint. */
+#define TCP_NRANGE 16
+struct tcp_sack {
+	int n;
+	struct tcp_range r[TCP_NRANGE];
+};
+
+/* Guest data that is not with the host yet; sorted, disjoint. */
+struct tcp_held {
+	struct tcp_held *next; /* owned */
+	uint32_t seq, len;
+	uint32_t off; /* data[off] is the byte seq */
+	uint8_t data[];
+};
+
+struct tcp_queue {
+	struct tcp_held *head; /* owned */
+	struct tcp_held *tail; /* borrowed from the list */
+	uint32_t cost;	       /* of TCP_QUEUE_MAX */
+	uint8_t nrecent;
+	uint32_t recent[TCP_NSACK]; /* where segments came last, newest first */
+};
+
+/* Lists of struct tcp_net a flow can be on. */
+enum tcp_list {
+	TCPL_NONE,
+	TCPL_DIRTY,	/* has something to send when the batch ends */
+	TCPL_BLOCKED,	/* had, when the channel was full */
+	TCPL_TIME_WAIT, /* oldest first */
+	TCPL__MAX
+};
+
+/*
+ * A flow.  snd_* and rcv_* are RFC 9293 3.3.1's.  A byte of the host's stream
+ * lies in the host socket at its sequence number - snd_una + acked.
+ */
+struct tcp {
+	struct flow f;		 /* first: what the table knows */
+	struct timer timer;	 /* at the earliest deadline, or before it */
+	TAILQ_ENTRY(tcp) link;	 /* in list */
+	struct tcp_queue *queue; /* owned; NULL when empty */
+	struct tcp_sack *sack;	 /* owned; NULL when empty */
+	usec_t rexmit_at;	 /* retransmission or probe; USEC_NEVER: off */
+	usec_t last_rx;		 /* when the guest last said something valid */
+	usec_t rtt_at;		 /* when the measured segment left */
+	uint32_t iss, irs;
+	uint32_t snd_una, snd_nxt; /* snd_nxt falls back after a timeout */
+	uint32_t snd_max;	   /* end of all that was ever sent */
+	uint32_t snd_wnd, snd_wl1, snd_wl2;
+	uint32_t max_wnd;  /* largest snd_wnd seen */
+	uint32_t fin_out;  /* our FIN's, when host_eof */
+	uint32_t acked;	   /* acknowledged, not yet consumed */
+	uint32_t rcv_nxt;  /* the host has everything before */
+	uint32_t rcv_adv;  /* right edge of the window offered */
+	uint32_t last_ack; /* rcv_nxt as last sent */
+	uint32_t fin_in;   /* the guest's FIN's, when guest_fin */
+	uint32_t ts_recent;
+	uint32_t cwnd, ssthresh;
+	uint32_t cwnd_acked; /* bytes acknowledged since cwnd last grew */
+	uint32_t recover;    /* snd_max when the loss was noticed */
+	uint32_t high_rxt;   /* retransmitted up to here in this recovery */
+	uint32_t rtt_seq;    /* acknowledged: the measurement is over */
+	uint32_t srtt, rttvar, rto; /* usec; srtt 0: not measured */
+	uint16_t mss;		    /* payload of our segments, at most */
+	uint16_t dupacks;
+	uint8_t state; /* enum tcp_state; tcp_event() writes it */
+	uint8_t list;  /* enum tcp_list */
+	uint8_t snd_shift, rcv_shift; /* RFC 7323 2.3 */
+	uint8_t rexmits;	      /* timeouts in a row */
+	uint8_t keeps;		      /* keep-alive probes in a row */
+	bool wscale_on, sack_on, ts_on;
+	bool host_open;	    /* hook->close() has to be called */
+	bool host_fd;	    /* there is a socket */
+	bool host_readable; /* the last peek did not say EAGAIN */
+	bool host_full;	    /* the last write did: a writable event follows */
+	bool host_shut;	    /* and the guest was told a window of 0 */
+	bool host_eof;
+	bool guest_fin;
+	bool ack_due;	  /* in SYN-RECEIVED: the SYN-ACK */
+	bool recovery;	  /* fast recovery, until recover */
+	bool rexmit_una;  /* one segment at once, whatever cwnd says */
+	bool loss;	  /* after a timeout, until recover */
+	bool rtt_running; /* rtt_at and rtt_seq are valid */
+	bool persist;	  /* rexmit_at is for a window probe */
+};
+
+TAILQ_HEAD(tcp_head, tcp);
+
+struct tcp_net {
+	struct tcp_head list[TCPL__MAX]; /* borrowed flows */
+	uint32_t ntime_wait;
+	/* In-order payload of one flow in guest frames, not yet written. */
+	struct tcp *batch; /* borrowed; NULL: none */
+	struct iovec iov[TCP_BATCH_IOV];
+	int niov;
+	uint32_t batch_len;
+	uint64_t key[2]; /* of initial sequence numbers, RFC 6528 */
+	uint32_t ts_off; /* RFC 7323 5.4: not the uptime */
+	usec_t challenge_from;
+	uint32_t challenges; /* in the second that began then */
+};
+
+/* tcp.c: life of a flow.  Those that may free it say so. */
+void tcp_listen(struct net *, usec_t now, const struct ip4_pkt *,
+    const struct tcp_seg *, const uint32_t *iss_after);
+void tcp_free(struct net *, struct tcp *, bool reset); /* frees */
+/* RST to the guest and to the host; frees. */
+void tcp_abort(struct net *, usec_t now, struct tcp *);
+void tcp_time_wait(struct net *, usec_t now, struct tcp *);
+void tcp_enlist(struct net *, struct tcp *, enum tcp_list);
+/* What the guest's SYN says; also of one that replaces it. */
+void tcp_syn(const struct net *, struct tcp *, const struct tcp_seg *);
+
+/*
+ * tcp_host.c: guest data to the host.  -1: the flow is gone, because its host
+ * socket failed.
+ */
+int tcp_batch_add(
+    struct net *, usec_t now, struct tcp *, uint32_t seq, const struct rd *);
+int tcp_batch_write(struct net *, usec_t now); /* the batch's flow */
+int tcp_queue_write(struct net *, usec_t now, struct tcp *);
+/* The guest's FIN, when everything before it is written. */
+void tcp_fin_check(struct net *, usec_t now, struct tcp *);
+
+/* What the guest sends next: rcv_nxt and what waits for its write. */
+static inline uint32_t
+tcp_expect(const struct net *net, const struct tcp *t)
+{
+	return t->rcv_nxt + (net->tcp->batch == t ? net->tcp->batch_len : 0);
+}
+
+/* tcp_out.c */
+void tcp_output(struct net *, usec_t now, struct tcp *); /* may free */
+void tcp_probe(struct net *, usec_t now, struct tcp *);	 /* may free */
+void tcp_keepalive(struct net *, usec_t now, struct tcp *);
+void tcp_ack_now(struct net *, usec_t now, struct tcp *);
+/* The answer to a segment of no flow (RFC 9293 3.5.2, group 1). */
+void tcp_reset_reply(
+    struct net *, const struct ip4_pkt *, const struct tcp_seg *);
+void tcp_reset_flow(struct net *, struct tcp *);
+
+/* tcp_timer.c */
+void tcp_timer_arm(struct net *, struct tcp *);
+void tcp_timer_cb(struct net *, usec_t now, struct timer *); /* may free */
+
+/* tcp_rtt.c */
+void tcp_rtt_sample(struct tcp *, usec_t rtt);
+usec_t tcp_rto(const struct tcp *); /* with back-off */
+
+/* tcp_cc.c: congestion control and what is in flight. */
+void tcp_cc_init(struct tcp *);
+void tcp_cc_acked(struct tcp *, uint32_t n); /* snd_una has moved by n */
+void tcp_cc_dupack(struct net *, struct tcp *);
+void tcp_cc_timeout(struct tcp *);
+uint32_t tcp_cc_pipe(const struct tcp *);
+/* Takes the blocks of an ACK in; whether they said anything new. */
+bool tcp_sack_update(struct tcp *, const struct tcp_opts *);
+void tcp_sack_forget(struct tcp *, uint32_t before);
+/* The first byte from seq on that the guest lacks; *end: up to where. */
+uint32_t tcp_sack_hole(const struct tcp *, uint32_t seq, uint32_t *end);
+/* Everything missing before this is lost (RFC 6675 4, IsLost). */
+uint32_t tcp_sack_lost(const struct tcp *);
+
+/* tcp_reasm.c: the queue of a flow.  -1: not all of it fitted. */
+int tcp_queue_add(struct net *, struct tcp_queue **, uint32_t seq,
+    const uint8_t *, size_t len);
+/* The run that starts at seq, as iovecs; how many. */
+int tcp_queue_iov(
+    const struct tcp_queue *, uint32_t seq, struct iovec *, int max);
+/* Where that run ends; seq when there is none. */
+uint32_t tcp_queue_end(const struct tcp_queue *, uint32_t seq);
+/* Forgets everything before seq; frees the queue with its last byte. */
+void tcp_queue_drop(struct net *, struct tcp_queue **, uint32_t before);
+void tcp_queue_free(struct net *, struct tcp_queue **);
+/* Bytes it may still take. */
+uint32_t tcp_queue_room(const struct net *, const struct tcp_queue *);
+/* Blocks beyond rcv_nxt to report, the newest first (RFC 2018 4). */
+int tcp_queue_sack(
+    const struct tcp_queue *, uint32_t rcv_nxt, struct tcp_range *, int max);
+
+#endif

@@ -1,0 +1,522 @@
+/*
+ * What may be sent to the guest now, and sending it.
+ *
+ * Payload is peeked from the host socket into the frames themselves: one peek
+ * for as many segments as channel, congestion window and guest window allow,
+ * each at the place its header leaves it.  A retransmission is another peek.
+ * Nothing here remembers data: what is not acknowledged stays in the socket.
+ */
+
+#include <errno.h>
+#include <string.h>
+
+#include "netstackd/core/tcp.h"
+
+/* In this order: from OUT_FULL on, stop. */
+enum out {
+	OUT_IDLE, /* nothing more to send now */
+	OUT_SENT, /* look again */
+	OUT_FULL, /* the channel is full */
+	OUT_DEAD, /* the host socket failed */
+};
+
+/* What limits a run of segments. */
+struct run {
+	uint32_t seq;
+	uint32_t want;	/* bytes, at most */
+	bool whole;	/* ending in whole segments, unless the data ends */
+	uint32_t least; /* less than this only when the data ends */
+};
+
+/*
+ * The window to offer.  It grows while everything received is with the host,
+ * to what the host socket takes, but not to less than TCP_WND_MIN if the
+ * queue can keep that: sockets grow only when written to, and only a write
+ * that fails promises an event.  What was offered is never taken back
+ * (RFC 9293 3.8.6), and small steps are not made (3.8.6.2.2).  The socket is
+ * asked only when something was received.
+ */
+static uint16_t
+window(struct net *net, struct tcp *t)
+{
+	uint32_t max = t->wscale_on ? TCP_WND_MAX : UINT16_MAX;
+	uint32_t keep = tcp_queue_room(net, NULL), win, step;
+	uint32_t unit = 1u << t->rcv_shift;
+	size_t room;
+
+	if (t->host_shut)
+		return 0;
+	if (!t->host_full && !t->guest_fin && t->queue == NULL &&
+	    (t->rcv_nxt != t->last_ack || t->rcv_adv == t->rcv_nxt)) {
+		room = net->hook->room(net->arg, t->f.id);
+		win = keep < TCP_WND_MIN ? keep : TCP_WND_MIN;
+		if (room > win)
+			win = room < max ? (uint32_t)room : max;
+		if (win > max)
+			win = max;
+		step = t->mss < max / 2 ? t->mss : max / 2;
+		if (seq_ahead(t->rcv_adv, t->rcv_nxt + win) >= step)
+			t->rcv_adv = t->rcv_nxt + win;
+	}
+	win = (seq_ahead(t->rcv_nxt, t->rcv_adv) + unit - 1) / unit;
+	if (win > UINT16_MAX)
+		win = UINT16_MAX;
+	t->rcv_adv = seq_max(t->rcv_adv, t->rcv_nxt + win * unit);
+	t->last_ack = t->rcv_nxt;
+	return (uint16_t)win;
+}
+
+/*
+ * The sequence number of a segment without payload: the highest the guest may
+ * expect, but inside its window, or it would not look at the ACK.
+ */
+static uint32_t
+bare_seq(const struct tcp *t)
+{
+	return seq_min(t->snd_max, t->snd_una + t->snd_wnd);
+}
+
+/* The header of our next segment, without window. */
+static void
+seg_init(const struct net *net, usec_t now, const struct tcp *t,
+    struct tcp_seg *s, uint32_t seq, uint8_t flags)
+{
+	memset(s, 0, sizeof(*s));
+	s->sport = t->f.host_port;
+	s->dport = t->f.guest_port;
+	s->seq = seq;
+	s->ack = t->rcv_nxt;
+	s->flags = flags;
+	if (t->ts_on) {
+		s->opt.has = TCPO_TS;
+		s->opt.tsval = (uint32_t)(now / USEC_MS) + net->tcp->ts_off;
+		s->opt.tsecr = t->ts_recent;
+	}
+}
+
+/*
+ * Completes and publishes the frame at off of the free space at base; len
+ * bytes of payload are in place.
+ */
+static void
+emit(struct net *net, uint8_t *base, size_t off, uint32_t src,
+    const struct tcp_seg *s, size_t len)
+{
+	uint8_t *frame = base + off, *tcp = frame + FRAME_HDRLEN;
+	uint32_t sum;
+	uint16_t field;
+
+	len += tcp_hdrlen(s);
+	ip4_header(net, frame, src, IPPROTO4_TCP, len, 0, true);
+	tcp_write(tcp, s);
+	sum = cksum_pseudo(src, net->conf.guest_ip, IPPROTO4_TCP, len);
+	field = cksum_finish(cksum_add(sum, tcp, len));
+	memcpy(tcp + TCP_SUM_OFF, &field, sizeof(field));
+	ip4_push(net, off, FRAME_HDRLEN + len);
+}
+
+/* A segment without payload.  -1: the channel is full. */
+static int
+emit_bare(struct net *net, uint32_t src, const struct tcp_seg *s)
+{
+	size_t space;
+	uint8_t *base = ip4_space(net, &space);
+
+	if (base == NULL || space < FRAME_HDRLEN + TCP_HDRLEN_MAX)
+		return -1;
+	emit(net, base, 0, src, s, 0);
+	return 0;
+}
+
+/* Something was sent up to end: the timers learn of it. */
+static void
+sent(struct net *net, usec_t now, struct tcp *t, uint32_t seq, uint32_t end)
+{
+	if (seq_lt(seq, t->snd_max)) {
+		stat_inc(net, NETS_TCP_RETRANS);
+	} else if (!t->rtt_running) {
+		t->rtt_running = true;
+		t->rtt_seq = end;
+		t->rtt_at = now;
+	}
+	t->snd_max = seq_max(t->snd_max, end);
+	if (t->rexmit_at == USEC_NEVER || t->persist) {
+		t->persist = false;
+		t->rexmit_at = now + tcp_rto(t);
+	}
+}
+
+/* Lays out up to want bytes as payloads in the channel; one peek. */
+static ssize_t
+peek(struct net *net, struct tcp *t, uint32_t seq, uint32_t want, uint8_t *p,
+    size_t pitch)
+{
+	struct iovec iov[NET_TXBATCH];
+	uint32_t left = want;
+	int n;
+
+	for (n = 0; left > 0; n++, p += pitch) {
+		iov[n].iov_base = p;
+		iov[n].iov_len = left < t->mss ? left : t->mss;
+		left -= (uint32_t)iov[n].iov_len;
+	}
+	return net->hook->peek(
+	    net->arg, t->f.id, seq - t->snd_una + t->acked, iov, n);
+}
+
+/* What a peek that gave no data means. */
+static enum out
+no_data(struct tcp *t, uint32_t seq, ssize_t n)
+{
+	if (n == -1) {
+		if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
+			return OUT_DEAD;
+		t->host_readable = errno == EINTR;
+		return OUT_IDLE;
+	}
+	if (seq_lt(seq, t->snd_max))
+		return OUT_DEAD; /* it was there before */
+	t->host_eof = true;
+	t->host_readable = false;
+	t->fin_out = seq;
+	return OUT_IDLE;
+}
+
+/* Sends a run of the host's stream; *end: where it ended. */
+static enum out
+send_run(struct net *net, usec_t now, struct tcp *t, const struct run *r,
+    uint32_t *end)
+{
+	struct tcp_seg s;
+	size_t space, hdrlen, pitch, off, len;
+	uint32_t want = r->want, max;
+	uint8_t *base;
+	ssize_t n;
+
+	*end = r->seq;
+	seg_init(net, now, t, &s, r->seq, TCP_ACK);
+	hdrlen = FRAME_HDRLEN + tcp_hdrlen(&s);
+	pitch = hdrlen + t->mss;
+	base = ip4_space(net, &space);
+	if (base == NULL || space < pitch)
+		return OUT_FULL;
+	max = space / pitch < NET_TXBATCH ? (uint32_t)(space / pitch)
+					  : NET_TXBATCH;
+	if (want > max * t->mss)
+		want = max * t->mss;
+	n = peek(net, t, r->seq, want, base + hdrlen, pitch);
+	if (n <= 0)
+		return no_data(t, r->seq, n);
+	if ((uint32_t)n == want && want < r->least)
+		return OUT_IDLE;
+	if ((uint32_t)n == want && r->whole && want > t->mss)
+		n -= n % t->mss;
+	s.wnd = window(net, t);
+	for (off = 0; n > 0; n -= (ssize_t)len, off += pitch) {
+		len = n < t->mss ? (size_t)n : t->mss;
+		if ((size_t)n == len)
+			s.flags |= TCP_PSH;
+		emit(net, base, off, t->f.host_ip, &s, len);
+		sent(net, now, t, s.seq, s.seq + (uint32_t)len);
+		s.seq += (uint32_t)len;
+	}
+	*end = s.seq;
+	/* Data segments carry the ACK, but have no room for SACK. */
+	if (t->queue == NULL)
+		t->ack_due = false;
+	return OUT_SENT;
+}
+
+/* One segment of what was sent before, from seq on. */
+static enum out
+send_again(struct net *net, usec_t now, struct tcp *t, uint32_t seq)
+{
+	struct run r = { .seq = seq };
+	uint32_t end;
+	enum out o;
+
+	tcp_sack_hole(t, seq, &end);
+	if (t->host_eof)
+		end = seq_min(end, t->fin_out);
+	r.want = seq_ahead(seq, end) < t->mss ? seq_ahead(seq, end) : t->mss;
+	if (r.want == 0)
+		return OUT_IDLE; /* only the FIN is missing: its timer */
+	o = send_run(net, now, t, &r, &end);
+	if (o == OUT_SENT)
+		t->high_rxt = seq_max(t->high_rxt, end);
+	return o;
+}
+
+/* RFC 6675 5, (C): holes up to edge, as far as cwnd has room. */
+static enum out
+send_holes(struct net *net, usec_t now, struct tcp *t, uint32_t edge)
+{
+	uint32_t seq, end;
+	enum out o = OUT_SENT;
+
+	while (o == OUT_SENT) {
+		seq = tcp_sack_hole(t, seq_max(t->high_rxt, t->snd_una), &end);
+		if (seq_geq(seq, edge) || tcp_cc_pipe(t) + t->mss > t->cwnd)
+			return OUT_IDLE;
+		o = send_again(net, now, t, seq);
+	}
+	return o;
+}
+
+/* How the windows limit what goes out from seq on; 0 bytes: not now. */
+static void
+limit_run(const struct tcp *t, struct run *r, uint32_t stop, bool force)
+{
+	uint32_t pipe = tcp_cc_pipe(t);
+	uint32_t cwnd = t->cwnd > pipe ? t->cwnd - pipe : 0;
+	uint32_t wnd = seq_ahead(r->seq, t->snd_una + t->snd_wnd);
+
+	r->want = seq_ahead(r->seq, stop);
+	r->least = 0;
+	r->whole = true;
+	if (r->want > cwnd) {
+		r->want = cwnd < t->mss && pipe > 0 ? 0 : cwnd;
+		r->least = t->mss;
+	}
+	if (r->want > wnd) {
+		/* RFC 9293 3.8.6.2.1, (3): half of the largest window. */
+		r->want = wnd;
+		r->least = wnd < t->max_wnd / 2 && !force ? t->mss : 0;
+	}
+}
+
+/* The stream from snd_nxt on: new, or again after a timeout. */
+static enum out
+send_stream(struct net *net, usec_t now, struct tcp *t, bool force)
+{
+	struct run r;
+	uint32_t stop, end;
+	enum out o;
+
+	r.seq = tcp_sack_hole(t, t->snd_nxt, &stop);
+	if (!t->loss || seq_geq(r.seq, t->snd_max)) {
+		if (!t->host_readable && !t->host_eof)
+			return OUT_IDLE;
+		stop = r.seq + TCP_CWND_MAX;
+	}
+	if (t->host_eof)
+		stop = seq_min(stop, t->fin_out);
+	t->snd_nxt = r.seq;
+	limit_run(t, &r, stop, force);
+	if (r.want == 0)
+		return OUT_IDLE;
+	o = send_run(net, now, t, &r, &end);
+	t->snd_nxt = seq_max(t->snd_nxt, end);
+	return o;
+}
+
+/* Our FIN, when it is its turn: the window does not hold it back. */
+static enum out
+send_fin(struct net *net, usec_t now, struct tcp *t)
+{
+	struct tcp_seg s;
+
+	if (!t->host_eof || t->snd_nxt != t->fin_out)
+		return OUT_IDLE;
+	seg_init(net, now, t, &s, t->fin_out, TCP_FIN | TCP_ACK);
+	s.wnd = window(net, t);
+	if (emit_bare(net, t->f.host_ip, &s) == -1)
+		return OUT_FULL;
+	tcp_event(t, TCPE_CLOSE); /* no edge: it is sent again */
+	t->snd_nxt++;
+	sent(net, now, t, t->fin_out, t->snd_nxt);
+	t->ack_due = t->ack_due && t->queue != NULL;
+	return OUT_IDLE;
+}
+
+static enum out
+send_data(struct net *net, usec_t now, struct tcp *t)
+{
+	enum out o = OUT_IDLE;
+
+	if (t->rexmit_una) {
+		o = send_again(net, now, t, t->snd_una);
+		t->rexmit_una = o == OUT_FULL;
+	}
+	if (t->recovery && t->sack != NULL && o < OUT_FULL)
+		o = send_holes(net, now, t, tcp_sack_lost(t));
+	if (o < OUT_FULL)
+		o = OUT_SENT;
+	while (o == OUT_SENT)
+		o = send_stream(net, now, t, false);
+	/* Nothing new: what may be lost, too (RFC 6675 4, NextSeg (3)). */
+	if (t->recovery && t->sack != NULL && o == OUT_IDLE)
+		o = send_holes(net, now, t, t->sack->r[t->sack->n - 1].start);
+	if (o == OUT_IDLE)
+		o = send_fin(net, now, t);
+	return o;
+}
+
+static enum out
+send_synack(struct net *net, usec_t now, struct tcp *t)
+{
+	struct tcp_seg s;
+
+	seg_init(net, now, t, &s, t->iss, TCP_SYN | TCP_ACK);
+	s.opt.has |= TCPO_MSS | (t->sack_on ? TCPO_SACKOK : 0) |
+		     (t->wscale_on ? TCPO_WSCALE : 0);
+	s.opt.mss = (uint16_t)(net->conf.mtu - IP4_HDRLEN - TCP_HDRLEN);
+	s.opt.wscale = t->rcv_shift;
+	s.wnd = (uint16_t)seq_ahead(t->rcv_nxt, t->rcv_adv); /* unscaled */
+	if (emit_bare(net, t->f.host_ip, &s) == -1)
+		return OUT_FULL;
+	sent(net, now, t, t->iss, t->snd_nxt);
+	t->ack_due = false;
+	return OUT_IDLE;
+}
+
+static enum out
+send_ack(struct net *net, usec_t now, struct tcp *t)
+{
+	struct tcp_seg s;
+
+	seg_init(net, now, t, &s, bare_seq(t), TCP_ACK);
+	s.wnd = window(net, t);
+	if (t->sack_on)
+		s.opt.nsack = (uint8_t)tcp_queue_sack(t->queue, t->rcv_nxt,
+		    s.opt.sack, t->ts_on ? TCP_NSACK - 1 : TCP_NSACK);
+	if (emit_bare(net, t->f.host_ip, &s) == -1)
+		return OUT_FULL;
+	t->ack_due = false;
+	return OUT_IDLE;
+}
+
+void
+tcp_ack_now(struct net *net, usec_t now, struct tcp *t)
+{
+	if (send_ack(net, now, t) == OUT_FULL && t->list != TCPL_TIME_WAIT) {
+		t->ack_due = true;
+		tcp_enlist(net, t, TCPL_BLOCKED);
+	}
+}
+
+/*
+ * Nothing is on its way and nothing may go: the guest's window is too small.
+ * Asking for it now and then finds out when its opening was lost (RFC 9293
+ * 3.8.6.1).
+ */
+static void
+persist_check(usec_t now, struct tcp *t)
+{
+	if (t->snd_nxt != t->snd_una || t->rexmit_at != USEC_NEVER ||
+	    !t->host_readable)
+		return;
+	t->persist = true;
+	t->rexmits = 0;
+	t->rexmit_at = now + tcp_rto(t);
+}
+
+static void
+output(struct net *net, usec_t now, struct tcp *t, enum out o)
+{
+	if (o == OUT_DEAD) {
+		tcp_abort(net, now, t);
+		return;
+	}
+	if (o == OUT_IDLE && t->ack_due)
+		o = send_ack(net, now, t);
+	if (o == OUT_FULL)
+		tcp_enlist(net, t, TCPL_BLOCKED);
+	else if (t->state >= TCPS_ESTABLISHED)
+		persist_check(now, t);
+	tcp_timer_arm(net, t);
+}
+
+void
+tcp_output(struct net *net, usec_t now, struct tcp *t)
+{
+	enum out o = OUT_IDLE;
+
+	if (t->state == TCPS_TIME_WAIT)
+		return;
+	if (t->acked > 0) {
+		net->hook->consume(net->arg, t->f.id, t->acked);
+		t->acked = 0;
+	}
+	if (t->state == TCPS_SYN_RCVD)
+		o = t->ack_due ? send_synack(net, now, t) : OUT_IDLE;
+	else if (t->state >= TCPS_ESTABLISHED)
+		o = send_data(net, now, t);
+	output(net, now, t, o);
+}
+
+void
+tcp_probe(struct net *net, usec_t now, struct tcp *t)
+{
+	struct run r = { .seq = t->snd_una, .want = 1 };
+	uint32_t end;
+	enum out o;
+
+	stat_inc(net, NETS_TCP_PROBE);
+	if (t->snd_wnd > 0) {
+		o = send_stream(net, now, t, true);
+	} else {
+		/* snd_nxt stays: the guest need not take the byte. */
+		o = send_run(net, now, t, &r, &end);
+		t->rtt_running = false;
+	}
+	t->persist = t->snd_nxt == t->snd_una && t->host_readable;
+	t->rexmit_at = t->persist || t->snd_nxt != t->snd_una ? now + tcp_rto(t)
+							      : USEC_NEVER;
+	if (o == OUT_SENT)
+		o = OUT_IDLE;
+	/* An end of the stream found this way is not a window's business. */
+	if (o == OUT_IDLE && t->host_eof)
+		o = send_fin(net, now, t);
+	output(net, now, t, o);
+}
+
+/* Something the guest must answer, and has already (RFC 9293 3.8.4). */
+void
+tcp_keepalive(struct net *net, usec_t now, struct tcp *t)
+{
+	struct tcp_seg s;
+
+	seg_init(net, now, t, &s, t->snd_una - 1, TCP_ACK);
+	s.wnd = window(net, t);
+	emit_bare(net, t->f.host_ip, &s);
+}
+
+void
+tcp_reset_reply(
+    struct net *net, const struct ip4_pkt *pkt, const struct tcp_seg *in)
+{
+	struct tcp_seg s = {
+		.sport = in->dport, .dport = in->sport, .flags = TCP_RST
+	};
+
+	if (in->flags & TCP_RST)
+		return;
+	if (in->flags & TCP_ACK) {
+		s.seq = in->ack;
+	} else {
+		s.flags |= TCP_ACK;
+		s.ack = in->seq + tcp_seglen(in);
+	}
+	if (emit_bare(net, pkt->dst, &s) == 0)
+		stat_inc(net, NETS_TCP_RST_TX);
+	else
+		stat_inc(net, NETS_TX_FULL);
+}
+
+/* To a guest whose flow ends; the answer to its SYN while that waits. */
+void
+tcp_reset_flow(struct net *net, struct tcp *t)
+{
+	struct tcp_seg s = { .sport = t->f.host_port,
+		.dport = t->f.guest_port,
+		.ack = t->rcv_nxt,
+		.flags = TCP_RST | TCP_ACK };
+
+	if (t->state != TCPS_PENDING)
+		s.seq = bare_seq(t);
+	if (emit_bare(net, t->f.host_ip, &s) == 0)
+		stat_inc(net, NETS_TCP_RST_TX);
+	else
+		stat_inc(net, NETS_TX_FULL);
+}

@@ -1,0 +1,112 @@
+/*
+ * Deadlines of a flow: retransmission and window probe (one at a time),
+ * keep-alive, TIME-WAIT, and the patience with a guest that does not ask
+ * again.
+ */
+
+#include <stddef.h>
+
+#include "netstackd/core/tcp.h"
+
+static usec_t
+deadline(const struct tcp *t)
+{
+	switch (t->state) {
+	case TCPS_PENDING:
+		return t->last_rx + TCP_PENDING_MAX;
+	case TCPS_TIME_WAIT:
+		return t->last_rx + TCP_TIME_WAIT;
+	case TCPS_SYN_RCVD:
+		return t->rexmit_at;
+	default:
+		break;
+	}
+	if (t->rexmit_at != USEC_NEVER)
+		return t->rexmit_at;
+	return t->last_rx + TCP_KEEP_IDLE + t->keeps * TCP_KEEP_INTVL;
+}
+
+void
+tcp_timer_arm(struct net *net, struct tcp *t)
+{
+	usec_t at = deadline(t);
+
+	if (at != USEC_NEVER && (t->timer.slot == 0 || at < t->timer.at))
+		timer_set(net, &t->timer, at);
+}
+
+/*
+ * Whether a guest that did not acknowledge is given up.  One whose window is
+ * closed may take its time, as long as it answers (RFC 9293 3.8.6.1, MUST-37).
+ */
+static bool
+too_silent(usec_t now, const struct tcp *t)
+{
+	if (t->state == TCPS_SYN_RCVD)
+		return t->rexmits >= TCP_REXMIT_MAX_SYN;
+	if (t->rexmits < TCP_REXMIT_MAX)
+		return false;
+	return (t->snd_wnd > 0 && !t->persist) ||
+	       now - t->last_rx > 2 * TCP_RTO_MAX;
+}
+
+static void
+rexmit_timeout(struct net *net, usec_t now, struct tcp *t)
+{
+	if (too_silent(now, t)) {
+		stat_inc(net, NETS_TCP_TIMEOUT);
+		tcp_abort(net, now, t);
+		return;
+	}
+	if (t->rexmits < UINT8_MAX)
+		t->rexmits++;
+	if (t->persist) {
+		tcp_probe(net, now, t);
+		return;
+	}
+	stat_inc(net, NETS_TCP_RTO);
+	t->rexmit_at = now + tcp_rto(t);
+	if (t->state == TCPS_SYN_RCVD) {
+		t->ack_due = true;
+		t->rtt_running = false;
+	} else {
+		tcp_cc_timeout(t);
+	}
+	tcp_output(net, now, t);
+}
+
+static void
+keep_timeout(struct net *net, usec_t now, struct tcp *t)
+{
+	if (t->keeps >= TCP_KEEP_MAX) {
+		stat_inc(net, NETS_TCP_TIMEOUT);
+		tcp_abort(net, now, t);
+		return;
+	}
+	t->keeps++;
+	tcp_keepalive(net, now, t);
+	tcp_timer_arm(net, t);
+}
+
+void
+tcp_timer_cb(struct net *net, usec_t now, struct timer *tm)
+{
+	struct tcp *t =
+	    (struct tcp *)((uint8_t *)tm - offsetof(struct tcp, timer));
+
+	if (now < deadline(t)) {
+		tcp_timer_arm(net, t);
+		return;
+	}
+	if (t->state == TCPS_PENDING) {
+		stat_inc(net, NETS_TCP_TIMEOUT);
+		tcp_free(net, t, true);
+	} else if (t->state == TCPS_TIME_WAIT) {
+		tcp_event(t, TCPE_EXPIRED);
+		tcp_free(net, t, false);
+	} else if (t->rexmit_at != USEC_NEVER) {
+		rexmit_timeout(net, now, t);
+	} else {
+		keep_timeout(net, now, t);
+	}
+}

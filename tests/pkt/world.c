@@ -1,0 +1,353 @@
+/*
+ * The core's surroundings, for tests.
+ */
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/pkt/world.h"
+
+uint8_t
+world_host_byte(uint64_t i)
+{
+	return (uint8_t)(i * 31 + (i >> 8) * 7 + (i >> 16));
+}
+
+uint8_t
+world_guest_byte(uint64_t i)
+{
+	return (uint8_t)(i * 29 + (i >> 8) * 11 + (i >> 16) + 128);
+}
+
+void
+world_error(struct world *w, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (*w->error != '\0')
+		return;
+	va_start(ap, fmt);
+	vsnprintf(w->error, sizeof(w->error), fmt, ap);
+	va_end(ap);
+}
+
+static struct host *
+host_of(struct world *w, uint32_t id)
+{
+	struct host *h = &w->host[id % WORLD_NSOCK];
+
+	if (id >= WORLD_NSOCK || h->closed)
+		world_error(w, "flow %u is not open", id);
+	return h;
+}
+
+static uint8_t *
+hook_space(void *arg, size_t *len)
+{
+	struct world *w = arg;
+
+	w->used = 0;
+	*len = w->full ? 0 : sizeof(w->space);
+	return w->space;
+}
+
+static void
+hook_push(void *arg, size_t off, size_t len)
+{
+	struct world *w = arg;
+	struct frame *f = malloc(sizeof(*f) + len);
+
+	if (f == NULL)
+		abort();
+	if (off < w->used || off + len > sizeof(w->space) || w->full)
+		world_error(w, "a frame pushed where there is no space");
+	if (len > (size_t)ETH_HDRLEN + w->conf.mtu)
+		world_error(w, "a frame of %zu bytes", len);
+	w->used = off + len;
+	f->at = w->now;
+	f->len = len;
+	memcpy(f->data, w->space + off, len);
+	TAILQ_INSERT_TAIL(&w->out, f, link);
+}
+
+static void
+hook_open(void *arg, const struct net_open *o)
+{
+	struct world *w = arg;
+	struct host *h = &w->host[o->id % WORLD_NSOCK];
+	unsigned asks = h->asks;
+
+	if (h->closed || h->ask.id != o->id || h->ask.sport != o->sport)
+		asks = 0;
+	memset(h, 0, sizeof(*h));
+	h->asked = true;
+	h->asks = asks + 1;
+	h->ask = *o;
+}
+
+static void
+hook_close(void *arg, uint32_t id, bool reset)
+{
+	struct world *w = arg;
+	struct host *h = host_of(w, id);
+
+	h->closed = true;
+	h->reset = reset;
+	h->open = false;
+}
+
+static ssize_t
+hook_peek(void *arg, uint32_t id, size_t off, const struct iovec *iov, int n)
+{
+	struct world *w = arg;
+	struct host *h = host_of(w, id);
+	uint64_t at = h->consumed + off, from = at;
+	size_t k;
+	int i;
+
+	if (at > h->sent)
+		world_error(w, "a peek beyond the stream's end");
+	for (i = 0; i < n; i++) {
+		for (k = 0; k < iov[i].iov_len && at < h->sent; k++)
+			((uint8_t *)iov[i].iov_base)[k] = world_host_byte(at++);
+	}
+	if (at > from)
+		return (ssize_t)(at - from);
+	if (h->eof)
+		return 0;
+	errno = EAGAIN;
+	return -1;
+}
+
+static void
+hook_consume(void *arg, uint32_t id, size_t n)
+{
+	struct world *w = arg;
+	struct host *h = host_of(w, id);
+
+	h->consumed += n;
+	if (h->consumed > h->sent)
+		world_error(w, "more consumed than there is");
+}
+
+static ssize_t
+hook_write(void *arg, uint32_t id, const struct iovec *iov, int n)
+{
+	struct world *w = arg;
+	struct host *h = host_of(w, id);
+	uint64_t from = h->written;
+	size_t k;
+	int i;
+
+	if (h->shut)
+		world_error(w, "a write after the shutdown");
+	for (i = 0; i < n && h->write_error == 0; i++) {
+		for (k = 0; k < iov[i].iov_len; k++) {
+			if (h->bounded && h->room == 0)
+				goto out;
+			if (((uint8_t *)iov[i].iov_base)[k] !=
+			    world_guest_byte(h->written))
+				world_error(w, "byte %llu written is wrong",
+				    (unsigned long long)h->written);
+			h->written++;
+			h->room -= h->bounded;
+		}
+	}
+out:
+	if (h->written > from)
+		return (ssize_t)(h->written - from);
+	errno = h->write_error != 0 ? h->write_error : EAGAIN;
+	return -1;
+}
+
+static void
+hook_shutdown(void *arg, uint32_t id)
+{
+	struct host *h = host_of(arg, id);
+
+	if (h->shut)
+		world_error(arg, "a second shutdown");
+	h->shut = true;
+}
+
+static size_t
+hook_room(void *arg, uint32_t id)
+{
+	struct host *h = host_of(arg, id);
+
+	return h->bounded ? h->room : WORLD_SPACE;
+}
+
+static int
+hook_recv(void *arg, uint32_t id, struct net_dgram *d, int n)
+{
+	errno = EAGAIN;
+	return -1;
+}
+
+static int
+hook_send(void *arg, uint32_t id, const struct net_dgram *d, int n)
+{
+	errno = EAGAIN;
+	return -1;
+}
+
+/* xorshift; no test depends on the values. */
+static uint32_t
+hook_random(void *arg)
+{
+	struct world *w = arg;
+
+	w->seed ^= w->seed << 13;
+	w->seed ^= w->seed >> 17;
+	w->seed ^= w->seed << 5;
+	return w->seed;
+}
+
+static const struct net_hooks hooks = {
+	.space = hook_space,
+	.push = hook_push,
+	.open = hook_open,
+	.close = hook_close,
+	.peek = hook_peek,
+	.consume = hook_consume,
+	.write = hook_write,
+	.shutdown = hook_shutdown,
+	.room = hook_room,
+	.recv = hook_recv,
+	.send = hook_send,
+	.random = hook_random,
+};
+
+void
+world_init(struct world *w)
+{
+	static const struct net_conf conf = {
+		.guest_mac = { 2, 0, 0, 0, 0, 1 },
+		.server_mac = { 2, 0, 0, 0, 0, 2 },
+		.guest_ip = 0xc0a84103,	  /* 192.168.65.3 */
+		.gateway_ip = 0xc0a84101, /* .1 */
+		.host_ip = 0xc0a84102,	  /* .2 */
+		.highest_ip = 0xc0a841fe,
+		.mtu = 1500,
+		.max_flows = WORLD_NSOCK,
+		.max_queue = 4u << 20,
+	};
+
+	memset(w, 0, sizeof(*w));
+	w->conf = conf;
+	w->now = 1000 * USEC_SEC;
+	w->seed = 2463534242;
+	TAILQ_INIT(&w->out);
+	TAILQ_INIT(&w->held);
+}
+
+int
+world_start(struct world *w)
+{
+	w->net = net_new(&w->conf, &hooks, w, w->stat);
+	if (w->net == NULL)
+		return -1;
+	net_server_ready(w->net, w->now, NET_PORTD);
+	net_server_ready(w->net, w->now, NET_DNSD);
+	return 0;
+}
+
+static void
+drop_all(struct frame_list *list)
+{
+	struct frame *f;
+
+	while ((f = TAILQ_FIRST(list)) != NULL) {
+		TAILQ_REMOVE(list, f, link);
+		free(f);
+	}
+}
+
+void
+world_fini(struct world *w)
+{
+	net_free(w->net);
+	drop_all(&w->out);
+	drop_all(&w->held);
+}
+
+static void
+put_headers(const struct world *w, uint8_t *p, uint32_t dst, size_t len)
+{
+	uint16_t sum;
+
+	memcpy(p, w->conf.server_mac, 6);
+	memcpy(p + 6, w->conf.guest_mac, 6);
+	put_u16(p + 12, 0x0800);
+	p += ETH_HDRLEN;
+	memset(p, 0, IP4_HDRLEN);
+	p[0] = 0x45;
+	put_u16(p + 2, (uint16_t)(IP4_HDRLEN + len));
+	put_u16(p + 6, IP4_DF);
+	p[8] = IP4_TTL;
+	p[9] = IPPROTO4_TCP;
+	put_u32(p + 12, w->conf.guest_ip);
+	put_u32(p + 16, dst);
+	sum = cksum_finish(cksum_add(0, p, IP4_HDRLEN));
+	memcpy(p + 10, &sum, sizeof(sum));
+}
+
+void
+world_input(struct world *w, uint32_t dst, const struct tcp_seg *s, size_t len,
+    uint64_t first, bool badsum)
+{
+	size_t hdrlen = tcp_hdrlen(s), i;
+	struct frame *f = malloc(sizeof(*f) + FRAME_HDRLEN + hdrlen + len);
+	uint8_t *tcp;
+	uint32_t sum;
+	uint16_t field;
+
+	if (f == NULL)
+		abort();
+	f->len = FRAME_HDRLEN + hdrlen + len;
+	put_headers(w, f->data, dst, hdrlen + len);
+	tcp = f->data + FRAME_HDRLEN;
+	tcp_write(tcp, s);
+	for (i = 0; i < len; i++)
+		tcp[hdrlen + i] = world_guest_byte(first + i);
+	sum = cksum_pseudo(w->conf.guest_ip, dst, IPPROTO4_TCP, hdrlen + len);
+	field = cksum_finish(cksum_add(sum, tcp, hdrlen + len));
+	field ^= badsum;
+	memcpy(tcp + TCP_SUM_OFF, &field, sizeof(field));
+	TAILQ_INSERT_TAIL(&w->held, f, link);
+	net_input(w->net, w->now, f->data, f->len);
+}
+
+void
+world_flush(struct world *w)
+{
+	net_flush(w->net, w->now);
+	drop_all(&w->held);
+}
+
+void
+world_advance(struct world *w, usec_t to)
+{
+	usec_t at;
+
+	while ((at = net_deadline(w->net)) <= to) {
+		if (at > w->now)
+			w->now = at;
+		net_tick(w->net, w->now);
+	}
+	w->now = to;
+}
+
+struct frame *
+world_take(struct world *w)
+{
+	struct frame *f = TAILQ_FIRST(&w->out);
+
+	if (f != NULL)
+		TAILQ_REMOVE(&w->out, f, link);
+	return f;
+}

@@ -1,0 +1,78 @@
+#ifndef WORLD_H
+#define WORLD_H
+
+/*
+ * Everything around the core in a test: a clock that is a variable, host
+ * sockets made of counters, and frames as lists.
+ *
+ * Byte i of each stream has a value of its own, so whoever gets a byte knows
+ * whether it is the right one.
+ */
+
+#include <sys/queue.h>
+
+#include "netstackd/core/core.h"
+#include "netstackd/core/tcp_wire.h"
+
+#define WORLD_NSOCK 64
+#define WORLD_SPACE (1u << 20)
+
+/* A host socket, and the program behind it. */
+struct host {
+	bool asked, open, closed, reset, shut;
+	unsigned asks;
+	struct net_open ask;
+	uint64_t sent;	   /* bytes the host's program has sent */
+	uint64_t consumed; /* of them taken by the core */
+	bool eof;	   /* and then it has shut down */
+	uint64_t written;  /* bytes the core has written */
+	bool bounded;	   /* it takes only room bytes more */
+	size_t room;
+	int write_error; /* errno of every write; 0: none */
+};
+
+struct frame {
+	TAILQ_ENTRY(frame) link;
+	usec_t at;
+	size_t len;
+	uint8_t data[];
+};
+TAILQ_HEAD(frame_list, frame);
+
+struct world {
+	struct net_conf conf;
+	struct net *net; /* owned */
+	uint64_t stat[NETS__MAX];
+	usec_t now;
+	struct host host[WORLD_NSOCK]; /* by flow id */
+	struct frame_list out;	       /* owned frames, oldest first */
+	struct frame_list held;	       /* the guest's, until the flush */
+	bool full;		       /* the channel */
+	uint8_t space[WORLD_SPACE];
+	size_t used; /* pushed since space was last asked for */
+	uint32_t seed;
+	char error[256]; /* the first thing that went wrong */
+};
+
+uint8_t world_host_byte(uint64_t i);
+uint8_t world_guest_byte(uint64_t i);
+
+/* conf as for a plain VM; change it before world_start(). */
+void world_init(struct world *);
+int world_start(struct world *);
+void world_fini(struct world *);
+
+__attribute__((format(printf, 2, 3))) void world_error(
+    struct world *, const char *fmt, ...);
+
+/* A segment of the guest to dst; its payload starts at stream byte first. */
+void world_input(struct world *, uint32_t dst, const struct tcp_seg *,
+    size_t len, uint64_t first, bool badsum);
+/* Ends the batch. */
+void world_flush(struct world *);
+/* Lets the timers run that are due up to then. */
+void world_advance(struct world *, usec_t to);
+/* The oldest frame; to be freed.  NULL: none. */
+struct frame *world_take(struct world *);
+
+#endif
