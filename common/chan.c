@@ -101,6 +101,7 @@ chan_space(struct chan *c, size_t *len)
 	/* Nothing is in use: start again at the beginning of the ring. */
 	if (c->head == c->tail)
 		c->head = c->tail = (c->head + CHAN_MASK) & ~CHAN_MASK;
+	c->base = c->head;
 	*len = chan_slots(c) > 0 ? CHAN_ARENA - (c->head - c->tail) : 0;
 	return c->tx + (c->head & CHAN_MASK);
 }
@@ -108,7 +109,7 @@ chan_space(struct chan *c, size_t *len)
 void
 chan_push(struct chan *c, size_t off, size_t len)
 {
-	uint32_t pos = c->head + (uint32_t)off;
+	uint32_t pos = c->base + (uint32_t)off;
 
 	rec_encode(&c->txq[c->ntxq++], pos, (uint32_t)len);
 	c->head = pos + (uint32_t)len;

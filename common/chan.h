@@ -49,6 +49,7 @@ struct chan {
 	/* The arena we write. */
 	uint8_t *tx;	     /* owned mapping, 2 * CHAN_ARENA */
 	uint32_t head, tail; /* next byte to write; oldest byte still in use */
+	uint32_t base;	     /* head at the last chan_space() */
 	struct chan_rec txq[CHAN_BATCH]; /* not yet on the socket */
 	size_t ntxq;
 	size_t txq_sent; /* bytes of txq[0..] already written */
@@ -72,8 +73,9 @@ void chan_fini(struct chan *);
 /*
  * Writing.  chan_space() gives the contiguous free bytes at the head, 0 when
  * the ring, or the queue of records, is full.  chan_push() publishes
- * [off, off + len) of that space as the next frame; later space starts behind
- * it.  Needs 1 <= len <= CHAN_MAXFRAME and off + len within the space.
+ * [off, off + len) of the space last given as the next frame, also several
+ * times, each behind the one before; later space starts behind them.  Needs
+ * 1 <= len <= CHAN_MAXFRAME and off + len within the space.
  */
 uint8_t *chan_space(struct chan *, size_t *len);
 void chan_push(struct chan *, size_t off, size_t len);
