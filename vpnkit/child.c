@@ -145,7 +145,7 @@ static void
 try_start(struct child *c)
 {
 	c->spawned = plat_now();
-	c->accusations = 0;
+	c->doomed = false;
 	if (child_spawn(c) == -1) {
 		c->early++;
 		if (child_event(c, CHILDE_FAILED) == 0)
@@ -195,7 +195,9 @@ child_link_msg(struct ipc *ipc, struct ipc_msg *m)
 {
 	struct child *c = ipc_data(ipc);
 
-	c->all->ev->msg(c, m);
+	/* What it said before it was killed may still be coming in. */
+	if (!c->doomed)
+		c->all->ev->msg(c, m);
 }
 
 static void
@@ -304,8 +306,9 @@ child_stop(struct child *c)
 void
 child_kill(struct child *c, const char *why)
 {
-	if (c->pid <= 0)
+	if (c->pid <= 0 || c->doomed)
 		return;
+	c->doomed = true;
 	log_warnx("%s (pid %d) %s: killing it", c->name, (int)c->pid, why);
 	kill(c->pid, SIGKILL);
 }

@@ -55,7 +55,8 @@ struct child {
 	usec_t spawned;		/* when */
 	unsigned early;		/* deaths soon after the start, in a row */
 	usec_t accused_at;	/* start of the time below */
-	unsigned accusations;	/* of others, by this process */
+	unsigned accusations;	/* of others; a restart forgives none */
+	bool doomed;		/* killed, not yet dead: not listened to */
 	struct ev_timer timer;	/* BACKOFF: start; else: enough waited */
 	int stats_fd;		/* owned; survives the process */
 	const struct stats_file *stats; /* owned mapping of it */
