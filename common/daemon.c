@@ -270,6 +270,8 @@ daemon_init(struct daemon *d)
 	if (ipc_send(d->sup, IPC_HELLO, NULL, 0, "{s:s, s:I}", "version",
 		VPNKIT_VERSION, "pid", (json_int_t)getpid()) == -1)
 		fatalx("no hello");
+	/* Now, and not with the loop's first turn: the start may take long. */
+	ev_invoke_pending(d->loop);
 	if (stats_init(&d->stats, DAEMON_STATS_FD, d->spec->stats_name,
 		d->spec->nstats) == -1)
 		fatal("counters");
