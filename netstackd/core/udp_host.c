@@ -275,7 +275,11 @@ void
 udp_tx_ready(struct net *net, usec_t now)
 {
 	struct udp_flow *u;
+	size_t room;
 
+	(void)ip4_space(net, &room);
+	if (room < net->udp->room_min)
+		return;
 	while ((u = TAILQ_FIRST(&net->udp->blocked)) != NULL) {
 		TAILQ_REMOVE(&net->udp->blocked, u, wait);
 		u->blocked = false;
