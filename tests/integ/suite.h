@@ -1,0 +1,51 @@
+#ifndef SUITE_H
+#define SUITE_H
+
+/*
+ * The real suite, started for one test in a folder of its own: vpnkit and
+ * everything it starts.  And what these processes use, read from /proc.
+ */
+
+#include <sys/types.h>
+
+#define SUITE_MAXARGS 24
+
+struct suite {
+	pid_t pid;
+	char dir[64];  /* removed by suite_stop() */
+	char sock[96]; /* --ethernet */
+	char qemu[96]; /* --ethernet-qemu */
+	char log[96];
+};
+
+struct suite_usage {
+	int nproc;
+	int nfd; /* of all; -1: not allowed to look */
+	long rss_kb;
+};
+
+/*
+ * Starts the executable with our sockets and then args, which end with NULL
+ * (NULL: none), and waits until a client is accepted.  -1: it did not come
+ * up; what it logged is on stderr.
+ */
+int suite_start(struct suite *, const char *exe, const char *const args[]);
+/* Ends it and removes the folder.  0: it ended by itself, with status 0. */
+int suite_stop(struct suite *);
+/* Copies the log to stderr. */
+void suite_show_log(const struct suite *);
+/* How often a text is in the log. */
+int suite_log_count(const struct suite *, const char *text);
+
+/* The supervisor and all its descendants. */
+void suite_usage(const struct suite *, struct suite_usage *);
+/* The pid of the n-th (from 0) descendant with this name, or -1. */
+pid_t suite_find(const struct suite *, const char *name, int n);
+/*
+ * Waits, looking every few milliseconds, until the suite has at most this many
+ * processes and descriptors.  -1: not within timeout_ms; *u is the last look.
+ */
+int suite_settle(const struct suite *, const struct suite_usage *most,
+    int timeout_ms, struct suite_usage *u);
+
+#endif
