@@ -111,6 +111,9 @@ chan_push(struct chan *c, size_t off, size_t len)
 {
 	uint32_t pos = c->base + (uint32_t)off;
 
+	/* Who forgets chan_slots() loses a frame, never memory. */
+	if (chan_slots(c) == 0)
+		return;
 	rec_encode(&c->txq[c->ntxq++], pos, (uint32_t)len);
 	c->head = pos + (uint32_t)len;
 }

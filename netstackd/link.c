@@ -164,8 +164,10 @@ link_space(void *arg, size_t *len)
 		if (chan_slots(&l->chan) < LINK_LOW_SLOTS &&
 		    !chan_blocked(&l->chan))
 			link_flush(l);
-		l->starved |= chan_slots(&l->chan) < LINK_LOW_SLOTS;
 		p = chan_space(&l->chan, len);
+		/* Space is good for a whole burst of pushes, or is none. */
+		if (chan_slots(&l->chan) < LINK_LOW_SLOTS)
+			*len = 0;
 	}
 	if (*len < LINK_LOW_BYTES)
 		l->starved = true;

@@ -126,7 +126,7 @@ on_bad_peer(struct sup *s, struct child *c, struct ipc_msg *m)
 	struct child *accused = NULL;
 	usec_t now = plat_now();
 
-	if (role == -1 || !wire_exists(c->role, (enum ipc_role)role)) {
+	if (role == -1 || !wire_talks(c->role, (enum ipc_role)role)) {
 		child_kill(c, "accused a daemon it has no link to");
 		return;
 	}

@@ -35,6 +35,13 @@ wire_exists(enum ipc_role a, enum ipc_role b)
 	return false;
 }
 
+bool
+wire_talks(enum ipc_role a, enum ipc_role b)
+{
+	return wire_exists(a, b) || (a == ROLE_ETH && b == ROLE_STACK) ||
+	    (a == ROLE_STACK && b == ROLE_ETH);
+}
+
 /* Gives c one end of a link and says whose the other is. */
 static void
 send_peer(struct child *c, const struct child *peer, int fd)

@@ -11,6 +11,8 @@
 #include "child.h"
 
 bool wire_exists(enum ipc_role, enum ipc_role);
+/* The same, or a packet channel: either may accuse the other. */
+bool wire_talks(enum ipc_role, enum ipc_role);
 
 /* Makes all links of a daemon that was just started. */
 void wire_connect(struct child *);

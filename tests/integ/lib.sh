@@ -54,7 +54,7 @@ LOG=$DIR/log
 
 finish() {
 	[ -z "$SUITE" ] || kill "$SUITE" 2>/dev/null
-	[ "$FAILED" = 0 ] || tail -n 40 "$LOG" 2>/dev/null
+	[ "$FAILED" = 0 ] || tail -n ${LOGLINES:-40} "$LOG" 2>/dev/null
 	cd /
 	umount -l "$DIR"
 	rmdir "$DIR"

@@ -16,8 +16,8 @@ KVER=$(kernel | sed 's/.*vmlinuz-//')
 MODULES=$KERNELS/lib/modules/$KVER
 
 # The modules of a virtio network card, each after those it needs.
-ORDER="virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev
-    virtio_pci failover net_failover virtio_net"
+ORDER="virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev"
+ORDER="$ORDER virtio_pci failover net_failover virtio_net"
 
 initramfs() {
 	root=$DIR/root
@@ -78,5 +78,5 @@ check "DHCP" grep -q "GUEST dhcp 192.168.65" "$DIR/console"
 check "ping of the gateway" grep -q "GUEST ping ok" "$DIR/console"
 check "DNS" grep -q "GUEST dns ok" "$DIR/console"
 check "a download with the same hash" grep -q "GUEST sum $SUM" "$DIR/console"
-[ "$FAILED" = 0 ] || tail -n 30 "$DIR/console"
+[ "$FAILED" = 0 ] || head -n 30 "$DIR/console"
 done_testing

@@ -8,8 +8,8 @@ need ip pgrep
 DAEMONS="ethd netstackd dnsd proxyd portd"
 
 pids() {
-	for d in $DAEMONS; do
-		echo "$d $(pids_of "$d" | tr '\n' ' ')"
+	for each in $DAEMONS; do
+		echo "$each $(pids_of "$each" | tr '\n' ' ')"
 	done
 }
 
