@@ -78,6 +78,9 @@ arp_input(struct net *net, usec_t now, struct rd *r)
 	 * everybody. */
 	if (q.op != ARP_REQUEST || (q.sender_mac[0] & 1) != 0)
 		return;
+	if (q.sender_ip == net->conf.guest_ip &&
+	    memcmp(q.sender_mac, net->rx_eth, sizeof(q.sender_mac)) == 0)
+		net_learn_eth(net);
 	who = ip4_classify(net, q.target_ip);
 	if (who == DST_GATEWAY || who == DST_HOST)
 		arp_reply(net, &q);

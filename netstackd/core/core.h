@@ -158,6 +158,13 @@ void icmp_unreachable(struct net *, usec_t now, const struct ip4_pkt *,
  * an Ethernet group address. */
 void ip4_input(struct net *, usec_t now, struct rd *, bool group);
 
+/*
+ * The frame that is being read comes from the guest's own IPv4 address: its
+ * sender is where frames to the guest go from now on.  A NIC behind QEMU has
+ * an address of its own, which no handshake tells.
+ */
+void net_learn_eth(struct net *);
+
 /* Inputs by protocol; pkt is checked, addressed to us, checksum not yet. */
 void arp_input(struct net *, usec_t now, struct rd *);
 void icmp_input(struct net *, usec_t now, const struct ip4_pkt *);
@@ -198,6 +205,7 @@ struct net {
 	void *arg;
 	uint64_t *stat; /* borrowed */
 	uint8_t guest_eth[6]; /* where frames to the guest go */
+	uint8_t rx_eth[6];    /* who sent the frame that is being read */
 	uint32_t netmask;
 	uint16_t ip_id;
 	uint32_t queued; /* bytes held, of conf.max_queue */

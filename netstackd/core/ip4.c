@@ -97,6 +97,7 @@ ip4_route(struct net *net, usec_t now, const struct ip4_pkt *p,
 		stat_inc(net, NETS_RX_BADSRC);
 		return false;
 	}
+	net_learn_eth(net);
 	if (!group &&
 	    (dst == DST_GATEWAY || dst == DST_HOST || dst == DST_REMOTE))
 		return true;

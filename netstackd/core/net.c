@@ -149,6 +149,13 @@ net_set_names(struct net *net, const struct net_conf *conf)
 	net->conf.nsearch = conf->nsearch;
 }
 
+void
+net_learn_eth(struct net *net)
+{
+	if ((net->rx_eth[0] & 1) == 0)
+		memcpy(net->guest_eth, net->rx_eth, sizeof(net->guest_eth));
+}
+
 /* To us, or to everybody: broadcast and IPv4 multicast (RFC 1112 6.4). */
 static bool
 eth_for_us(const struct net *net, const uint8_t *dst)
@@ -169,7 +176,8 @@ net_input(struct net *net, usec_t now, const uint8_t *frame, size_t len)
 
 	stat_inc(net, NETS_RX_FRAMES);
 	stat_add(net, NETS_RX_BYTES, len);
-	if (rd_bytes(&r, dst, sizeof(dst)) == -1 || rd_skip(&r, 6) == -1 ||
+	if (rd_bytes(&r, dst, sizeof(dst)) == -1 ||
+	    rd_bytes(&r, net->rx_eth, sizeof(net->rx_eth)) == -1 ||
 	    rd_u16(&r, &type) == -1) {
 		stat_inc(net, NETS_RX_SHORT);
 		return;

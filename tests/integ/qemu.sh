@@ -70,7 +70,7 @@ timeout 300 qemu-system-x86_64 -machine q35,accel=$ACCEL -m 256 -display none \
     -nodefaults -no-reboot -serial stdio -kernel "$(kernel)" \
     -initrd "$DIR/initrd" -append "console=ttyS0 quiet panic=-1" \
     -netdev stream,id=n,addr.type=unix,addr.path="$DIR/qemu.sock" \
-    -device virtio-net-pci,netdev=n,mac=02:50:00:00:00:99 \
+    -device virtio-net-pci,netdev=n \
     >"$DIR/console" 2>&1 </dev/null
 echo "# accelerator $ACCEL"
 check "the guest ran to its end" grep -q "GUEST done" "$DIR/console"
