@@ -180,6 +180,20 @@ suite_log_count(const struct suite *s, const char *text)
 	return n;
 }
 
+int
+suite_wait_log(
+    const struct suite *s, const char *text, int count, int timeout_ms)
+{
+	long end = now_ms() + timeout_ms;
+
+	while (suite_log_count(s, text) < count) {
+		if (now_ms() >= end)
+			return -1;
+		look_again();
+	}
+	return 0;
+}
+
 /*
  * /proc.
  */

@@ -36,6 +36,9 @@ int suite_stop(struct suite *);
 void suite_show_log(const struct suite *);
 /* How often a text is in the log. */
 int suite_log_count(const struct suite *, const char *text);
+/* Until it is there so often.  -1: not in time. */
+int suite_wait_log(
+    const struct suite *, const char *text, int count, int timeout_ms);
 
 /* The supervisor and all its descendants. */
 void suite_usage(const struct suite *, struct suite_usage *);

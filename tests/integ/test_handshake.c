@@ -6,6 +6,7 @@
  */
 
 #include <check.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -523,6 +524,65 @@ START_TEST(test_mtu)
 }
 END_TEST
 
+/*
+ * A netstackd dies while the guest does not read, so in the middle of a frame
+ * both ways: the connection stays, the frame to the guest ends as it began,
+ * and what the guest sends meanwhile waits for the next netstackd.
+ */
+START_TEST(test_stack_dies)
+{
+	uint8_t frame[102] = { 100 };
+	struct fakevm vm;
+	unsigned n;
+	int i;
+
+	open_vm(&vm, 1);
+	ck_assert_int_eq(fv_dhcp(&vm, FV_WAIT), 0);
+	for (i = 1; i <= 3; i++) {
+		send_pings(&vm, 400);
+		ck_assert_int_eq(fv_send_all(&vm, frame, 60), 0);
+		ck_assert_int_eq(fv_sent(&vm), 0);
+		kill(suite_find(&suite, "netstackd", 0), SIGKILL);
+		ck_assert_int_eq(
+		    suite_wait_log(&suite, "channel lost", i, FV_WAIT), 0);
+		ck_assert_int_eq(fv_send_all(&vm, frame + 60, 42), 0);
+		n = drain(&vm, 1000);
+		ck_assert_uint_gt(n, 0);
+		ck_assert_uint_lt(n, 400);
+		ck_assert_int_eq(fv_ping(&vm, FV_GATEWAY, 9000, FV_WAIT), 0);
+	}
+	fv_close(&vm);
+}
+END_TEST
+
+/* ethd dies: the connection ends, the addresses stay. */
+START_TEST(test_ethd_dies)
+{
+	struct fakevm vm, other;
+	uint8_t mac[6];
+	uint32_t ip;
+
+	open_vm(&vm, 2);
+	open_vm(&other, 3);
+	ck_assert_int_eq(fv_dhcp(&vm, FV_WAIT), 0);
+	ip = vm.ip;
+	memcpy(mac, vm.mac, 6);
+	kill(suite_find(&suite, "ethd", 0), SIGKILL);
+	while (fv_eof(&vm, FV_WAIT) == 0)
+		vm.len = 0;
+	fv_close(&vm);
+	fv_close(&other);
+	open_vm(&other, 4);
+	open_vm(&vm, 2);
+	ck_assert_mem_eq(vm.mac, mac, 6);
+	ck_assert_int_eq(fv_dhcp(&vm, FV_WAIT), 0);
+	ck_assert_uint_eq(vm.ip, ip);
+	ck_assert_int_eq(fv_ping(&vm, FV_GATEWAY, 1, FV_WAIT), 0);
+	fv_close(&vm);
+	fv_close(&other);
+}
+END_TEST
+
 /* QEMU's stream: no handshake, a NIC with an address of its own. */
 START_TEST(test_qemu)
 {
@@ -585,6 +645,9 @@ runner(void)
 	tcase_add_test(tc, test_qemu);
 	tc = add_case(s, "mtu", false);
 	tcase_add_test(tc, test_mtu);
+	tc = add_case(s, "deaths", true);
+	tcase_add_test(tc, test_stack_dies);
+	tcase_add_test(tc, test_ethd_dies);
 	tc = add_case(s, "exhaustion", true);
 	tcase_add_test(tc, test_exhaustion);
 	return srunner_create(s);
