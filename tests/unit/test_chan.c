@@ -201,9 +201,37 @@ START_TEST(full_queue_has_no_space)
 	ck_assert_uint_eq(n, CHAN_BATCH - 1);
 	chan_space(&p->a, &room);
 	ck_assert_uint_eq(room, 0);
+	chan_push(&p->a, 0, 1); /* lost, and nothing else */
+	ck_assert_uint_eq(p->a.ntxq, CHAN_BATCH - 1);
 	ck_assert_int_eq(chan_flush(&p->a), 0);
 	chan_space(&p->a, &room);
 	ck_assert_uint_eq(room, CHAN_ARENA - n);
+	pair_free(p);
+}
+END_TEST
+
+/* The offsets of a burst all count from the space it was laid out in. */
+START_TEST(several_frames_in_one_space)
+{
+	struct pair *p = pair_new();
+	struct chan_frame f;
+	size_t i, room;
+	uint8_t *sp;
+
+	sp = chan_space(&p->a, &room);
+	for (i = 0; i < 10; i++) {
+		sp[i * 100] = (uint8_t)i;
+		chan_push(&p->a, i * 100, 50);
+	}
+	ck_assert_ptr_eq(chan_space(&p->a, &room), sp + 950);
+	ck_assert_uint_eq(room, CHAN_ARENA - 950);
+	ck_assert_int_eq(chan_flush(&p->a), 0);
+	ck_assert_int_eq(chan_read(&p->b), 1);
+	for (i = 0; i < 10; i++) {
+		ck_assert(chan_next(&p->b, &f));
+		ck_assert_uint_eq(f.len, 50);
+		ck_assert_uint_eq(f.p[0], i);
+	}
 	pair_free(p);
 }
 END_TEST
@@ -536,6 +564,7 @@ main(void)
 	tcase_add_test(t, both_ways_at_once);
 	tcase_add_test(t, full_ring_waits_for_credit);
 	tcase_add_test(t, full_queue_has_no_space);
+	tcase_add_test(t, several_frames_in_one_space);
 	tcase_add_test(t, quiet_ring_starts_again);
 	tcase_add_test(t, positions_wrap);
 	tcase_add_test(t, full_socket_blocks_and_goes_on);
