@@ -43,7 +43,7 @@ rule "a call that is not bounded" \
 rule "a sleep in a unit test" \
     grep -rnwE $C '(sleep|usleep|nanosleep)\(' tests/unit tests/pkt
 rule "a TODO without an issue" \
-    grep -rnE $C '(TODO|FIXME|XXX)' common $DAEMONS tests
+    grep -rnwE $C '(TODO|FIXME|XXX)' common $DAEMONS tests
 rule "trailing white space" \
     grep -rnE $C '[[:space:]]$' common $DAEMONS tests
 exit $bad
