@@ -16,6 +16,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <bsd/string.h>
+
 #include "common/daemon.h"
 #include "common/log.h"
 #include "common/plat/plat.h"
@@ -57,6 +59,24 @@ timer_set(struct child *c, double secs)
 	ev_timer_start(c->all->loop, &c->timer);
 }
 
+/* Whether there is a program of that name in dir; its path is in buf. */
+static int
+program_in(const char *dir, const char *name, char *buf, size_t len)
+{
+	size_t n;
+
+	n = strlcpy(buf, dir, len);
+	if (n < len)
+		n = strlcat(buf, "/", len);
+	if (n < len)
+		n = strlcat(buf, name, len);
+	if (n >= len) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	return access(buf, X_OK);
+}
+
 /*
  * In a build tree each daemon lies in a folder of its name beside ours.  Where
  * the link to our own executable does not exist, only installed ones count.
@@ -66,23 +86,21 @@ child_path(
     const struct children *all, enum ipc_role role, char *buf, size_t len)
 {
 	const char *name = ipc_role_name[role];
-	char self[PATH_MAX], *slash;
+	char dir[PATH_MAX], *slash;
 	ssize_t n;
 
-	if (all->libexec != NULL) {
-		snprintf(buf, len, "%s/%s", all->libexec, name);
-		return access(buf, X_OK);
-	}
-	if ((n = readlink("/proc/self/exe", self, sizeof(self) - 1)) > 0) {
-		self[n] = '\0';
-		if ((slash = strrchr(self, '/')) != NULL)
-			*slash = '\0';
-		snprintf(buf, len, "%s/../%s/%s", self, name, name);
-		if (access(buf, X_OK) == 0)
+	if (all->libexec != NULL)
+		return program_in(all->libexec, name, buf, len);
+	n = readlink("/proc/self/exe", dir, sizeof(dir) - 1);
+	dir[n > 0 ? n : 0] = '\0';
+	if ((slash = strrchr(dir, '/')) != NULL) {
+		*slash = '\0';
+		if (strlcat(dir, "/../", sizeof(dir)) < sizeof(dir) &&
+		    strlcat(dir, name, sizeof(dir)) < sizeof(dir) &&
+		    program_in(dir, name, buf, len) == 0)
 			return 0;
 	}
-	snprintf(buf, len, "%s/%s", VPNKIT_LIBEXECDIR, name);
-	return access(buf, X_OK);
+	return program_in(VPNKIT_LIBEXECDIR, name, buf, len);
 }
 
 /* Its descriptors are the bus and the counters; its log is our stderr. */
