@@ -172,6 +172,9 @@ input_begin(struct vm *vm, struct conn *c)
 	uint8_t *p;
 	size_t space;
 
+	/* Blocked for want of a slot means that an event will say so. */
+	if (!input_slot(vm))
+		return 0;
 	p = chan_space(vm->chan, &space);
 	if (old != NULL && old != c && input_stash(vm) == -1)
 		conn_close(old);

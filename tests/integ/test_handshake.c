@@ -485,6 +485,100 @@ START_TEST(test_between_vms)
 }
 END_TEST
 
+/* A client that sends its frames in pieces of any size. */
+struct piecer {
+	struct fakevm vm;
+	uint8_t out[2 + FV_MAXFRAME]; /* the frame under way */
+	size_t len, done;
+	uint8_t next; /* fill of the next frame to the other VM */
+};
+
+static uint32_t seed = 1;
+
+/* The same numbers in every run, below n. */
+static size_t
+draw(size_t n)
+{
+	seed = seed * 1664525 + 1013904223;
+	return (seed >> 8) % n;
+}
+
+/* Sends a piece; every other frame is a big one for the stack. */
+static unsigned
+send_piece(struct piecer *p, const uint8_t dst[6])
+{
+	bool theirs = draw(2) == 0;
+	unsigned begun = 0;
+	size_t n;
+
+	if (p->done == p->len) {
+		n = theirs ? 15 + draw(1500) : 15 + draw(FV_MAXFRAME - 15);
+		fv_raw(p->out + 2, theirs ? dst : fv_server, p->vm.mac, 0x88b5,
+		    p->next, n - 14);
+		p->out[0] = (uint8_t)n;
+		p->out[1] = (uint8_t)(n >> 8);
+		p->len = n + 2;
+		p->done = 0;
+		begun = theirs;
+		p->next += (uint8_t)theirs;
+	}
+	n = 1 + draw(p->len - p->done);
+	ck_assert_int_eq(fv_send_all(&p->vm, p->out + p->done, n), 0);
+	p->done += n;
+	return begun;
+}
+
+/* Counts the frames that come; each must be one fill from end to end. */
+static unsigned
+recv_filled(struct fakevm *vm, int timeout_ms)
+{
+	static uint8_t frame[FV_MAXFRAME];
+	unsigned count = 0;
+	int n, i;
+
+	while ((n = fv_recv(vm, frame, sizeof(frame), timeout_ms)) > 0) {
+		if (frame[12] != 0x88 || frame[13] != 0xb5)
+			continue;
+		for (i = 15; i < n; i++)
+			ck_assert_uint_eq(frame[i], frame[14]);
+		count++;
+	}
+	ck_assert_int_eq(n, 0);
+	return count;
+}
+
+/*
+ * Two twins send frames in pieces, by turns, so that both are always in the
+ * middle of one; the ring goes around many times.
+ */
+START_TEST(test_pieces)
+{
+	static struct piecer twin[2];
+	unsigned sent = 0, got = 0, i;
+	struct fakevm other;
+
+	open_vm(&twin[0].vm, 34);
+	open_vm(&twin[1].vm, 34);
+	open_vm(&other, 35);
+	for (i = 0; i < 6000; i++) {
+		sent += send_piece(&twin[draw(2)], other.mac);
+		got += recv_filled(&other, 0);
+	}
+	for (i = 0; i < 2; i++)
+		ck_assert_int_eq(
+		    fv_send_all(&twin[i].vm, twin[i].out + twin[i].done,
+			twin[i].len - twin[i].done),
+		    0);
+	while (got < sent && (i = recv_filled(&other, 2000)) > 0)
+		got += i;
+	ck_assert_uint_eq(got, sent);
+	ck_assert_int_eq(fv_dhcp(&twin[0].vm, FV_WAIT), 0);
+	fv_close(&twin[0].vm);
+	fv_close(&twin[1].vm);
+	fv_close(&other);
+}
+END_TEST
+
 /* A frame of its own to the stack, above the MTU: it is the guest's right. */
 START_TEST(test_big_ping)
 {
@@ -641,6 +735,7 @@ runner(void)
 	tcase_add_test(tc, test_twin_takes_over);
 	tcase_add_test(tc, test_slow_reader);
 	tcase_add_test(tc, test_between_vms);
+	tcase_add_test(tc, test_pieces);
 	tcase_add_test(tc, test_big_ping);
 	tcase_add_test(tc, test_qemu);
 	tc = add_case(s, "mtu", false);
