@@ -425,3 +425,46 @@ fv_ping(struct fakevm *vm, uint32_t ip, uint16_t seq, int timeout_ms)
 		return -1;
 	return p.len == 26 && memcmp(p.data, "abcdef", 6) == 0 ? 0 : -1;
 }
+
+const char *
+fv_uuid(unsigned n)
+{
+	static char buf[8][37];
+	char *p = buf[n % 8];
+
+	snprintf(p, sizeof(buf[0]), "00000000-0000-4000-8000-%012x", n);
+	return p;
+}
+
+int
+fv_send_pings(struct fakevm *vm, unsigned n)
+{
+	static uint8_t data[1400], frame[1514];
+	struct fv_pkt p = fv_from(vm, 1, FV_GATEWAY);
+	unsigned i;
+
+	p.icmp_type = 8;
+	p.data = data;
+	p.len = sizeof(data);
+	for (i = 0; i < n; i++) {
+		p.icmp_seq = (uint16_t)i;
+		if (fv_send(vm, frame, fv_icmp(frame, &p)) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+int
+fv_drain(struct fakevm *vm, int timeout_ms)
+{
+	static uint8_t frame[FV_MAXFRAME];
+	struct fv_pkt p;
+	int n, count = 0;
+
+	while ((n = fv_recv(vm, frame, sizeof(frame), timeout_ms)) > 0) {
+		if (fv_parse(frame, (size_t)n, &p) == -1)
+			return -1;
+		count++;
+	}
+	return n == 0 ? count : -1;
+}

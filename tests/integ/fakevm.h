@@ -125,5 +125,12 @@ int fv_whohas(struct fakevm *, uint32_t ip, uint8_t mac[6], int timeout_ms);
 int fv_dhcp(struct fakevm *, int timeout_ms);
 /* One echo request and its reply. */
 int fv_ping(struct fakevm *, uint32_t ip, uint16_t seq, int timeout_ms);
+/* Echo requests of 1400 bytes, numbered from 0, whose replies nobody reads. */
+int fv_send_pings(struct fakevm *, unsigned n);
+/* Reads until nothing comes for so long: the number of frames, -1 when one of
+ * them was not whole. */
+int fv_drain(struct fakevm *, int timeout_ms);
+/* A UUID for every number. */
+const char *fv_uuid(unsigned n);
 
 #endif

@@ -23,15 +23,6 @@ static const char *exe;
 static struct suite suite;
 static struct suite_usage before;
 
-static const char *
-uuid(unsigned n)
-{
-	static char buf[37];
-
-	snprintf(buf, sizeof(buf), "00000000-0000-4000-8000-%012x", n);
-	return buf;
-}
-
 /* The good client of every test. */
 static struct fakevm good;
 
@@ -46,11 +37,11 @@ start(void)
 	struct fakevm vm;
 
 	ck_assert_int_eq(suite_start(&suite, exe, NULL), 0);
-	ck_assert_int_eq(fv_open(&good, suite.sock, uuid(1)), 0);
+	ck_assert_int_eq(fv_open(&good, suite.sock, fv_uuid(1)), 0);
 	ck_assert_int_eq(fv_dhcp(&good, FV_WAIT), 0);
 	ck_assert_int_eq(fv_ping(&good, FV_GATEWAY, 1, FV_WAIT), 0);
 	suite_usage(&suite, &before);
-	ck_assert_int_eq(fv_open(&vm, suite.sock, uuid(2)), 0);
+	ck_assert_int_eq(fv_open(&vm, suite.sock, fv_uuid(2)), 0);
 	ck_assert_int_eq(fv_dhcp(&vm, FV_WAIT), 0);
 	fv_close(&vm);
 	ck_assert_int_eq(suite_settle(&suite, &before, SETTLE_MS, &zero), 0);
@@ -75,7 +66,7 @@ still_good(void)
 	ck_assert_int_eq(fv_whohas(&good, FV_GATEWAY, mac, FV_WAIT), 0);
 	ck_assert_mem_eq(mac, fv_server, 6);
 	ck_assert_int_eq(fv_ping(&good, FV_GATEWAY, 2, FV_WAIT), 0);
-	ck_assert_int_eq(fv_open(&vm, suite.sock, uuid(3)), 0);
+	ck_assert_int_eq(fv_open(&vm, suite.sock, fv_uuid(3)), 0);
 	ck_assert_int_eq(fv_dhcp(&vm, FV_WAIT), 0);
 	ck_assert_int_eq(fv_whohas(&vm, FV_GATEWAY, mac, FV_WAIT), 0);
 	fv_close(&vm);
@@ -123,7 +114,7 @@ START_TEST(test_half_handshakes)
 	size_t i;
 
 	fv_put_init(out, 22);
-	fv_put_command(out + FV_INIT, 1, uuid(4), 0);
+	fv_put_command(out + FV_INIT, 1, fv_uuid(4), 0);
 	for (i = 0; i < sizeof(out); i++) {
 		ck_assert_int_eq(fv_connect(&vm[i], suite.sock, FV_VMNET), 0);
 		ck_assert_int_eq(fv_send_all(&vm[i], out, i), 0);
@@ -145,7 +136,7 @@ START_TEST(test_lying_lengths)
 	unsigned i;
 
 	for (i = 0; i < 64; i++) {
-		ck_assert_int_eq(fv_open(&vm, suite.sock, uuid(5)), 0);
+		ck_assert_int_eq(fv_open(&vm, suite.sock, fv_uuid(5)), 0);
 		fill(frame, sizeof(frame));
 		frame[0] = (uint8_t)(i * 4 + 3);
 		frame[1] = (uint8_t)(i * 4);
@@ -169,7 +160,7 @@ START_TEST(test_odd_frames)
 	struct fakevm vm;
 	size_t i, j;
 
-	ck_assert_int_eq(fv_open(&vm, suite.sock, uuid(6)), 0);
+	ck_assert_int_eq(fv_open(&vm, suite.sock, fv_uuid(6)), 0);
 	for (i = 0; i < 20; i++)
 		for (j = 0; j < sizeof(lens) / sizeof(lens[0]); j++) {
 			fill(frame, lens[j]);
@@ -198,7 +189,7 @@ START_TEST(test_bent_packets)
 	struct fv_pkt p;
 	size_t len, i;
 
-	ck_assert_int_eq(fv_open(&vm, suite.sock, uuid(7)), 0);
+	ck_assert_int_eq(fv_open(&vm, suite.sock, fv_uuid(7)), 0);
 	ck_assert_int_eq(fv_dhcp(&vm, FV_WAIT), 0);
 	p = fv_from(&vm, 6, FV_GATEWAY);
 	p.sport = 1000;
@@ -228,7 +219,7 @@ START_TEST(test_killed)
 	unsigned i, j;
 
 	for (i = 0; i < 20; i++) {
-		ck_assert_int_eq(fv_open(&vm, suite.sock, uuid(8)), 0);
+		ck_assert_int_eq(fv_open(&vm, suite.sock, fv_uuid(8)), 0);
 		ck_assert_int_eq(fv_dhcp(&vm, FV_WAIT), 0);
 		p = fv_from(&vm, 1, FV_GATEWAY);
 		p.icmp_type = 8;
@@ -254,10 +245,10 @@ START_TEST(test_killed_twin)
 	struct fakevm a, b;
 	unsigned i;
 
-	ck_assert_int_eq(fv_open(&a, suite.sock, uuid(9)), 0);
+	ck_assert_int_eq(fv_open(&a, suite.sock, fv_uuid(9)), 0);
 	ck_assert_int_eq(fv_dhcp(&a, FV_WAIT), 0);
 	for (i = 1; i < 20; i++) {
-		ck_assert_int_eq(fv_open(&b, suite.sock, uuid(9)), 0);
+		ck_assert_int_eq(fv_open(&b, suite.sock, fv_uuid(9)), 0);
 		ck_assert_int_eq(fv_send_all(&b, out, i * 50), 0);
 		ck_assert_int_eq(fv_sent(&b), 0);
 		/* Now both are in the middle of one. */
