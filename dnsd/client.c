@@ -19,8 +19,6 @@
 #include "common/plat/plat.h"
 #include "dnsd/dnsd.h"
 
-#define CLIENT_BATCH 64 /* datagrams a turn */
-
 static struct guest *
 guest_find(struct dnsd *d, const struct ipc *link)
 {
@@ -58,12 +56,32 @@ client_find(struct guest *g, uint32_t id)
 	return NULL;
 }
 
+/* What its socket does not take now is dropped, as any network may. */
+static void
+batch_flush(struct dnsd *d)
+{
+	struct batch *b = &d->batch;
+	int n;
+
+	if (b->client == NULL)
+		return;
+	n = sendmmsg(b->client->fd, b->tx, b->ntx, MSG_DONTWAIT);
+	if (n < (int)b->ntx)
+		stats_add(&d->d->stats, DNSS_CLIENT_FULL,
+		    b->ntx - (unsigned)(n > 0 ? n : 0));
+	b->client = NULL;
+	b->ntx = 0;
+	b->txlen = 0;
+}
+
 static void
 client_free(struct client *c)
 {
 	struct ev_loop *loop = c->d->d->loop;
 	struct out *o;
 
+	if (c->d->batch.client == c)
+		batch_flush(c->d);
 	while (!LIST_EMPTY(&c->lookups))
 		lookup_free(LIST_FIRST(&c->lookups));
 	while ((o = STAILQ_FIRST(&c->out)) != NULL) {
@@ -81,25 +99,85 @@ client_free(struct client *c)
 }
 
 static void
+client_datagram(struct client *c, const uint8_t *p, size_t len, bool cut)
+{
+	struct stats *stats = &c->d->d->stats;
+
+	stats_inc(stats, DNSS_UDP);
+	if (cut || len < ORIGIN_LEN)
+		stats_inc(stats, DNSS_MALFORMED);
+	else
+		lookup_start(c, p, p + ORIGIN_LEN, len - ORIGIN_LEN);
+}
+
+static void
 client_datagrams(struct ev_loop *loop, struct ev_io *w, int revents)
 {
 	struct client *c = w->data;
-	struct dnsd *d = c->d;
-	ssize_t n;
+	struct batch *b = &c->d->batch;
+	int i, n;
+
+	n = recvmmsg(c->fd, b->rx, DNSD_BATCH, MSG_DONTWAIT, NULL);
+	for (i = 0; i < n; i++)
+		client_datagram(c, b->slot[i], b->rx[i].msg_len,
+		    (b->rx[i].msg_hdr.msg_flags & MSG_TRUNC) != 0);
+}
+
+static void
+batch_cb(struct ev_loop *loop, struct ev_prepare *w, int revents)
+{
+	batch_flush(w->data);
+}
+
+static void
+batch_add(
+    struct client *c, const uint8_t *origin, const uint8_t *msg, size_t len)
+{
+	struct batch *b = &c->d->batch;
+	uint8_t *p;
+
+	if (len > sizeof(b->txbuf) - ORIGIN_LEN) {
+		stats_inc(&c->d->d->stats, DNSS_CLIENT_FULL);
+		return;
+	}
+	if (b->client != c || b->ntx == DNSD_BATCH ||
+	    len > sizeof(b->txbuf) - ORIGIN_LEN - b->txlen)
+		batch_flush(c->d);
+	p = b->txbuf + b->txlen;
+	memcpy(p, origin, ORIGIN_LEN);
+	memcpy(p + ORIGIN_LEN, msg, len);
+	b->txiov[b->ntx].iov_base = p;
+	b->txiov[b->ntx].iov_len = ORIGIN_LEN + len;
+	b->client = c;
+	b->ntx++;
+	b->txlen += ORIGIN_LEN + len;
+}
+
+void
+client_init(struct dnsd *d)
+{
+	struct batch *b = &d->batch;
 	int i;
 
-	for (i = 0; i < CLIENT_BATCH; i++) {
-		n = read(c->fd, d->buf, sizeof(d->buf));
-		if (n == -1)
-			return;
-		stats_inc(&d->d->stats, DNSS_UDP);
-		if (n < ORIGIN_LEN) {
-			stats_inc(&d->d->stats, DNSS_MALFORMED);
-			continue;
-		}
-		lookup_start(
-		    c, d->buf, d->buf + ORIGIN_LEN, (size_t)n - ORIGIN_LEN);
+	for (i = 0; i < DNSD_BATCH; i++) {
+		b->rxiov[i].iov_base = b->slot[i];
+		b->rxiov[i].iov_len = DNSD_SLOT;
+		b->rx[i].msg_hdr.msg_iov = &b->rxiov[i];
+		b->rx[i].msg_hdr.msg_iovlen = 1;
+		b->tx[i].msg_hdr.msg_iov = &b->txiov[i];
+		b->tx[i].msg_hdr.msg_iovlen = 1;
 	}
+	ev_prepare_init(&b->flush, batch_cb);
+	b->flush.data = d;
+	ev_prepare_start(d->d->loop, &b->flush);
+}
+
+void
+client_fini(struct dnsd *d)
+{
+	while (!LIST_EMPTY(&d->guests))
+		client_peer_gone(d, LIST_FIRST(&d->guests)->link);
+	ev_prepare_stop(d->d->loop, &d->batch.flush);
 }
 
 static bool
@@ -247,10 +325,7 @@ client_answer(
 	ssize_t n = 0;
 
 	if (!c->tcp) {
-		iov[0].iov_base = (void *)(uintptr_t)origin;
-		iov[0].iov_len = ORIGIN_LEN;
-		if (writev(c->fd, iov, 2) == -1)
-			stats_inc(&c->d->d->stats, DNSS_CLIENT_FULL);
+		batch_add(c, origin, msg, len);
 		return;
 	}
 	if (STAILQ_EMPTY(&c->out)) {

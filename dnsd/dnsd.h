@@ -16,6 +16,8 @@
  * makes the sockets ahead of need.
  */
 
+#include <sys/socket.h>
+
 #include <bsd/sys/queue.h>
 #include <ev.h>
 #include <stdbool.h>
@@ -134,6 +136,25 @@ struct server_addr {
 	uint16_t port;
 };
 
+/*
+ * Datagrams go in batches, so that netstackd is woken once for many: what it
+ * sent is read many at a time, and answers wait for the end of the turn.
+ */
+#define DNSD_BATCH    32
+#define DNSD_BATCHBUF 65536
+#define DNSD_SLOT     (ORIGIN_LEN + DNSD_MAXQUERY)
+
+struct batch {
+	struct mmsghdr rx[DNSD_BATCH], tx[DNSD_BATCH];
+	struct iovec rxiov[DNSD_BATCH], txiov[DNSD_BATCH];
+	uint8_t slot[DNSD_BATCH][DNSD_SLOT];
+	struct client *client; /* borrowed; whose tx is, NULL: empty */
+	unsigned ntx;
+	size_t txlen; /* bytes of txbuf in use */
+	uint8_t txbuf[DNSD_BATCHBUF];
+	struct ev_prepare flush;
+};
+
 /* One resolver of the host and the sockets that are connected to it. */
 struct server {
 	struct dnsd *d; /* borrowed */
@@ -157,6 +178,7 @@ struct dnsd {
 	uint16_t generation;   /* of what is asked of portd */
 	size_t nlookup, maxlookup;
 	LIST_HEAD(, guest) guests; /* owned */
+	struct batch batch;
 	struct log_rate limit_log, refused_log;
 	size_t nrandom;
 	uint16_t random[512];
@@ -164,6 +186,8 @@ struct dnsd {
 };
 
 /* client.c */
+void client_init(struct dnsd *);
+void client_fini(struct dnsd *);
 void client_flow_open(struct daemon *, struct ipc *, struct ipc_msg *);
 void client_flow_close(struct daemon *, struct ipc *, struct ipc_msg *);
 void client_peer_gone(struct dnsd *, struct ipc *);

@@ -103,6 +103,7 @@ dnsd_start(struct daemon *dm)
 	if (nofile > 0 && nofile / FDS_PER_LOOKUP < DNSD_MAXLOOKUPS)
 		d->maxlookup = (size_t)nofile / FDS_PER_LOOKUP;
 	LIST_INIT(&d->guests);
+	client_init(d);
 	dm->data = d;
 	return 0;
 }
@@ -112,8 +113,7 @@ dnsd_stop(struct daemon *dm)
 {
 	struct dnsd *d = dm->data;
 
-	while (!LIST_EMPTY(&d->guests))
-		client_peer_gone(d, LIST_FIRST(&d->guests)->link);
+	client_fini(d);
 	upstream_fini(d);
 	free(d);
 	dm->data = NULL;
