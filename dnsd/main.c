@@ -28,8 +28,12 @@ static const char *const stat_name[DNSS__MAX] = {
 	[DNSS_BAD_CONF] = "bad-configuration",
 };
 
-/* Sockets of one query and its share of the pools. */
-#define FDS_PER_LOOKUP 3
+/*
+ * Half of the descriptors is for queries, with all their attempts.  A socket
+ * that finds no room here would be lost on the bus, and portd blamed for it.
+ */
+#define FDS_PER_LOOKUP (2 * (DNSD_MAXATTEMPTS + 1))
+#define NOFILE_UNKNOWN 1024
 
 static void
 conf_names(struct dnsd *d, const struct ipc_msg *m, const char *names,
@@ -98,10 +102,12 @@ dnsd_start(struct daemon *dm)
 		return -1;
 	}
 	d->d = dm;
-	nofile = plat_nofile();
-	d->maxlookup = DNSD_MAXLOOKUPS;
-	if (nofile > 0 && nofile / FDS_PER_LOOKUP < DNSD_MAXLOOKUPS)
-		d->maxlookup = (size_t)nofile / FDS_PER_LOOKUP;
+	if ((nofile = plat_nofile()) <= 0)
+		nofile = NOFILE_UNKNOWN;
+	d->maxlookup = (size_t)nofile / FDS_PER_LOOKUP;
+	if (d->maxlookup > DNSD_MAXLOOKUPS)
+		d->maxlookup = DNSD_MAXLOOKUPS;
+	d->maxidle = (size_t)nofile / 4;
 	LIST_INIT(&d->guests);
 	client_init(d);
 	dm->data = d;

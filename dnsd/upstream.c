@@ -277,7 +277,8 @@ upstream_ask(struct server *s, struct attempt *a)
 			upstream_cancel(a);
 	} else {
 		stats_inc(&s->d->d->stats, DNSS_POOL_EMPTY);
-		if (s->target < DNSD_POOLMAX)
+		if (s->target * 2 <= DNSD_POOLMAX &&
+		    s->target * 2 <= s->d->maxidle / s->d->nserver)
 			s->target *= 2;
 		attempt_wait(a, false);
 	}

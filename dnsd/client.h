@@ -1,0 +1,93 @@
+#ifndef CLIENT_H
+#define CLIENT_H
+
+/*
+ * The guest's side: datagrams and streams that netstackd holds the other end
+ * of.
+ */
+
+#include <sys/socket.h>
+
+#include <bsd/sys/queue.h>
+#include <ev.h>
+#include <stdbool.h>
+
+#include "common/daemon.h"
+
+#define DNSD_VMCONNS	  64 /* TCP connections of one guest */
+#define DNSD_CONNLOOKUPS  8  /* in flight on one of them */
+#define DNSD_CONNIDLE_SEC 60.0
+#define DNSD_MAXQUERY	  4096 /* bytes of a guest's query */
+
+struct dnsd;
+struct lookup;
+
+/* Where a datagram came from, as netstackd wrote it before the message. */
+#define ORIGIN_LEN 8
+
+/* A guest. */
+struct guest {
+	struct ipc *link; /* borrowed; the key */
+	unsigned nlookup, nconn;
+	LIST_HEAD(, client) clients; /* owned */
+	LIST_ENTRY(guest) entry;
+};
+
+/* A piece of a stream to the guest that its socket did not take yet. */
+struct out {
+	STAILQ_ENTRY(out) entry;
+	size_t len, off;
+	uint8_t data[];
+};
+
+/* One descriptor of netstackd's: all datagrams of a VM, or one stream. */
+struct client {
+	struct dnsd *d;	     /* borrowed */
+	struct guest *guest; /* borrowed */
+	uint32_t id;	     /* the stack's number for it */
+	bool tcp;
+	int fd; /* owned */
+	struct ev_io rd;
+	LIST_HEAD(, lookup) lookups; /* owned */
+	/* Streams only. */
+	struct ev_io wr;
+	struct ev_timer idle;
+	unsigned nlookup;
+	bool eof;		/* no more queries, answers still go */
+	STAILQ_HEAD(, out) out; /* owned */
+	size_t inlen;
+	uint8_t in[2 + DNSD_MAXQUERY];
+	LIST_ENTRY(client) entry;
+};
+
+/*
+ * Datagrams go in batches, so that netstackd is woken once for many: what it
+ * sent is read many at a time, and answers wait for the end of the turn.
+ */
+#define DNSD_BATCH    32
+#define DNSD_BATCHBUF 65536
+#define DNSD_SLOT     (ORIGIN_LEN + DNSD_MAXQUERY)
+
+struct batch {
+	struct mmsghdr rx[DNSD_BATCH], tx[DNSD_BATCH];
+	struct iovec rxiov[DNSD_BATCH], txiov[DNSD_BATCH];
+	uint8_t slot[DNSD_BATCH][DNSD_SLOT];
+	struct client *client; /* borrowed; whose tx is, NULL: empty */
+	unsigned ntx;
+	size_t txlen; /* bytes of txbuf in use */
+	uint8_t txbuf[DNSD_BATCHBUF];
+	struct ev_prepare flush;
+};
+
+void client_init(struct dnsd *);
+void client_fini(struct dnsd *);
+void client_flow_open(struct daemon *, struct ipc *, struct ipc_msg *);
+void client_flow_close(struct daemon *, struct ipc *, struct ipc_msg *);
+void client_peer_gone(struct dnsd *, struct ipc *);
+/* An answer; the message is borrowed. */
+void client_answer(
+    struct client *, const uint8_t *origin, const uint8_t *msg, size_t len);
+/* A lookup of this client ended. */
+void client_lookup_done(struct client *);
+
+#endif
