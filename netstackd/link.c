@@ -14,33 +14,35 @@
 
 /* Per wake-up, so that timers and sockets get a turn. */
 #define LINK_MAXBATCH 4
+#define LINK_BIGBATCH (CHAN_BATCH / 4)
 /* Below this the core may have wanted more: the fragments of the largest
  * datagram, a burst. */
 #define LINK_LOW_BYTES (4 * NET_MAXFRAME)
 #define LINK_LOW_SLOTS 64
 
-/* One batch in.  1: there may be more; 0: not now, or never. */
-static int
+/*
+ * One batch in.  True when it was so large that the next is likely there
+ * already; asking after each small one would mostly be asking in vain.
+ */
+static bool
 link_batch(struct stackd *s, usec_t now)
 {
 	struct link *l = &s->link;
 	struct chan_frame f;
-	bool any = false;
+	size_t n = 0;
 	int r;
 
 	if ((r = chan_read(&l->chan)) != 1) {
 		l->dead = r == -1;
-		return 0;
+		return false;
 	}
-	while (chan_next(&l->chan, &f)) {
+	for (; chan_next(&l->chan, &f); n++)
 		net_input(s->net, now, f.p, f.len);
-		any = true;
-	}
-	if (any) {
+	if (n > 0) {
 		net_flush(s->net, now);
 		chan_release(&l->chan, f.end);
 	}
-	return 1;
+	return n >= LINK_BIGBATCH;
 }
 
 /* The core is told of new space only when it has missed some. */
@@ -65,12 +67,14 @@ link_read_cb(struct ev_loop *loop, struct ev_io *w, int revents)
 {
 	struct stackd *s = w->data;
 	usec_t now = usec_now(loop);
-	int i;
+	int i = 0;
 
-	for (i = 0; i < LINK_MAXBATCH && link_batch(s, now) == 1; i++) {
+	while (link_batch(s, now) && ++i < LINK_MAXBATCH) {
 		link_tx_ready(s, now);
 		link_flush(&s->link);
 	}
+	if (!s->link.dead)
+		link_tx_ready(s, now);
 	if (s->link.dead && errno == EPROTO)
 		ipc_send(s->d->sup, IPC_BAD_PEER, NULL, 0, "{s:s,s:i,s:s}",
 		    "role", ipc_role_name[ROLE_ETH], "vm", 0, "why",
