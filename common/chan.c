@@ -25,6 +25,7 @@
 #include "common/wr.h"
 #include "common/plat/plat.h"
 
+#define CREDIT_LAZY (CHAN_ARENA / 4)
 #define CHAN_MASK   (CHAN_ARENA - 1)
 #define CHAN_RECLEN sizeof(struct chan_rec)
 
@@ -135,19 +136,25 @@ txq_sent(struct chan *c, size_t n)
  * Queues due credit.  Where the last record is credit that has not begun to
  * leave, the new one takes its place: it says more.  So the slot kept free by
  * chan_slots() always suffices.
+ *
+ * Credit by itself wakes a peer that has nothing else to do, so a little of
+ * it waits for a frame to travel with.  What waits is less than CREDIT_LAZY,
+ * so a writer that waits for space always gets most of the ring.
  */
 static void
 queue_credit(struct chan *c)
 {
 	size_t unsent = c->txq_sent > 0 ? 1 : 0; /* first record to change */
 
-	if (!c->credit_due)
+	if (!c->credit_due ||
+	    (c->ntxq == 0 && c->credit - c->credit_sent < CREDIT_LAZY))
 		return;
 	if (c->ntxq > unsent && rec_decode(&c->txq[c->ntxq - 1]).len == 0)
 		c->ntxq--;
 	if (c->ntxq == CHAN_BATCH)
 		return;
 	rec_encode(&c->txq[c->ntxq++], c->credit, 0);
+	c->credit_sent = c->credit;
 	c->credit_due = false;
 }
 

@@ -58,7 +58,8 @@ struct chan {
 	struct chan_rec rxq[CHAN_BATCH];
 	size_t nrxq, rxq_next; /* whole records; next to hand out */
 	size_t rx_part;	       /* bytes of an incomplete record behind them */
-	uint32_t credit;       /* position to give back with the next flush */
+	uint32_t credit;       /* position to give back */
+	uint32_t credit_sent;  /* position given back already */
 	bool credit_due;
 	bool eof;
 };
@@ -83,8 +84,9 @@ void chan_push(struct chan *, size_t off, size_t len);
 size_t chan_slots(const struct chan *);
 
 /*
- * Sends queued records and due credit in one write.  0 also when the socket is
- * full (then chan_blocked()); -1 when the peer is gone.
+ * Sends queued records and due credit in one write; a little credit by itself
+ * waits.  0 also when the socket is full (then chan_blocked()); -1 when the
+ * peer is gone.
  */
 int chan_flush(struct chan *);
 bool chan_blocked(const struct chan *);
@@ -97,7 +99,7 @@ bool chan_blocked(const struct chan *);
  */
 int chan_read(struct chan *);
 bool chan_next(struct chan *, struct chan_frame *);
-/* Everything up to and with this frame may be overwritten; sent by flush. */
+/* Everything up to and with this frame may be overwritten. */
 void chan_release(struct chan *, uint32_t end);
 
 #endif
