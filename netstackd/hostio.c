@@ -104,8 +104,11 @@ event(struct stackd *s, const struct plat_edge_event *e, usec_t now)
 
 	if (f == NULL)
 		return;
+	f->dry = 0;
 	if (what & PLAT_EDGE_HUP)
 		what |= PLAT_EDGE_READ; /* the end of the stream, at least */
+	if (what & (PLAT_EDGE_HUP | PLAT_EDGE_EOF))
+		f->eof = true;
 	if (f->connecting) {
 		event_connect(s, f, id, now);
 		what &= ~PLAT_EDGE_WRITE;
@@ -179,6 +182,8 @@ hostio_add(struct stackd *s, uint32_t id, int fd, enum net_proto proto,
 	f->gen++;
 	f->fd = fd;
 	f->cur = -1;
+	f->dry = 0;
+	f->eof = false;
 	f->gso = 0;
 	f->gso_bad = proto == NET_UDP ? GSO_ALL : GSO_NEVER;
 	f->proto = (uint8_t)proto;
@@ -201,12 +206,39 @@ hostio_close(struct stackd *s, uint32_t id, bool reset)
 	f->fd = -1;
 }
 
+static size_t
+iov_len(const struct iovec *iov, int n)
+{
+	size_t len = 0;
+	int i;
+
+	for (i = 0; i < n; i++)
+		len += iov[i].iov_len;
+	return len;
+}
+
+/*
+ * A peek that gets less than it asked for has seen the end of the queue, and
+ * whatever comes later is announced by an edge: until then there is nothing
+ * behind that place, and no need to ask.  But for the end of the stream,
+ * which may have been announced already.
+ */
 ssize_t
 hostio_peek(void *arg, uint32_t id, size_t off, const struct iovec *iov, int n)
 {
 	struct hostflow *f = flow_get(arg, id);
+	ssize_t got;
 
-	return f == NULL ? -1 : plat_peek(f->fd, off, &f->cur, iov, n);
+	if (f == NULL)
+		return -1;
+	if (f->dry > 0 && off >= f->dry) {
+		errno = EAGAIN;
+		return -1;
+	}
+	got = plat_peek(f->fd, off, &f->cur, iov, n);
+	if (got > 0 && !f->eof && (size_t)got < iov_len(iov, n))
+		f->dry = off + (size_t)got;
+	return got;
 }
 
 void
@@ -214,8 +246,10 @@ hostio_consume(void *arg, uint32_t id, size_t n)
 {
 	struct hostflow *f = flow_get(arg, id);
 
-	if (f != NULL)
-		plat_discard(f->fd, n, &f->cur);
+	if (f == NULL)
+		return;
+	plat_discard(f->fd, n, &f->cur);
+	f->dry = f->dry > n ? f->dry - n : 0;
 }
 
 ssize_t
@@ -279,12 +313,7 @@ hostio_recv(void *arg, uint32_t id, struct net_dgram *d, int n)
 static size_t
 dgram_len(const struct net_dgram *d)
 {
-	size_t len = 0;
-	int i;
-
-	for (i = 0; i < d->niov; i++)
-		len += d->iov[i].iov_len;
-	return len;
+	return iov_len(d->iov, d->niov);
 }
 
 /* How many of n datagrams go in one write. */

@@ -43,10 +43,12 @@ struct hostflow {
 	int fd;		  /* owned; -1: none */
 	uint32_t gen;	  /* counts the slot's uses; part of an event's tag */
 	ssize_t cur;	  /* plat_peek()'s own */
+	size_t dry;	  /* a peek from here on finds nothing; 0: unknown */
 	uint16_t gso;	  /* UDP_SEGMENT as it is set now; 0: off */
 	uint16_t gso_bad; /* bursts of datagrams from this size on: refused */
 	uint8_t proto;	  /* enum net_proto */
 	bool connecting;
+	bool eof; /* the end of the stream has been announced */
 };
 
 struct hostio {

@@ -69,6 +69,7 @@ size_t plat_room(int fd);
 #define PLAT_EDGE_READ	1u
 #define PLAT_EDGE_WRITE 2u
 #define PLAT_EDGE_HUP	4u /* error or both directions closed */
+#define PLAT_EDGE_EOF	8u /* the other end sends no more; READ as well */
 
 struct plat_edge_event {
 	uint64_t tag;

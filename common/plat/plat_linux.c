@@ -421,6 +421,8 @@ edge_what(uint32_t events)
 	unsigned what = 0;
 
 	/* The end of the stream is something to read. */
+	if (events & EPOLLRDHUP)
+		what |= PLAT_EDGE_EOF;
 	if (events & (EPOLLIN | EPOLLRDHUP))
 		what |= PLAT_EDGE_READ;
 	if (events & EPOLLOUT)
