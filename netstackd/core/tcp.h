@@ -9,7 +9,9 @@
 
 #include "netstackd/core/core.h"
 #include "netstackd/core/seq.h"
+#include "netstackd/core/tcp_cc.h"
 #include "netstackd/core/tcp_fsm.h"
+#include "netstackd/core/tcp_reasm.h"
 #include "netstackd/core/tcp_wire.h"
 
 /* RFC 9293 3.7.1: what a missing MSS option means (MUST-15). */
@@ -25,10 +27,11 @@
 #define TCP_RTO_INIT (1 * USEC_SEC)  /* RFC 6298 2.1 */
 #define TCP_RTO_MAX  (60 * USEC_SEC) /* RFC 6298 2.5 */
 /*
- * Retransmissions before a silent guest is given up: 162 s from the shortest
+ * Retransmissions before a silent guest is given up: 522 s from the shortest
  * timeout, 183 s of SYN-ACKs (RFC 9293 3.8.3: R2, at least 100 s and 3 min).
+ * A VM may be paused, and one that is gone ends its flows by other ways.
  */
-#define TCP_REXMIT_MAX	   9
+#define TCP_REXMIT_MAX	   15
 #define TCP_REXMIT_MAX_SYN 7
 
 #define TCP_KEEP_IDLE  (7200 * USEC_SEC) /* RFC 9293 3.8.4 */
@@ -43,44 +46,15 @@
 /* A pending guest that has not asked again for so long has given up. */
 #define TCP_PENDING_MAX (180 * USEC_SEC)
 
-#define TCP_DUPTHRESH 3		  /* RFC 5681 3.2 */
-#define TCP_CWND_MAX  (16u << 20) /* more than any window here */
-
 /* The window offered: at least, when the queue can hold it, and at most. */
 #define TCP_WND_MIN   (64u << 10)
 #define TCP_WND_MAX   (4u << 20)
 #define TCP_WND_SHIFT 7 /* 65535 << 7 covers TCP_WND_MAX */
 
-#define TCP_QUEUE_MAX (512u << 10) /* held for one flow, with overhead */
-#define TCP_SEG_COST  64	   /* overhead of one held segment */
-
 #define TCP_BATCH_IOV 64 /* segments written to the host at once */
 #define TCP_BATCH_LEN (256u << 10)
 
 #define TCP_CHALLENGE_MAX 100 /* per second and VM, RFC 5961 7 */
-
-/* What the guest says it has beyond snd_una (RFC 6675 3), sorted, disjoint. */
-#define TCP_NRANGE 16
-struct tcp_sack {
-	int n;
-	struct tcp_range r[TCP_NRANGE];
-};
-
-/* Guest data that is not with the host yet; sorted, disjoint. */
-struct tcp_held {
-	struct tcp_held *next; /* owned */
-	uint32_t seq, len;
-	uint32_t off; /* data[off] is the byte seq */
-	uint8_t data[];
-};
-
-struct tcp_queue {
-	struct tcp_held *head; /* owned */
-	struct tcp_held *tail; /* borrowed from the list */
-	uint32_t cost;	       /* of TCP_QUEUE_MAX */
-	uint8_t nrecent;
-	uint32_t recent[TCP_NSACK]; /* where segments came last, newest first */
-};
 
 /* Lists of struct tcp_net a flow can be on. */
 enum tcp_list {
@@ -207,36 +181,5 @@ void tcp_timer_cb(struct net *, usec_t now, struct timer *); /* may free */
 /* tcp_rtt.c */
 void tcp_rtt_sample(struct tcp *, usec_t rtt);
 usec_t tcp_rto(const struct tcp *); /* with back-off */
-
-/* tcp_cc.c: congestion control and what is in flight. */
-void tcp_cc_init(struct tcp *);
-void tcp_cc_acked(struct tcp *, uint32_t n); /* snd_una has moved by n */
-void tcp_cc_dupack(struct net *, struct tcp *);
-void tcp_cc_timeout(struct tcp *);
-uint32_t tcp_cc_pipe(const struct tcp *);
-/* Takes the blocks of an ACK in; whether they said anything new. */
-bool tcp_sack_update(struct tcp *, const struct tcp_opts *);
-void tcp_sack_forget(struct tcp *, uint32_t before);
-/* The first byte from seq on that the guest lacks; *end: up to where. */
-uint32_t tcp_sack_hole(const struct tcp *, uint32_t seq, uint32_t *end);
-/* Everything missing before this is lost (RFC 6675 4, IsLost). */
-uint32_t tcp_sack_lost(const struct tcp *);
-
-/* tcp_reasm.c: the queue of a flow.  -1: not all of it fitted. */
-int tcp_queue_add(struct net *, struct tcp_queue **, uint32_t seq,
-    const uint8_t *, size_t len);
-/* The run that starts at seq, as iovecs; how many. */
-int tcp_queue_iov(
-    const struct tcp_queue *, uint32_t seq, struct iovec *, int max);
-/* Where that run ends; seq when there is none. */
-uint32_t tcp_queue_end(const struct tcp_queue *, uint32_t seq);
-/* Forgets everything before seq; frees the queue with its last byte. */
-void tcp_queue_drop(struct net *, struct tcp_queue **, uint32_t before);
-void tcp_queue_free(struct net *, struct tcp_queue **);
-/* Bytes it may still take. */
-uint32_t tcp_queue_room(const struct net *, const struct tcp_queue *);
-/* Blocks beyond rcv_nxt to report, the newest first (RFC 2018 4). */
-int tcp_queue_sack(
-    const struct tcp_queue *, uint32_t rcv_nxt, struct tcp_range *, int max);
 
 #endif

@@ -53,6 +53,12 @@ too_silent(usec_t now, const struct tcp *t)
 static void
 rexmit_timeout(struct net *net, usec_t now, struct tcp *t)
 {
+	if (t->list == TCPL_BLOCKED) {
+		/* The guest does not read its link: no silence of this flow. */
+		t->rexmit_at = now + tcp_rto(t);
+		tcp_timer_arm(net, t);
+		return;
+	}
 	if (too_silent(now, t)) {
 		stat_inc(net, NETS_TCP_TIMEOUT);
 		tcp_abort(net, now, t);
