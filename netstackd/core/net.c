@@ -64,6 +64,7 @@ const char *const net_stat_name[NETS__MAX] = {
 	[NETS_TCP_TIMEOUT] = "tcp-timeout",
 	[NETS_TCP_PARTIAL] = "tcp-partial-write",
 	[NETS_TCP_CHALLENGE] = "tcp-challenge-ack",
+	[NETS_TCP_EVICTED] = "tcp-evicted",
 	[NETS_FLOW_LIMIT] = "flow-limit",
 };
 

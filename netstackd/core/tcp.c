@@ -136,10 +136,10 @@ tcp_enlist(struct net *net, struct tcp *t, enum tcp_list list)
 		TAILQ_REMOVE(&tn->list[t->list], t, link);
 	if (list != TCPL_NONE)
 		TAILQ_INSERT_TAIL(&tn->list[list], t, link);
-	if (t->list == TCPL_TIME_WAIT)
-		tn->ntime_wait--;
-	if (list == TCPL_TIME_WAIT)
-		tn->ntime_wait++;
+	tn->ntime_wait -= t->list == TCPL_TIME_WAIT;
+	tn->ntime_wait += list == TCPL_TIME_WAIT;
+	tn->npending -= t->list == TCPL_PENDING;
+	tn->npending += list == TCPL_PENDING;
 	t->list = (uint8_t)list;
 }
 
@@ -196,6 +196,36 @@ evict_time_wait(struct net *net)
 }
 
 /*
+ * Silently: the guest still asks, and its next SYN begins anew.  So a flood of
+ * SYNs that nobody answers costs a guest no more than one SYN of the others.
+ */
+static void
+evict_pending(struct net *net)
+{
+	struct tcp *t = TAILQ_FIRST(&net->tcp->list[TCPL_PENDING]);
+
+	if (t == NULL)
+		return;
+	stat_inc(net, NETS_TCP_EVICTED);
+	tcp_free(net, t, true);
+}
+
+/*
+ * For one more flow.  Three quarters of the table may wait for hosts that do
+ * not answer; whatever is established stays.
+ */
+static void
+make_room(struct net *net)
+{
+	uint32_t max = net->conf.max_flows;
+
+	if (net->nfree == 0)
+		evict_time_wait(net);
+	if (net->nfree == 0 || net->tcp->npending >= max - max / 4)
+		evict_pending(net);
+}
+
+/*
  * Both streams are over: only the addresses are kept.  At most a quarter of
  * the table is spent on that, the oldest go first.
  */
@@ -248,8 +278,7 @@ tcp_new(struct net *net, usec_t now, const struct ip4_pkt *pkt,
 {
 	struct tcp *t;
 
-	if (net->nfree == 0)
-		evict_time_wait(net);
+	make_room(net);
 	if ((t = calloc(1, sizeof(*t))) == NULL)
 		return NULL;
 	t->f.proto = NET_TCP;
@@ -301,6 +330,7 @@ tcp_listen(struct net *net, usec_t now, const struct ip4_pkt *pkt,
 	if (iss_after != NULL && !seq_gt(t->iss, *iss_after))
 		t->iss = *iss_after + UINT16_MAX;
 	stat_inc(net, NETS_TCP_OPENED);
+	tcp_enlist(net, t, TCPL_PENDING);
 	tcp_timer_arm(net, t);
 	flow_open(net, &t->f);
 }
@@ -313,6 +343,7 @@ connected(struct net *net, usec_t now, struct tcp *t)
 
 	if (tcp_event(t, TCPE_CONNECTED) == -1)
 		return;
+	tcp_enlist(net, t, TCPL_NONE);
 	win = win < UINT16_MAX ? win : UINT16_MAX;
 	t->rcv_adv = t->rcv_nxt + (win > t->mss ? win : t->mss);
 	t->last_ack = t->rcv_nxt;

@@ -61,6 +61,7 @@ enum tcp_list {
 	TCPL_NONE,
 	TCPL_DIRTY,	/* has something to send when the batch ends */
 	TCPL_BLOCKED,	/* had, when the channel was full */
+	TCPL_PENDING,	/* wait for the host; oldest first */
 	TCPL_TIME_WAIT, /* oldest first */
 	TCPL__MAX
 };
@@ -123,7 +124,7 @@ TAILQ_HEAD(tcp_head, tcp);
 
 struct tcp_net {
 	struct tcp_head list[TCPL__MAX]; /* borrowed flows */
-	uint32_t ntime_wait;
+	uint32_t ntime_wait, npending;
 	/* In-order payload of one flow in guest frames, not yet written. */
 	struct tcp *batch; /* borrowed; NULL: none */
 	struct iovec iov[TCP_BATCH_IOV];
