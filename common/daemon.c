@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,6 +50,48 @@ usec_now(struct ev_loop *loop)
 	const struct daemon *d = ev_userdata(loop);
 
 	return d != NULL ? d->now : plat_now();
+}
+
+/*
+ * Spinning.
+ */
+
+/* Nothing was ready in this turn. */
+static void
+idle_cb(struct ev_loop *loop, struct ev_idle *w, int revents)
+{
+	struct daemon *d = w->data;
+
+	d->idled = true;
+	if (spin_rest(&d->spin, d->now))
+		sched_yield();
+}
+
+/* A turn ends: an idle watcher keeps the next one from sleeping. */
+static void
+rest_cb(struct ev_loop *loop, struct ev_prepare *w, int revents)
+{
+	struct daemon *d = w->data;
+
+	if (!d->idled)
+		spin_event(&d->spin, d->now, d->moved);
+	d->idled = false;
+	d->moved = 0;
+	if (!d->spin.spinning)
+		ev_idle_stop(loop, &d->idle);
+	else if (!ev_is_active(&d->idle))
+		ev_idle_start(loop, &d->idle);
+}
+
+static void
+spin_start(struct daemon *d)
+{
+	ev_idle_init(&d->idle, idle_cb);
+	ev_set_priority(&d->idle, EV_MINPRI);
+	ev_prepare_init(&d->rest, rest_cb);
+	d->idle.data = d->rest.data = d;
+	if (d->spec->spins && plat_ncpu() > 1)
+		ev_prepare_start(d->loop, &d->rest);
 }
 
 /* Before all other callbacks of a turn. */
@@ -302,6 +345,8 @@ daemon_fini(struct daemon *d)
 		d->spec->stop(d);
 	ipc_free(d->sup);
 	ev_check_stop(d->loop, &d->turn);
+	ev_prepare_stop(d->loop, &d->rest);
+	ev_idle_stop(d->loop, &d->idle);
 	ev_loop_destroy(d->loop);
 }
 
@@ -321,6 +366,7 @@ daemon_main(const struct daemon_spec *spec, int argc, char *argv[])
 	ev_signal_start(d->loop, &term);
 	if (spec->start != NULL && spec->start(d) == -1)
 		fatalx("cannot start");
+	spin_start(d);
 	daemon_lock(d);
 	ev_run(d->loop, 0);
 	ev_signal_stop(d->loop, &term);

@@ -10,6 +10,7 @@
 #include <ev.h>
 
 #include "common/ipc.h"
+#include "common/spin.h"
 #include "common/stats.h"
 #include "common/usec.h"
 #include "common/plat/sandbox.h"
@@ -30,6 +31,7 @@ struct daemon_spec {
 	enum sandbox_role sandbox;
 	const struct ipc_handler *handler;
 	size_t nhandler;
+	bool spins; /* on the packet path: see spin.h */
 	const char *const *stats_name;
 	size_t nstats;
 	/* Before the sandbox.  -1: cannot start, logged. */
@@ -53,11 +55,23 @@ struct daemon {
 	size_t npeer;
 	struct ev_check turn; /* reads the clock for usec_now() */
 	usec_t now;
+	struct ev_prepare rest; /* decides how a turn ends */
+	struct ev_idle idle;	/* active while spinning */
+	struct spin spin;
+	bool idled;   /* nothing was ready in this turn */
+	size_t moved; /* bytes of packets in this turn */
 	int status; /* of the exit */
 };
 
 /* Returns the exit status. */
 int daemon_main(const struct daemon_spec *, int argc, char *argv[]);
+
+/* So many bytes of packets went through: what spinning is decided by. */
+static inline void
+daemon_moved(struct daemon *d, size_t n)
+{
+	d->moved += n;
+}
 
 /* The link to a peer, NULL while it is not there. */
 struct ipc *daemon_peer(struct daemon *, enum ipc_role, uint32_t vm);

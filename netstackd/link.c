@@ -36,8 +36,10 @@ link_batch(struct stackd *s, usec_t now)
 		l->dead = r == -1;
 		return false;
 	}
-	for (; chan_next(&l->chan, &f); n++)
+	for (; chan_next(&l->chan, &f); n++) {
+		daemon_moved(s->d, f.len);
 		net_input(s->net, now, f.p, f.len);
+	}
 	if (n > 0) {
 		net_flush(s->net, now);
 		chan_release(&l->chan, f.end);
@@ -183,5 +185,6 @@ link_push(void *arg, size_t off, size_t len)
 {
 	struct stackd *s = arg;
 
+	daemon_moved(s->d, len);
 	chan_push(&s->link.chan, off, len);
 }

@@ -39,6 +39,12 @@ plat_now(void)
 }
 
 int
+plat_ncpu(void)
+{
+	return (int)sysconf(_SC_NPROCESSORS_ONLN);
+}
+
+int
 plat_nofile(void)
 {
 	struct rlimit rl;

@@ -1,0 +1,55 @@
+#ifndef SPIN_H
+#define SPIN_H
+
+/*
+ * Whether to poll for a moment before going to sleep.
+ *
+ * Waking a process costs more than what a small packet needs, many times over
+ * in a virtual machine.  A process on the packet path that has mostly been
+ * woken again within SPIN_USEC therefore looks for that long before it sleeps,
+ * and one that has not sleeps at once.  So a busy exchange is quick, and a
+ * quiet process makes no turns at all.  Nor does one that moves bulk: there
+ * the next batch should rather grow.  Pure: the loop is daemon.c's.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "common/usec.h"
+
+#define SPIN_USEC 200
+#define SPIN_MAX  16 /* sleeps remembered, as it were */
+#define SPIN_BULK 32768
+
+struct spin {
+	int score;     /* 0..SPIN_MAX: short waits push up, long ones down */
+	usec_t since;  /* when there was last something to do */
+	bool spinning; /* polling instead of sleeping */
+};
+
+/* There is nothing left to do: poll on, or sleep? */
+static inline bool
+spin_rest(struct spin *s, usec_t now)
+{
+	if (s->spinning && now - s->since > SPIN_USEC) {
+		s->spinning = false;
+		s->score -= s->score > 0;
+	}
+	return s->spinning;
+}
+
+/* There was something to do, in which so many bytes were moved. */
+static inline void
+spin_event(struct spin *s, usec_t now, size_t moved)
+{
+	if (moved >= SPIN_BULK)
+		s->score = 0;
+	else if (now - s->since <= SPIN_USEC)
+		s->score += s->score < SPIN_MAX;
+	else
+		s->score -= s->score > 0;
+	s->since = now;
+	s->spinning = s->score >= SPIN_MAX / 2;
+}
+
+#endif

@@ -1,0 +1,89 @@
+/*
+ * When a process polls before it sleeps: a sequence of waits and what they
+ * lead to, in virtual time.
+ */
+
+#include <check.h>
+#include <stdlib.h>
+
+#include "common/spin.h"
+
+static const struct {
+	const char *what;
+	int n;	      /* times */
+	usec_t wait;  /* after each of which there was something to do */
+	size_t moved; /* bytes */
+	bool spinning;
+} cases[] = {
+	{ "one short wait is no habit", 1, 20, 60, false },
+	{ "many short waits are", 20, 20, 60, true },
+	{ "just short enough", 20, SPIN_USEC, 60, true },
+	{ "just too long", 20, SPIN_USEC + 1, 60, false },
+	{ "long waits", 20, USEC_SEC, 60, false },
+	{ "bulk", 20, 20, SPIN_BULK, false },
+	{ "nearly bulk", 20, 20, SPIN_BULK - 1, true },
+};
+
+START_TEST(habit)
+{
+	struct spin s = { 0 };
+	usec_t now = 1000 * USEC_SEC;
+	int i;
+
+	s.since = now;
+	for (i = 0; i < cases[_i].n; i++) {
+		now += cases[_i].wait;
+		spin_event(&s, now, cases[_i].moved);
+	}
+	ck_assert_msg(s.spinning == cases[_i].spinning, "%s", cases[_i].what);
+}
+END_TEST
+
+START_TEST(ends_by_itself)
+{
+	struct spin s = { .score = SPIN_MAX };
+	usec_t now = USEC_SEC;
+
+	spin_event(&s, now, 0);
+	spin_event(&s, now, 0);
+	ck_assert(s.spinning);
+	ck_assert(spin_rest(&s, now + SPIN_USEC));
+	ck_assert(!spin_rest(&s, now + SPIN_USEC + 1));
+	ck_assert(!spin_rest(&s, now + SPIN_USEC + 2));
+}
+END_TEST
+
+START_TEST(forgets_when_it_spins_in_vain)
+{
+	struct spin s = { .score = SPIN_MAX };
+	usec_t now = USEC_SEC;
+	int i;
+
+	for (i = 0; i < SPIN_MAX; i++) {
+		spin_event(&s, now, 0);
+		spin_rest(&s, now + SPIN_USEC + 1);
+		now += USEC_SEC;
+	}
+	spin_event(&s, now, 0);
+	ck_assert(!s.spinning);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *s = suite_create("spin");
+	TCase *t = tcase_create("spin");
+	SRunner *sr;
+	int failed;
+
+	tcase_add_loop_test(t, habit, 0, sizeof(cases) / sizeof(cases[0]));
+	tcase_add_test(t, ends_by_itself);
+	tcase_add_test(t, forgets_when_it_spins_in_vain);
+	suite_add_tcase(s, t);
+	sr = srunner_create(s);
+	srunner_run_all(sr, CK_NORMAL);
+	failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
