@@ -69,6 +69,7 @@ struct ethd {
 	bool configured;
 	bool stopping; /* we end, the VMs do not */
 	uint32_t mtu;
+	size_t nofile; /* descriptors this process may have */
 	struct lease_pool pool;
 	struct switch_table sw;
 	TAILQ_HEAD(, listener) listeners;

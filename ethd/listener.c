@@ -16,6 +16,10 @@
 
 #define ACCEPT_BATCH 16
 #define ACCEPT_PAUSE 0.1 /* seconds, when there are no descriptors */
+/* Descriptors that clients must leave free: links and listeners, and what the
+ * channel of each machine needs while it is being made. */
+#define FD_RESERVE 32
+#define FD_CHANNEL 4
 
 /* Something is left to write first, in any case: conn_write() says -1 then. */
 static void
@@ -164,6 +168,33 @@ greeting_new(struct listener *l, int fd)
 	}
 }
 
+/*
+ * Whether one more client leaves descriptors for the channels of all machines,
+ * of those also that have not said yet whose they are.  A channel that cannot
+ * be received ends the supervisor's link, and with it every connection.
+ */
+static bool
+listener_has_room(const struct ethd *e)
+{
+	size_t used = FD_RESERVE + (1 + FD_CHANNEL) * (e->ngreeting + 1);
+	const struct vm *vm;
+
+	TAILQ_FOREACH (vm, &e->vms, entry) {
+		used += vm->nconn + FD_CHANNEL;
+	}
+	return used <= e->nofile;
+}
+
+/* The client can wait. */
+static void
+listener_pause(struct listener *l)
+{
+	eth_bad(l->eth, ETHS_ACCEPT_LIMIT);
+	ev_io_stop(l->eth->d->loop, &l->rd);
+	ev_timer_set(&l->pause, ACCEPT_PAUSE, 0.);
+	ev_timer_start(l->eth->d->loop, &l->pause);
+}
+
 static void
 listener_pause_cb(struct ev_loop *loop, struct ev_timer *w, int revents)
 {
@@ -179,6 +210,10 @@ listener_accept_cb(struct ev_loop *loop, struct ev_io *w, int revents)
 	int i, fd;
 
 	for (i = 0; i < ACCEPT_BATCH; i++) {
+		if (!listener_has_room(l->eth)) {
+			listener_pause(l);
+			return;
+		}
 		fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 		if (fd != -1) {
 			greeting_new(l, fd);
@@ -188,11 +223,8 @@ listener_accept_cb(struct ev_loop *loop, struct ev_io *w, int revents)
 			return;
 		if (errno == EINTR || errno == ECONNABORTED)
 			continue;
-		/* No descriptors, or no memory: the client can wait. */
-		eth_bad(l->eth, ETHS_ACCEPT_LIMIT);
-		ev_io_stop(loop, &l->rd);
-		ev_timer_set(&l->pause, ACCEPT_PAUSE, 0.);
-		ev_timer_start(loop, &l->pause);
+		/* The system has no descriptors, or no memory. */
+		listener_pause(l);
 		return;
 	}
 }

@@ -14,6 +14,7 @@
 
 #include <bsd/stdlib.h>
 
+#include "common/plat/plat.h"
 #include "ethd.h"
 
 /* clang-format off */
@@ -195,6 +196,7 @@ static int
 ethd_start(struct daemon *d)
 {
 	struct ethd *e;
+	int nofile = plat_nofile();
 	uint8_t byte;
 
 	if ((e = calloc(1, sizeof(*e))) == NULL) {
@@ -203,6 +205,7 @@ ethd_start(struct daemon *d)
 	}
 	arc4random_buf(&byte, sizeof(byte)); /* opens what it may need */
 	e->d = d;
+	e->nofile = nofile > 0 ? (size_t)nofile : 0;
 	TAILQ_INIT(&e->listeners);
 	TAILQ_INIT(&e->greetings);
 	TAILQ_INIT(&e->vms);
