@@ -13,7 +13,8 @@
  * Receiving.  Descriptors are queued in the order in which they came and a
  * frame takes as many as its header says.  None may be left when no frame is
  * under way.  What comes in one turn is bounded, so that a busy peer does not
- * keep the others waiting.
+ * keep the others waiting.  A peer that is held (see ipc_hold()) is not read;
+ * whole frames of its that are here already wait in the buffer.
  *
  * Ending.  Whatever goes wrong, cut() only notes it and the end of the turn
  * tells the owner, once.  Handlers may free the link they are called for: the
@@ -39,6 +40,9 @@
 #define IPC_TURN       256   /* messages after which a turn ends */
 #define IPC_RETRY_SECS 0.01  /* after the kernel was out of something */
 #define IPC_WHYLEN     96
+/* More than this waits for a peer that ipc_hold() is about: it is not read. */
+#define IPC_HOLD_BYTES 65536
+#define IPC_HOLD_FDS   256
 
 struct ipc {
 	struct ev_loop *loop; /* borrowed */
@@ -58,6 +62,7 @@ struct ipc {
 
 	struct ipc_queue out;
 
+	bool hold;	 /* ipc_hold() */
 	unsigned busy;	 /* calls to the owner in progress */
 	bool dead;	 /* cut, or freed by the owner */
 	bool told;	 /* gone() was called */
@@ -282,18 +287,25 @@ grow_input(struct ipc *ipc, size_t need)
 	return 0;
 }
 
+static bool
+held(const struct ipc *ipc)
+{
+	return ipc->hold && (ipc_queue_bytes(&ipc->out) > IPC_HOLD_BYTES ||
+				ipc_queue_fds(&ipc->out) > IPC_HOLD_FDS);
+}
+
 /*
  * Handles the whole frames of the buffer; then at most one in part is left,
- * and IPC_MAXFDS descriptors.  Returns their number.
+ * and IPC_MAXFDS descriptors, or the peer is held.  Returns their number.
  */
 static size_t
 take_input(struct ipc *ipc)
 {
-	size_t need, off = 0, taken = 0;
-	ssize_t n;
+	size_t need = 0, off = 0, taken = 0;
+	ssize_t n = -2;
 
-	while (
-	    (n = take_frame(ipc, ipc->in + off, ipc->inlen - off, &need)) > 0) {
+	while (!held(ipc) && (n = take_frame(ipc, ipc->in + off,
+				  ipc->inlen - off, &need)) > 0) {
 		off += (size_t)n;
 		taken++;
 	}
@@ -314,7 +326,20 @@ input(struct ipc *ipc)
 		if (fill(ipc, &more) != 1)
 			return;
 		taken += take_input(ipc);
-	} while (more && taken < IPC_TURN && !ipc->dead);
+	} while (more && taken < IPC_TURN && !ipc->dead && !held(ipc));
+	if (held(ipc))
+		ev_io_stop(ipc->loop, &ipc->rd);
+}
+
+/* The peer has read enough of what waited for it: it is read again. */
+static void
+unhold(struct ipc *ipc)
+{
+	if (ipc->dead || ev_is_active(&ipc->rd) || held(ipc))
+		return;
+	take_input(ipc);
+	if (!ipc->dead && !held(ipc))
+		ev_io_start(ipc->loop, &ipc->rd);
 }
 
 static void
@@ -430,6 +455,7 @@ turn_cb(struct ev_loop *loop, struct ev_watcher *w, int revents)
 		input(ipc);
 		cut(ipc, NULL);
 	}
+	unhold(ipc);
 	if (ipc->dead && !ipc->told && !ipc->freed) {
 		ipc->told = true;
 		ipc->ev->gone(ipc, ipc->why);
@@ -565,6 +591,12 @@ ipc_free(struct ipc *ipc)
 	ipc->freed = true;
 	if (ipc->busy == 0)
 		release(ipc);
+}
+
+void
+ipc_hold(struct ipc *ipc)
+{
+	ipc->hold = true;
 }
 
 void *

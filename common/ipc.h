@@ -62,6 +62,12 @@ struct ipc_events {
 struct ipc *ipc_new(struct ev_loop *, int fd, enum ipc_role self,
     enum ipc_role peer, uint32_t vm, const struct ipc_events *, void *data);
 void ipc_free(struct ipc *);
+/*
+ * From now on nothing is read from the peer while it leaves much unread, so
+ * that it cannot make us keep messages and descriptors for it without end.
+ * For who only answers: two ends that both do it can wait for each other.
+ */
+void ipc_hold(struct ipc *);
 
 void *ipc_data(const struct ipc *);
 void ipc_set_data(struct ipc *, void *);

@@ -72,6 +72,12 @@ ipc_queue_bytes(const struct ipc_queue *q)
 	return q->len - q->off;
 }
 
+size_t
+ipc_queue_fds(const struct ipc_queue *q)
+{
+	return q->nfd - q->fdoff;
+}
+
 static int
 reserve_bytes(struct ipc_queue *q, size_t need)
 {

@@ -45,6 +45,7 @@ void ipc_queue_fini(struct ipc_queue *);
 /* Closes the descriptors and forgets everything. */
 void ipc_queue_clear(struct ipc_queue *);
 size_t ipc_queue_bytes(const struct ipc_queue *);
+size_t ipc_queue_fds(const struct ipc_queue *);
 /*
  * Adds a checked message of this type.  NULL, and the descriptors are owned by
  * the queue; or what is wrong.

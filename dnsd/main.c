@@ -82,6 +82,8 @@ dnsd_peer(struct daemon *dm, struct ipc *link)
 {
 	if (ipc_peer(link) == ROLE_PORT)
 		upstream_portd(dm->data);
+	else
+		ipc_hold(link); /* a stack, which only asks */
 }
 
 static void

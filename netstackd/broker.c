@@ -4,6 +4,10 @@
  * On the bus a request has the flow's id and a count of that id's uses, so
  * that an answer which comes after its flow has closed finds nobody, and not
  * the id's next owner.
+ *
+ * A guest can ask faster than sockets are made.  When more requests wait than
+ * a server works off in a moment, new ones are refused here: whatever a guest
+ * does, its stack never leaves so much unsent that the link is cut.
  */
 
 #include <stdlib.h>
@@ -12,8 +16,14 @@
 #include "netstackd/netstackd.h"
 
 #define ID_BITS 15
+/* With the close of every flow there may be, this stays below the bus's own
+ * limit. */
+#define BROKER_MAXQUEUE (2u << 20)
+#define CLOSE_BYTES	64 /* more than a flow-close takes */
 
 _Static_assert(NET_MAXFLOWS <= 1 << ID_BITS, "flow ids fit a bus id");
+_Static_assert(BROKER_MAXQUEUE + NET_MAXFLOWS * CLOSE_BYTES <= IPC_MAXQUEUE,
+    "the link takes what is not refused");
 
 static const enum ipc_role server_role[STACKD_NSERVER] = {
 	[NET_PORTD] = ROLE_PORT,
@@ -31,15 +41,19 @@ static const char *const proto_name[] = {
 int
 broker_init(struct stackd *s, uint32_t nslot)
 {
-	s->broker.slot = calloc(nslot, sizeof(*s->broker.slot));
-	s->broker.nslot = nslot;
-	return s->broker.slot == NULL ? -1 : 0;
+	struct broker *b = &s->broker;
+
+	b->slot = calloc(nslot, sizeof(*b->slot));
+	b->refused = calloc(nslot, sizeof(*b->refused));
+	b->nslot = nslot;
+	return b->slot == NULL || b->refused == NULL ? -1 : 0;
 }
 
 void
 broker_fini(struct stackd *s)
 {
 	free(s->broker.slot);
+	free(s->broker.refused);
 }
 
 /* -1: none of the three. */
@@ -53,6 +67,39 @@ server_of(const struct ipc *link)
 			return i;
 	}
 	return -1;
+}
+
+/* The core may not be told from inside its own call. */
+static void
+refuse_later(struct stackd *s, uint32_t id)
+{
+	struct broker_slot *b = &s->broker.slot[id];
+
+	stats_inc(&s->d->stats, NETS_FLOW_LIMIT);
+	b->ask = ASK_REFUSED;
+	if (b->listed)
+		return;
+	b->listed = true;
+	s->broker.refused[s->broker.nrefused++] = id;
+}
+
+/* The end of a turn. */
+void
+broker_settle(struct stackd *s)
+{
+	struct broker *br = &s->broker;
+	struct broker_slot *b;
+	uint32_t id;
+
+	while (br->nrefused > 0) {
+		id = br->refused[--br->nrefused];
+		b = &br->slot[id];
+		b->listed = false;
+		if (b->ask != ASK_REFUSED)
+			continue;
+		b->ask = ASK_NONE;
+		net_open_failed(s->net, stackd_now(s), id, NET_ELIMIT);
+	}
 }
 
 /* What cannot be sent now is asked for again when the server is back. */
@@ -72,6 +119,10 @@ broker_open(void *arg, const struct net_open *o)
 	b->proto = (uint8_t)o->proto;
 	if (s->broker.link[o->server] == NULL)
 		return;
+	if (ipc_queued(s->broker.link[o->server]) > BROKER_MAXQUEUE) {
+		refuse_later(s, o->id);
+		return;
+	}
 	ipc_send(s->broker.link[o->server], IPC_FLOW_OPEN, NULL, 0,
 	    "{s:I,s:s,s:s,s:i,s:s,s:i}", "id", (json_int_t)b->bus_id, "proto",
 	    proto_name[o->proto], "src", ipaddr_str(&src, from), "sport",
@@ -84,7 +135,7 @@ broker_close(struct stackd *s, uint32_t id)
 	struct broker_slot *b = &s->broker.slot[id];
 	struct ipc *link = s->broker.link[b->server];
 
-	if (b->ask != ASK_NONE && link != NULL)
+	if ((b->ask == ASK_PENDING || b->ask == ASK_OPEN) && link != NULL)
 		ipc_send(link, IPC_FLOW_CLOSE, NULL, 0, "{s:I}", "id",
 		    (json_int_t)b->bus_id);
 	b->ask = ASK_NONE;

@@ -117,6 +117,7 @@ settle_cb(struct ev_loop *loop, struct ev_prepare *w, int revents)
 {
 	struct stackd *s = w->data;
 
+	broker_settle(s);
 	link_settle(s);
 	clock_settle(s);
 }

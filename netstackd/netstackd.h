@@ -58,19 +58,27 @@ struct hostio {
 	struct ev_io watch;
 };
 
-enum ask { ASK_NONE, ASK_PENDING, ASK_OPEN };
+enum ask {
+	ASK_NONE,
+	ASK_PENDING,
+	ASK_OPEN,
+	ASK_REFUSED, /* by us; the core is told when the turn ends */
+};
 
 struct broker_slot {
 	uint32_t bus_id; /* of the last request; never used twice in a row */
 	uint8_t server;	 /* enum net_server */
 	uint8_t proto;	 /* enum net_proto */
 	uint8_t ask;	 /* enum ask */
+	bool listed;	 /* in broker.refused */
 };
 
 struct broker {
 	struct broker_slot *slot; /* owned; by flow id */
 	uint32_t nslot;
 	struct ipc *link[STACKD_NSERVER]; /* borrowed; NULL: not there */
+	uint32_t *refused;		  /* owned; ids, each once */
+	uint32_t nrefused;
 };
 
 struct clock {
@@ -130,6 +138,7 @@ void broker_fini(struct stackd *);
 void broker_open(void *arg, const struct net_open *);
 void broker_close(struct stackd *, uint32_t id);
 void broker_start(struct stackd *); /* the core is there now */
+void broker_settle(struct stackd *);
 void broker_peer(struct daemon *, struct ipc *);
 void broker_peer_gone(struct daemon *, struct ipc *);
 void broker_flow_fd(struct daemon *, struct ipc *, struct ipc_msg *);

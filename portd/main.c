@@ -67,6 +67,8 @@ portd_peer(struct daemon *d, struct ipc *link)
 {
 	struct portd *p = d->data;
 
+	/* We only answer: unread answers are descriptors of ours. */
+	ipc_hold(link);
 	if (ipc_peer(link) == ROLE_STACK && vm_new(p, link) == NULL)
 		log_warn("stack of VM %u", ipc_vm(link));
 }

@@ -90,7 +90,9 @@ flow_wait(struct portd *p, struct flow *f)
 	f->waiting = true;
 	f->vm->nwait++;
 	TAILQ_INSERT_TAIL(&p->wait, f, wait);
-	ev_timer_again(p->d->loop, &p->retry);
+	/* Who comes later must not put it off. */
+	if (!ev_is_active(&p->retry))
+		ev_timer_again(p->d->loop, &p->retry);
 }
 
 /* Serves those who wait, until there is no descriptor again. */

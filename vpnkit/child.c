@@ -145,6 +145,8 @@ child_spawn(struct child *c)
 	/* Should this fail, the daemon ends, and its death is seen. */
 	c->ipc = ipc_new(
 	    c->all->loop, sv[0], ROLE_MAIN, c->role, c->vm, &link_events, c);
+	if (c->ipc != NULL)
+		ipc_hold(c->ipc);
 	return 0;
 }
 

@@ -45,7 +45,8 @@ struct end {
 	size_t nino;
 	unsigned free_at; /* free the link in this message's handler */
 	bool free_in_gone;
-	bool answer; /* with a flow-close of the same id */
+	bool answer;	/* with a flow-close of the same id */
+	bool answer_fd; /* with a flow-fd of the same id */
 };
 
 static struct ev_loop *loop;
@@ -74,14 +75,24 @@ note_fd(struct end *e, int fd)
 
 	ck_assert_int_eq(fstat(fd, &st), 0);
 	ck_assert_int_eq(fcntl(fd, F_GETFD), FD_CLOEXEC);
-	ck_assert_uint_lt(e->nino, nitems(e->ino));
-	e->ino[e->nino++] = st.st_ino;
+	if (e->nino < (size_t)nitems(e->ino))
+		e->ino[e->nino++] = st.st_ino;
 }
 
 static inline int
 send_id(struct ipc *ipc, enum ipc_type type, unsigned id)
 {
 	return ipc_send(ipc, type, NULL, 0, "{s:I}", "id", (json_int_t)id);
+}
+
+static inline void
+answer_fd(struct ipc *ipc, unsigned id)
+{
+	int fd = dup(null_fd);
+
+	ck_assert_int_eq(
+	    ipc_send(ipc, IPC_FLOW_FD, &fd, 1, "{s:I}", "id", (json_int_t)id),
+	    0);
 }
 
 static inline void
@@ -104,6 +115,8 @@ on_msg(struct ipc *ipc, struct ipc_msg *m)
 	if (e->answer)
 		ck_assert_int_eq(
 		    send_id(ipc, IPC_FLOW_CLOSE, (unsigned)e->last), 0);
+	if (e->answer_fd)
+		answer_fd(ipc, (unsigned)e->last);
 	if (e->nmsg == e->free_at) {
 		ipc_free(ipc);
 		e->ipc = NULL;

@@ -303,6 +303,43 @@ START_TEST(test_blocked)
 }
 END_TEST
 
+/*
+ * A peer that asks and does not read its answers is not read either: it costs
+ * few descriptors, and gets every answer when it begins to read.
+ */
+START_TEST(test_hold)
+{
+	uint8_t buf[256];
+	char text[64];
+	unsigned i = 0;
+	size_t n;
+
+	link_a(ROLE_PORT, ROLE_STACK);
+	ipc_hold(a.ipc);
+	a.answer_fd = true;
+	for (;;) {
+		snprintf(text, sizeof(text),
+		    "{\"msg\":\"flow-close\",\"id\":%u}", i + 1);
+		n = frame(buf, sizeof(buf), text, strlen(text), 0);
+		if (send(raw, buf, n, 0) == -1)
+			break;
+		if (++i % 100 == 0)
+			turns(2);
+		ck_assert_uint_lt(i, 100000);
+	}
+	ck_assert_int_lt(count_fds() - fds_before, 600);
+	ck_assert_uint_lt(a.nmsg, i);
+	link_b(ROLE_STACK, ROLE_PORT);
+	while (b.nmsg < i) {
+		n = b.nmsg;
+		turns(2);
+		ck_assert_uint_gt(b.nmsg, n);
+	}
+	ck_assert(a.in_order && b.in_order);
+	ck_assert_uint_eq(a.ngone + b.ngone, 0);
+}
+END_TEST
+
 /* A busy peer has a bounded share of a turn. */
 START_TEST(test_fair)
 {
@@ -368,6 +405,7 @@ add_tests(TCase *t)
 	tcase_add_test(t, test_free_before_gone);
 	tcase_add_test(t, test_queue_limit);
 	tcase_add_test(t, test_blocked);
+	tcase_add_test(t, test_hold);
 	tcase_add_test(t, test_fair);
 	tcase_add_test(t, test_long);
 }
