@@ -389,10 +389,22 @@ send_ack(struct net *net, usec_t now, struct tcp *t)
 void
 tcp_ack_now(struct net *net, usec_t now, struct tcp *t)
 {
+	/* The SYN-ACK is still to be sent, and will say it. */
+	if (t->state == TCPS_SYN_RCVD && t->ack_due)
+		return;
 	if (send_ack(net, now, t) == OUT_FULL && t->list != TCPL_TIME_WAIT) {
 		t->ack_due = true;
 		tcp_enlist(net, t, TCPL_BLOCKED);
 	}
+}
+
+/* There is more for the guest than it was sent: the FIN needs no window. */
+static bool
+data_waits(const struct tcp *t)
+{
+	uint32_t end = t->host_eof ? t->fin_out : t->snd_max;
+
+	return t->host_readable || seq_lt(t->snd_nxt, end);
 }
 
 /*
@@ -404,7 +416,7 @@ static void
 persist_check(usec_t now, struct tcp *t)
 {
 	if (t->snd_nxt != t->snd_una || t->rexmit_at != USEC_NEVER ||
-	    !t->host_readable)
+	    !data_waits(t))
 		return;
 	t->persist = true;
 	t->rexmits = 0;
@@ -460,7 +472,7 @@ tcp_probe(struct net *net, usec_t now, struct tcp *t)
 		o = send_run(net, now, t, &r, &end);
 		t->rtt_running = false;
 	}
-	t->persist = t->snd_nxt == t->snd_una && t->host_readable;
+	t->persist = t->snd_nxt == t->snd_una && data_waits(t);
 	t->rexmit_at = t->persist || t->snd_nxt != t->snd_una ? now + tcp_rto(t)
 							      : USEC_NEVER;
 	if (o == OUT_SENT)

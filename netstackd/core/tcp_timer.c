@@ -50,6 +50,17 @@ too_silent(usec_t now, const struct tcp *t)
 	       now - t->last_rx > 2 * TCP_RTO_MAX;
 }
 
+/*
+ * Data was sent that the guest has no room for any more (RFC 9293 3.8.6): a
+ * guest short of memory drops it and says so.  Then it has to be asked.
+ */
+static bool
+window_taken_back(const struct tcp *t)
+{
+	return t->state >= TCPS_ESTABLISHED && t->snd_wnd < t->mss &&
+	       !(t->host_eof && t->snd_una == t->fin_out);
+}
+
 static void
 rexmit_timeout(struct net *net, usec_t now, struct tcp *t)
 {
@@ -66,6 +77,10 @@ rexmit_timeout(struct net *net, usec_t now, struct tcp *t)
 	}
 	if (t->rexmits < UINT8_MAX)
 		t->rexmits++;
+	if (!t->persist && window_taken_back(t)) {
+		tcp_cc_timeout(t);
+		t->persist = true;
+	}
 	if (t->persist) {
 		tcp_probe(net, now, t);
 		return;
