@@ -17,7 +17,12 @@
 
 #include "netstackd/core/udp.h"
 
-#define RECV_ERRORS 8 /* in a row, before the socket is left alone */
+/*
+ * Errors, or batches of nothing that the guest may see, in a row: then the
+ * socket is left alone until more comes.  They take no space in the channel,
+ * so who sends them without end would keep us here.
+ */
+#define RECV_ERRORS 8
 
 /* A batch as it lies in the channel. */
 struct places {
@@ -193,10 +198,11 @@ take_aside(struct net *net, int i, int n)
 	}
 }
 
-static void
+/* Whether the guest got any of it. */
+static bool
 deliver(struct net *net, struct udp_flow *u, const struct places *pl, int n)
 {
-	bool aside = false, big = false;
+	bool aside = false, big = false, any = false;
 	const struct net_dgram *d;
 	struct arrival a;
 	uint8_t *p;
@@ -211,14 +217,18 @@ deliver(struct net *net, struct udp_flow *u, const struct places *pl, int n)
 		if (d->len + UDP_OVERHEAD - ETH_HDRLEN > small_packet(net))
 			big = true;
 		p = aside ? spill_of(net, i) : d->iov[0].iov_base;
-		if (arrival_init(net, u, d, p, &a) == -1)
+		if (arrival_init(net, u, d, p, &a) == -1) {
 			stat_inc(net, NETS_UDP_BADPEER);
-		else if (aside)
+			continue;
+		}
+		any = true;
+		if (aside)
 			arrival_send(net, &a);
 		else
 			arrival_push(net, &a, pl, i);
 	}
 	u->big = big;
+	return any;
 }
 
 static void
@@ -256,9 +266,8 @@ udp_pull(struct net *net, usec_t now, struct udp_flow *u)
 		places_init(net, u, &pl, room);
 		got = net->hook->recv(net->arg, u->f.id, net->udp->d, pl.n);
 		if (got > 0) {
-			errors = 0;
 			udp_touch(net, now, u, true);
-			deliver(net, u, &pl, got);
+			errors = deliver(net, u, &pl, got) ? 0 : errors + 1;
 		} else if (got == 0 || !recv_error(net, now, u, errno)) {
 			return;
 		} else {

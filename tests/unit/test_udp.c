@@ -328,6 +328,27 @@ START_TEST(test_bind_peers)
 }
 END_TEST
 
+/* A flood of what the guest must not see ends this flow's turn. */
+START_TEST(test_bad_peer_flood)
+{
+	uint32_t bind;
+	int i;
+
+	open_flow(1000, NT_REMOTE, 99, &bind);
+	for (i = 0; i < 1000; i++)
+		nt_arrive(&t, bind, NT_GATEWAY, 53, "hi", 2);
+	nt_readable(&t, bind);
+	nt_none(&t);
+	ck_assert_uint_lt(t.stat[NETS_UDP_BADPEER], 500);
+	for (i = 0; i < 5; i++)
+		nt_readable(&t, bind);
+	ck_assert_uint_eq(t.stat[NETS_UDP_BADPEER], 1000);
+	nt_arrive(&t, bind, 0x01020304, 53, "hi", 2);
+	nt_readable(&t, bind);
+	expect_udp(0x01020304, 53, 1000, "hi", 2);
+}
+END_TEST
+
 START_TEST(test_loopback_without_host_ip)
 {
 	uint32_t bind;
@@ -989,6 +1010,7 @@ udp_suite(void)
 	tcase_add_test(tc, test_fragments_out);
 	tc = tcase(s, "in");
 	tcase_add_loop_test(tc, test_bind_peers, 0, nitems(peers));
+	tcase_add_test(tc, test_bad_peer_flood);
 	tcase_add_test(tc, test_loopback_without_host_ip);
 	tcase_add_loop_test(tc, test_sizes, 0, nitems(mtus));
 	tcase_add_test(tc, test_many);
