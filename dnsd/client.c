@@ -94,6 +94,8 @@ client_free(struct client *c)
 	close(c->fd);
 	if (c->tcp)
 		c->guest->nconn--;
+	else
+		c->guest->ndgram--;
 	LIST_REMOVE(c, entry);
 	free(c);
 }
@@ -372,6 +374,8 @@ client_new(struct dnsd *d, struct guest *g, uint32_t id, bool tcp, int fd)
 		c->idle.repeat = DNSD_CONNIDLE_SEC;
 		ev_timer_again(d->d->loop, &c->idle);
 		g->nconn++;
+	} else {
+		g->ndgram++;
 	}
 	LIST_INSERT_HEAD(&g->clients, c, entry);
 	return c;
@@ -383,7 +387,7 @@ client_open(struct dnsd *d, struct guest *g, uint32_t id, bool tcp)
 {
 	int sv[2];
 
-	if (tcp && g->nconn >= DNSD_VMCONNS) {
+	if (tcp ? g->nconn >= DNSD_VMCONNS : g->ndgram >= DNSD_VMDGRAMS) {
 		stats_inc(&d->d->stats, DNSS_CONN_LIMIT);
 		errno = EMFILE;
 		return -1;

@@ -15,6 +15,7 @@
 #include "common/daemon.h"
 
 #define DNSD_VMCONNS	  64 /* TCP connections of one guest */
+#define DNSD_VMDGRAMS	  4  /* datagram flows; one is in use at a time */
 #define DNSD_CONNLOOKUPS  8  /* in flight on one of them */
 #define DNSD_CONNIDLE_SEC 60.0
 #define DNSD_MAXQUERY	  4096 /* bytes of a guest's query */
@@ -28,7 +29,7 @@ struct lookup;
 /* A guest. */
 struct guest {
 	struct ipc *link; /* borrowed; the key */
-	unsigned nlookup, nconn;
+	unsigned nlookup, nconn, ndgram;
 	LIST_HEAD(, client) clients; /* owned */
 	LIST_ENTRY(guest) entry;
 };

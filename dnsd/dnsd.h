@@ -42,7 +42,7 @@ enum dnsd_stat {
 	DNSS_LIMIT_VM,	/* dropped: queries over a limit */
 	DNSS_LIMIT_ALL,
 	DNSS_CLIENT_FULL, /* dropped: the guest does not read */
-	DNSS_CONN_LIMIT,  /* refused: TCP connections of a guest */
+	DNSS_CONN_LIMIT,  /* refused: flows of a guest */
 	DNSS_INFLIGHT,
 	DNSS_POOL_EMPTY, /* a query had to wait for a socket */
 	DNSS_SOCK_REFUSED,

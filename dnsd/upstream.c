@@ -264,6 +264,11 @@ upstream_ask(struct server *s, struct attempt *a)
 {
 	int ret = 0;
 
+	/* A guest that asks and goes again does not take its request along. */
+	if (a->lookup->client->tcp && s->asked_tcp >= DNSD_TCPASKED) {
+		stats_inc(&s->d->d->stats, DNSS_SOCK_REFUSED);
+		return -1;
+	}
 	a->server = s;
 	a->id = random_id(s->d);
 	if (a->lookup->client->tcp) {

@@ -13,7 +13,8 @@
 #include "common/ipaddr.h"
 
 #define DNSD_MAXSERVERS 64
-#define DNSD_POOLMAX	256 /* idle sockets of one server */
+#define DNSD_POOLMAX	256  /* idle sockets of one server */
+#define DNSD_TCPASKED	1024 /* TCP sockets of one server under way */
 
 struct dnsd;
 struct lookup;

@@ -44,6 +44,7 @@ static struct {
 	bool ready, stack_gone;
 	enum { GIVE, REFUSE, IGNORE } portd;
 	unsigned asked; /* sock-open messages */
+	unsigned asked_tcp;
 	enum ipc_type flow_answer;
 	int flow_fd; /* owned by the test that asked */
 	struct server server[MAXSERVERS];
@@ -76,6 +77,8 @@ on_port(struct ipc *ipc, struct ipc_msg *m)
 {
 	ck_assert_int_eq(m->type, IPC_SOCK_OPEN);
 	t.asked++;
+	if (strcmp(ipc_str(m, "proto"), "tcp") == 0)
+		t.asked_tcp++;
 	if (t.portd == GIVE)
 		give(m);
 	else if (t.portd == REFUSE)
@@ -673,6 +676,53 @@ START_TEST(test_tcp_limit)
 }
 END_TEST
 
+/* An owned stack cannot take all of dnsd's descriptors. */
+START_TEST(test_dgram_limit)
+{
+	uint32_t id;
+
+	for (id = 0; id < 4; id++)
+		(void)flow(id, "dns");
+	flow_open(4, "dns");
+	ck_assert_int_eq(t.flow_answer, IPC_FLOW_REFUSED);
+	ck_assert_int_eq(
+	    ipc_send(t.stack, IPC_FLOW_CLOSE, NULL, 0, "{s:i}", "id", 3), 0);
+	(void)flow(3, "dns");
+}
+END_TEST
+
+/*
+ * A guest that connects, asks and goes faster than portd opens sockets is told
+ * that there is no answer; requests to portd do not pile up.
+ */
+START_TEST(test_tcp_hit_and_run)
+{
+	static const char q[] = "\0\x1d" HDR OTHER A_IN;
+	uint8_t buf[600];
+	uint32_t id;
+	int fd, i;
+
+	conf("192.0.2.7#53", NULL);
+	t.portd = IGNORE;
+	for (id = 0; id < 1024 / 8; id++) {
+		fd = flow(id, "tcp");
+		for (i = 0; i < 8; i++)
+			put(fd, q, sizeof(q) - 1);
+		while (t.asked_tcp < 8 * (id + 1))
+			turn();
+		ck_assert_int_eq(ipc_send(t.stack, IPC_FLOW_CLOSE, NULL, 0,
+				     "{s:I}", "id", (json_int_t)id),
+		    0);
+		close(fd);
+	}
+	fd = flow(id, "tcp");
+	put(fd, q, sizeof(q) - 1);
+	ck_assert_uint_ge(get(fd, buf, sizeof(buf)), 31);
+	ck_assert_uint_eq(buf[5] & 15, 2);
+	ck_assert_uint_eq(t.asked_tcp, 1024);
+}
+END_TEST
+
 START_TEST(test_bad_stack)
 {
 	flow_open(1, "udp");
@@ -711,6 +761,8 @@ main(int argc, char *argv[])
 	tcase_add_test(tc, test_tcp_many);
 	tcase_add_test(tc, test_tcp_bad);
 	tcase_add_test(tc, test_tcp_limit);
+	tcase_add_test(tc, test_dgram_limit);
+	tcase_add_test(tc, test_tcp_hit_and_run);
 	tcase_add_test(tc, test_bad_stack);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);
