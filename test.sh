@@ -88,5 +88,19 @@ for step in "asan gcc" "clang clang" "release gcc"; do
 	esac
 done
 
+# An hour for each fuzz target.
+if [ -n "$LONG" ]; then
+	echo "== fuzz"
+	# shellcheck disable=SC2086
+	if CC=clang build fuzz $SAN -Dfuzz=true -Doptimization=2; then
+		tests/fuzz/long.sh build/fuzz | tee build/fuzz-count
+		p=$(awk 'END { print $1 }' build/fuzz-count)
+		f=$(awk 'END { print $3 }' build/fuzz-count)
+		passed=$((passed + p)) failed=$((failed + f))
+	else
+		failed=$((failed + 1))
+	fi
+fi
+
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" = 0 ]

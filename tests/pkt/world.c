@@ -22,6 +22,12 @@ world_guest_byte(uint64_t i)
 	return (uint8_t)(i * 29 + (i >> 8) * 11 + (i >> 16) + 128);
 }
 
+uint8_t
+world_dgram_byte(size_t i)
+{
+	return (uint8_t)(i * 13 + (i >> 8) * 3 + 7);
+}
+
 void
 world_error(struct world *w, const char *fmt, ...)
 {
@@ -50,7 +56,8 @@ hook_space(void *arg, size_t *len)
 	struct world *w = arg;
 
 	w->used = 0;
-	*len = w->full ? 0 : sizeof(w->space);
+	w->pushes = 0;
+	*len = w->full ? 0 : w->room;
 	return w->space;
 }
 
@@ -62,8 +69,10 @@ hook_push(void *arg, size_t off, size_t len)
 
 	if (f == NULL)
 		abort();
-	if (off < w->used || off + len > sizeof(w->space) || w->full)
+	if (off < w->used || off + len > w->room || w->full)
 		world_error(w, "a frame pushed where there is no space");
+	if (++w->pushes > NET_TXBATCH)
+		world_error(w, "more frames than one look at the space allows");
 	if (len > (size_t)ETH_HDRLEN + w->conf.mtu)
 		world_error(w, "a frame of %zu bytes", len);
 	w->used = off + len;
@@ -92,8 +101,13 @@ static void
 hook_close(void *arg, uint32_t id, bool reset)
 {
 	struct world *w = arg;
-	struct host *h = host_of(w, id);
+	const struct flow *f = flow_get(w->net, id);
+	struct host *h;
 
+	/* UDP also closes what it has not been able to ask for. */
+	if (f != NULL && f->proto != NET_TCP && w->host[id].closed)
+		return;
+	h = host_of(w, id);
 	h->closed = true;
 	h->reset = reset;
 	h->open = false;
@@ -148,8 +162,8 @@ hook_write(void *arg, uint32_t id, const struct iovec *iov, int n)
 		for (k = 0; k < iov[i].iov_len; k++) {
 			if (h->bounded && h->room == 0)
 				goto out;
-			if (((uint8_t *)iov[i].iov_base)[k] !=
-			    world_guest_byte(h->written))
+			if (!w->blind && ((uint8_t *)iov[i].iov_base)[k] !=
+					     world_guest_byte(h->written))
 				world_error(w, "byte %llu written is wrong",
 				    (unsigned long long)h->written);
 			h->written++;
@@ -181,18 +195,77 @@ hook_room(void *arg, uint32_t id)
 	return h->bounded ? h->room : WORLD_SPACE;
 }
 
+/* One of those that wait, cut to what d has room for. */
+static void
+dgram_get(const struct world *w, const struct host *h, struct net_dgram *d)
+{
+	size_t i, k, done = 0, head = h->ask.proto == NET_DNS ? 8 : 0;
+	uint8_t prefix[8] = { 0 };
+	uint8_t *p;
+
+	put_u32(prefix, w->conf.guest_ip);
+	put_u16(prefix + 4, h->dgram_port);
+	for (i = 0; i < (size_t)d->niov; i++) {
+		p = d->iov[i].iov_base;
+		for (k = 0; k < d->iov[i].iov_len && done < head + h->dgram_len;
+		     k++, done++)
+			p[k] = done < head ? prefix[done]
+					   : world_dgram_byte(done - head);
+	}
+	d->len = done;
+	d->addr = h->dgram_src;
+	d->port = h->dgram_port;
+}
+
 static int
 hook_recv(void *arg, uint32_t id, struct net_dgram *d, int n)
 {
+	struct world *w = arg;
+	struct host *h = host_of(w, id);
+	int i;
+
+	errno = h->recv_error;
+	h->recv_error = 0;
+	if (errno != 0)
+		return -1;
+	for (i = 0; i < n && h->dgrams > 0; i++, h->dgrams--)
+		dgram_get(w, h, &d[i]);
 	errno = EAGAIN;
-	return -1;
+	return i > 0 ? i : -1;
+}
+
+static void
+dgram_put(struct world *w, const struct host *h, const struct net_dgram *d)
+{
+	size_t k, at = 0, head = h->ask.proto == NET_DNS ? 8 : 0;
+	const uint8_t *p;
+	int i;
+
+	for (i = 0; i < d->niov; i++) {
+		p = d->iov[i].iov_base;
+		for (k = 0; k < d->iov[i].iov_len; k++, at++) {
+			if (at >= head && !w->blind &&
+			    p[k] != world_dgram_byte(at - head))
+				world_error(w, "byte %zu sent is wrong", at);
+		}
+	}
 }
 
 static int
 hook_send(void *arg, uint32_t id, const struct net_dgram *d, int n)
 {
-	errno = EAGAIN;
-	return -1;
+	struct world *w = arg;
+	struct host *h = host_of(w, id);
+	int i;
+
+	for (i = 0; i < n && h->write_error == 0; i++) {
+		if (h->bounded && h->room == 0)
+			break;
+		dgram_put(w, h, &d[i]);
+		h->room -= h->bounded;
+	}
+	errno = h->write_error != 0 ? h->write_error : EAGAIN;
+	return i > 0 ? i : -1;
 }
 
 /* xorshift; no test depends on the values. */
@@ -237,10 +310,11 @@ world_init(struct world *w)
 		.max_queue = 4u << 20,
 	};
 
-	memset(w, 0, sizeof(*w));
+	memset(w, 0, offsetof(struct world, space));
 	w->conf = conf;
 	w->now = 1000 * USEC_SEC;
 	w->seed = 2463534242;
+	w->room = sizeof(w->space);
 	TAILQ_INIT(&w->out);
 	TAILQ_INIT(&w->held);
 }
@@ -320,6 +394,19 @@ world_input(struct world *w, uint32_t dst, const struct tcp_seg *s, size_t len,
 	memcpy(tcp + TCP_SUM_OFF, &field, sizeof(field));
 	TAILQ_INSERT_TAIL(&w->held, f, link);
 	net_input(w->net, w->now, f->data, f->len);
+}
+
+void
+world_frame(struct world *w, const void *p, size_t len)
+{
+	struct frame *f = malloc(sizeof(*f) + len);
+
+	if (f == NULL)
+		abort();
+	f->len = len;
+	memcpy(f->data, p, len);
+	TAILQ_INSERT_TAIL(&w->held, f, link);
+	net_input(w->net, w->now, f->data, len);
 }
 
 void

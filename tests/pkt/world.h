@@ -27,8 +27,14 @@ struct host {
 	bool eof;	   /* and then it has shut down */
 	uint64_t written;  /* bytes the core has written */
 	bool bounded;	   /* it takes only room bytes more */
-	size_t room;
-	int write_error; /* errno of every write; 0: none */
+	size_t room;	 /* or datagrams */
+	int write_error; /* errno of every write or send; 0: none */
+	int recv_error;	 /* errno of the next receive; 0: none */
+	/* Datagrams that wait to be received, all alike. */
+	unsigned dgrams;
+	size_t dgram_len;
+	uint32_t dgram_src;
+	uint16_t dgram_port; /* its sender's; of NET_DNS: the guest's */
 };
 
 struct frame {
@@ -48,14 +54,18 @@ struct world {
 	struct frame_list out;	       /* owned frames, oldest first */
 	struct frame_list held;	       /* the guest's, until the flush */
 	bool full;		       /* the channel */
-	uint8_t space[WORLD_SPACE];
+	size_t room;		       /* of space, when it is not full */
 	size_t used; /* pushed since space was last asked for */
+	unsigned pushes;
+	bool blind; /* what the guest sends is not looked at */
 	uint32_t seed;
 	char error[256]; /* the first thing that went wrong */
+	uint8_t space[WORLD_SPACE]; /* last: not cleared */
 };
 
 uint8_t world_host_byte(uint64_t i);
 uint8_t world_guest_byte(uint64_t i);
+uint8_t world_dgram_byte(size_t i); /* of every datagram, either way */
 
 /* conf as for a plain VM; change it before world_start(). */
 void world_init(struct world *);
@@ -68,6 +78,8 @@ __attribute__((format(printf, 2, 3))) void world_error(
 /* A segment of the guest to dst; its payload starts at stream byte first. */
 void world_input(struct world *, uint32_t dst, const struct tcp_seg *,
     size_t len, uint64_t first, bool badsum);
+/* Any frame of the guest. */
+void world_frame(struct world *, const void *, size_t len);
 /* Ends the batch. */
 void world_flush(struct world *);
 /* Lets the timers run that are due up to then. */

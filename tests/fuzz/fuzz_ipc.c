@@ -1,0 +1,63 @@
+/*
+ * The frame of one message and its check against the table.  What passes can
+ * be sent on, and is then the same message.
+ */
+
+#include "common/ipc.h"
+#include "common/ipc_wire.h"
+
+#include "fuzz.h"
+
+static void
+send_on(int type, json_t *body, enum ipc_role from, enum ipc_role to)
+{
+	struct ipc_queue q = { .buf = NULL };
+	struct ipc_frame f;
+	struct ipc_run run;
+	const char *why;
+	json_t *again;
+
+	CHECK(type >= 0 && type < IPC__MAX);
+	CHECK(ipc_queue_push(&q, (enum ipc_type)type, body, NULL, 0) == NULL);
+	run = ipc_queue_next(&q);
+	CHECK(run.len == ipc_queue_bytes(&q) && run.nfd == 0);
+	CHECK(ipc_frame_head(run.p, run.len, &f, &why) == 0);
+	CHECK(IPC_HDRLEN + f.len == run.len && f.nfd == 0);
+	again = json_loadb((const char *)run.p + IPC_HDRLEN, f.len,
+	    JSON_REJECT_DUPLICATES, NULL);
+	CHECK(again != NULL && json_equal(again, body));
+	CHECK(ipc_check(again, from, to, ipc_desc[type].fdmin, &why) == type);
+	json_decref(again);
+	ipc_queue_wrote(&q, &run, run.len);
+	CHECK(ipc_queue_bytes(&q) == 0);
+	ipc_queue_fini(&q);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+	struct rd r = rd_init(data, len);
+	enum ipc_role from = fuzz_u8(&r) % ROLE__MAX;
+	enum ipc_role to = fuzz_u8(&r) % ROLE__MAX;
+	size_t nfd = fuzz_u8(&r) % (IPC_MAXFDS + 1);
+	const char *why = NULL;
+	struct ipc_frame f;
+	json_t *body;
+	int type;
+
+	json_object_seed(1);
+	if (ipc_frame_head(r.p, r.len, &f, &why) == 0)
+		CHECK(f.len <= IPC_MAXLEN && f.nfd <= IPC_MAXFDS);
+	body =
+	    json_loadb((const char *)r.p, r.len, JSON_REJECT_DUPLICATES, NULL);
+	if (body == NULL)
+		return 0;
+	why = NULL;
+	type = ipc_check(body, from, to, nfd, &why);
+	if (type == -1)
+		CHECK(why != NULL);
+	else
+		send_on(type, body, from, to);
+	json_decref(body);
+	return 0;
+}

@@ -1,0 +1,34 @@
+/* VMs come and go and send frames; four of them, to meet often. */
+
+#include "ethd/switch.h"
+
+#include "fuzz.h"
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+	struct switch_table t = { .server = { { 2, 0, 0, 0, 0, 9 } } };
+	struct rd r = rd_init(data, len);
+	enum switch_verdict v;
+	uint32_t vm, to;
+	uint8_t op, *frame;
+	size_t n;
+
+	while (rd_u8(&r, &op) == 0) {
+		vm = (op >> 2) % 4 + 1;
+		if ((op & 3) == 0)
+			switch_add(&t, vm);
+		else if ((op & 3) == 1)
+			switch_del(&t, vm);
+		if ((op & 3) < 2 || !t.live[vm])
+			continue;
+		frame = fuzz_bytes(&r, fuzz_u8(&r) % 20, &n);
+		to = 0;
+		v = switch_input(&t, vm, frame, n, &to);
+		CHECK((v == SWITCH_SHORT) == (n < SWITCH_HDRLEN));
+		CHECK(v != SWITCH_VM || (to != vm && to <= 4 && t.live[to]));
+		CHECK(t.nlearned <= 4);
+		free(frame);
+	}
+	return 0;
+}

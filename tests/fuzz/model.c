@@ -1,0 +1,189 @@
+/* A guest's view of its flows. */
+
+#include "tests/fuzz/model.h"
+
+#include "fuzz.h"
+
+void
+model_init(struct model *m)
+{
+	static const struct talk talks[NTALK] = {
+		{ .sport = 1000, .dst = 0x08080404, .dport = 80 },
+		{ .sport = 1001, .dst = 0x08080404, .dport = 80 },
+		{ .sport = 1000, .dst = 0x08080808, .dport = 443 },
+		{ .sport = 1002, .dst = 0xc0a84102, .dport = 22 },
+		{ .sport = 1003, .dst = 0xc0a84101, .dport = 53 },
+		{ .sport = 1004, .dst = 0xc0a84101, .dport = 80 },
+	};
+
+	world_init(&m->w);
+	memcpy(m->talk, talks, sizeof(talks));
+}
+
+struct tcp *
+model_flow(struct model *m, const struct talk *t)
+{
+	return (struct tcp *)flow_find(
+	    m->w.net, NET_TCP, m->w.conf.guest_ip, t->sport, t->dst, t->dport);
+}
+
+void
+model_acked(struct talk *t, uint32_t ack)
+{
+	if (t->known && seq_gt(ack, t->acked) && seq_leq(ack, t->sent))
+		t->acked = ack;
+}
+
+static void
+on_synack(struct model *m, struct talk *t, const struct tcp_seg *s)
+{
+	const struct tcp *flow = model_flow(m, t);
+
+	CHECK(s->data.len == 0);
+	if (t->known && t->iss == s->seq && t->irs == s->ack - 1)
+		return;
+	t->known = flow != NULL;
+	t->id = flow != NULL ? flow->f.id : 0;
+	t->iss = s->seq;
+	t->irs = s->ack - 1;
+	t->sent = t->acked = s->seq + 1;
+}
+
+/*
+ * What the core says in a segment: acknowledged is what the host has taken,
+ * and the payload is the host's stream, byte for byte.
+ */
+static void
+on_flow(struct model *m, struct talk *t, const struct tcp_seg *s)
+{
+	const struct host *h = &m->w.host[t->id];
+	uint32_t off = s->seq - t->iss - 1, taken = s->ack - t->irs - 1;
+	size_t i;
+
+	CHECK(t->known && h->ask.sport == t->sport && h->ask.dst == t->dst);
+	CHECK((s->flags & TCP_ACK) != 0);
+	CHECK(taken <= h->written + h->shut);
+	for (i = 0; i < s->data.len; i++)
+		CHECK(s->data.p[i] == world_host_byte(off + i));
+	CHECK(s->data.len == 0 || off + s->data.len <= h->sent);
+	if (s->flags & TCP_FIN)
+		CHECK(h->eof && off + s->data.len == h->sent);
+	t->sent = seq_max(t->sent, s->seq + tcp_seglen(s));
+}
+
+static void
+on_tcp(void *arg, uint32_t src, const struct tcp_seg *s)
+{
+	struct model *m = arg;
+	struct talk *t;
+
+	for (t = m->talk; t < m->talk + NTALK; t++)
+		if (t->dst == src && t->dport == s->sport &&
+		    t->sport == s->dport)
+			break;
+	if (s->flags & TCP_RST)
+		return;
+	CHECK(t < m->talk + NTALK);
+	if (s->flags & TCP_SYN)
+		on_synack(m, t, s);
+	else
+		on_flow(m, t, s);
+}
+
+/* Nothing of the host's stream is given up before the guest has it. */
+static void
+check_talk(struct model *m, const struct talk *t)
+{
+	const struct host *h = &m->w.host[t->id];
+
+	if (!t->known || h->closed || h->ask.sport != t->sport ||
+	    h->ask.dst != t->dst)
+		return;
+	CHECK(h->consumed <= t->acked - t->iss - 1);
+}
+
+static void
+check_flow(const struct model *m, const struct tcp *t)
+{
+	const struct host *h = &m->w.host[t->f.id];
+	bool owed = t->list == TCPL_DIRTY || t->list == TCPL_BLOCKED;
+
+	/* Somebody always comes back to it. */
+	CHECK(t->timer.slot != 0 || owed);
+	if (t->state < TCPS_ESTABLISHED || t->state == TCPS_TIME_WAIT)
+		return;
+	CHECK(!h->closed);
+	CHECK(t->rcv_nxt - t->irs - 1 == h->written + h->shut);
+	CHECK(seq_geq(t->rcv_adv, t->rcv_nxt));
+	CHECK(seq_leq(t->snd_una, t->snd_max));
+	CHECK(seq_leq(t->snd_una, t->snd_nxt));
+	CHECK(seq_leq(t->snd_nxt, t->snd_max));
+	CHECK(h->consumed + t->acked + t->host_eof >= t->snd_una - t->iss - 1u);
+	CHECK(t->cwnd >= t->mss && t->cwnd <= TCP_CWND_MAX);
+	/* What is under way is sent again if it is lost. */
+	if (t->snd_una != t->snd_max)
+		CHECK(t->rexmit_at != USEC_NEVER || owed);
+	CHECK(t->queue == NULL || t->queue->cost <= TCP_QUEUE_MAX);
+}
+
+void
+model_check(struct model *m)
+{
+	struct net *net = m->w.net;
+	const struct flow *f;
+	uint32_t i, n = 0, cost = 0;
+
+	frames_check(&m->w, on_tcp, m);
+	for (i = 0; i < NTALK; i++)
+		check_talk(m, &m->talk[i]);
+	for (i = 0; i < net->conf.max_flows; i++) {
+		if ((f = flow_get(net, i)) == NULL)
+			continue;
+		n++;
+		CHECK(f->id == i);
+		if (f->proto != NET_TCP)
+			continue;
+		check_flow(m, (const struct tcp *)f);
+		if (((const struct tcp *)f)->queue != NULL)
+			cost += ((const struct tcp *)f)->queue->cost;
+	}
+	CHECK(net_flows(net) == n && n <= net->conf.max_flows);
+	CHECK(cost <= net->queued && net->queued <= net->conf.max_queue);
+}
+
+void
+model_advance(struct model *m, usec_t to)
+{
+	usec_t at;
+
+	while ((at = net_deadline(m->w.net)) <= to) {
+		if (at > m->w.now)
+			m->w.now = at;
+		net_tick(m->w.net, m->w.now);
+		CHECK(net_deadline(m->w.net) > m->w.now);
+		model_check(m);
+	}
+	m->w.now = to;
+}
+
+void
+model_end(struct model *m)
+{
+	struct net *net = m->w.net;
+	uint32_t id;
+
+	m->w.full = false;
+	m->w.room = WORLD_SPACE;
+	world_flush(&m->w);
+	model_check(m);
+	net_tx_ready(net, m->w.now);
+	model_check(m);
+	for (id = 0; id < net->conf.max_flows; id++) {
+		net_failed(net, m->w.now, id, NET_ERESET);
+		model_check(m);
+	}
+	model_advance(m, m->w.now + 600 * USEC_SEC);
+	/* The way to dnsd stays. */
+	CHECK(net_flows(net) <= 1 && net->queued == 0);
+	CHECK(net_deadline(net) == USEC_NEVER);
+}
