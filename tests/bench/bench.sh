@@ -38,17 +38,35 @@ LOAD=$BUILD/tests/bench/load
 SHIM=$BUILD/tests/bench/tapshim
 SERVER=192.0.2.1
 
-if [ -z "${BENCH_INSIDE:-}" ]; then
+# Everything below runs in namespaces that end with this process, however it
+# ends, and with them whatever was started there.
+outside() {
 	[ "$(id -u)" = 0 ] || { echo "SKIP bench: needs root"; exit 77; }
-	BENCH_INSIDE=1 exec unshare --net --mount --pid --fork --kill-child \
-	    --mount-proc --propagation private -- "$HERE/bench.sh" "$BUILD" \
-	    -r "$RUNS" -s "$SECS" -o "$OUT" -p "$PEERS" -g "$GROUPS_"
-fi
+	BENCH_DIR=$(mktemp -d)
+	export BENCH_DIR
+	inner=
+	trap 'status=$?
+		[ -z "$inner" ] || kill -KILL "$inner" 2>/dev/null || :
+		rmdir "$BENCH_DIR"
+		exit $status' EXIT
+	trap 'exit 129' HUP
+	trap 'exit 130' INT
+	trap 'exit 143' TERM
+	setpriv --pdeathsig KILL unshare --net --mount --pid --fork \
+	    --kill-child --mount-proc --propagation private -- \
+	    "$HERE/bench.sh" "$BUILD" -r "$RUNS" -s "$SECS" -o "$OUT" \
+	    -p "$PEERS" -g "$GROUPS_" &
+	inner=$!
+	status=0
+	wait "$inner" || status=$?
+	inner=
+	exit $status
+}
 
-DIR=$(mktemp -d)
+[ -n "${BENCH_DIR:-}" ] || outside
+DIR=$BENCH_DIR
 mount -t tmpfs none "$DIR"
 chmod 755 "$DIR"
-trap 'umount -l "$DIR"; rmdir "$DIR"' EXIT
 ulimit -n "$(ulimit -Hn)"
 
 # --- the namespace under test: servers, and a route to somewhere ----------
