@@ -76,9 +76,14 @@ const struct ipc_desc ipc_desc[IPC__MAX] = {
 	    F_IP("highest-ip"), F_NAMES("servers"),
 	    { "max-connections", F_INT, -1, INT32_MAX } } },
 
-	/* A listening or datagram socket for VMs: vmnet, qemu or dgram. */
+	/* A listening socket for VMs: vmnet or qemu. */
 	[IPC_LISTENER] = { "listener", P_MAIN, P_ETH, 1, 1,
 	    { { "kind", F_STR, 1, 8 } } },
+	/* A datagram socket for VMs, connected to the one that is there. */
+	[IPC_DGRAM] = { "dgram", P_MAIN, P_ETH, 1, 1, { F_ID("id") } },
+	/* That VM is not there any more; the socket can wait for another. */
+	[IPC_DGRAM_GONE] = { "dgram-gone", P_ETH, P_MAIN, 0, 0,
+	    { F_ID("id") } },
 	/* A lease ethd gave before it was restarted. */
 	[IPC_LEASE] = { "lease", P_MAIN, P_ETH, 0, 0,
 	    { F_VM, { "uuid", F_STR, 36, 36 }, { "mac", F_MAC, 0, 0 },

@@ -41,6 +41,8 @@ enum ipc_type {
 	IPC_CONF_PORT,
 	/* VMs. */
 	IPC_LISTENER,
+	IPC_DGRAM,
+	IPC_DGRAM_GONE,
 	IPC_LEASE,
 	IPC_VM_OPEN,
 	IPC_VM_CLOSE,

@@ -11,6 +11,7 @@
  * it is.
  */
 
+#include <sys/socket.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,7 +30,7 @@ void
 conn_dirty(struct conn *c)
 {
 	/* One that waits for its socket writes when that is ready. */
-	if (c->dirty || (c->fd != -1 && ev_is_active(&c->wr)))
+	if (c->dirty || ev_is_active(&c->wr))
 		return;
 	c->dirty = true;
 	TAILQ_INSERT_TAIL(&c->eth->dirty_conns, c, dirty_entry);
@@ -212,17 +213,18 @@ conn_read_cb(struct ev_loop *loop, struct ev_io *w, int revents)
 {
 	struct conn *c = w->data;
 
-	if (c->vm != NULL)
-		input_read(c);
-	else
+	if (c->vm == NULL)
 		greeting_read(c);
+	else if (c->framing == FRAMING_NONE)
+		dgram_read(c);
+	else
+		input_read(c);
 }
 
 static void
 conn_write_cb(struct ev_loop *loop, struct ev_io *w, int revents)
 {
 	struct conn *c = w->data;
-
 	struct vm *vm = c->vm;
 
 	if (conn_write(c) == -1)
@@ -238,8 +240,7 @@ conn_new(struct ethd *e, enum framing framing, int fd)
 
 	if ((c = calloc(1, sizeof(*c))) == NULL) {
 		eth_bad(e, ETHS_NOMEM);
-		if (fd != -1)
-			close(fd);
+		close(fd);
 		return NULL;
 	}
 	c->eth = e;
@@ -261,18 +262,16 @@ conn_close(struct conn *c)
 	struct ethd *e = c->eth;
 	uint8_t junk[4096];
 
-	if (c->fd != -1) {
-		ev_io_stop(e->d->loop, &c->rd);
-		ev_io_stop(e->d->loop, &c->wr);
-		/* Unread bytes would turn our last answer into ECONNRESET. */
-		if (c->closing)
-			(void)recv(c->fd, junk, sizeof(junk), MSG_DONTWAIT);
-		close(c->fd);
-	}
+	ev_io_stop(e->d->loop, &c->rd);
+	ev_io_stop(e->d->loop, &c->wr);
+	/* Unread bytes would turn our last answer into ECONNRESET. */
+	if (c->closing)
+		(void)recv(c->fd, junk, sizeof(junk), MSG_DONTWAIT);
+	close(c->fd);
+	if (c->framing == FRAMING_NONE)
+		dgram_closed(c);
 	if (c->dirty)
 		TAILQ_REMOVE(&e->dirty_conns, c, dirty_entry);
-	if (c->dgram != NULL && c->dgram->last == c)
-		c->dgram->last = NULL;
 	if (c->vm != NULL) {
 		vm_detach(c);
 	} else {

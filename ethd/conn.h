@@ -2,12 +2,10 @@
 #define CONN_H
 
 /*
- * A connection of a VM, and the listening or datagram socket it came by.
+ * A connection of a VM, and the listening socket it came by.
  */
 
 #include <sys/queue.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 
 #include <ev.h>
 
@@ -22,16 +20,14 @@
 struct ethd;
 struct vm;
 
-/* A socket that VMs come to. */
+/* A socket that VMs connect to. */
 struct listener {
 	TAILQ_ENTRY(listener) entry;
 	struct ethd *eth;
 	enum framing framing;
 	int fd; /* owned */
 	struct ev_io rd;
-	struct ev_timer pause; /* until accept, or sendmmsg, is tried again */
-	struct dgram_buf *buf; /* owned; datagram sockets only */
-	struct conn *last;     /* the last peer heard of, or NULL */
+	struct ev_timer pause; /* until accept is tried again */
 };
 
 struct conn {
@@ -40,7 +36,7 @@ struct conn {
 	struct ethd *eth;
 	struct vm *vm; /* NULL until granted */
 	enum framing framing;
-	int fd; /* owned; -1: a peer of a datagram socket */
+	int fd; /* owned */
 	struct ev_io rd, wr;
 	struct vmnet greeting;
 	bool dirty;   /* in the list of those with something to write */
@@ -51,9 +47,10 @@ struct conn {
 	/* Answers and other VMs' frames, as they go on the wire. */
 	uint8_t *q; /* owned, CONN_QCAP bytes, or NULL */
 	size_t q_off, q_len;
-	struct listener *dgram; /* borrowed; its socket carries our frames */
-	struct sockaddr_un peer;
-	socklen_t peerlen;
+	/* Datagram sockets only. */
+	uint32_t dgram_id; /* the supervisor's number of the socket */
+	struct ev_timer probe;
+	bool heard; /* something came since the last look */
 };
 
 TAILQ_HEAD(conn_list, conn);
@@ -79,9 +76,11 @@ void conn_copy(struct conn *, const uint8_t *frame, size_t len);
 int conn_unwritten(struct conn *);
 
 /* dgram.c */
-int dgram_start(struct listener *);
-void dgram_stop(struct listener *);
+/* Serves the client the socket is connected to.  Owns fd. */
+void dgram_new(struct ethd *, int fd, uint32_t id);
+void dgram_read(struct conn *); /* may close it */
 int dgram_write(struct conn *); /* as conn_write() */
 void dgram_copy(struct conn *, const uint8_t *frame, size_t len);
+void dgram_closed(struct conn *); /* only for conn_close() */
 
 #endif

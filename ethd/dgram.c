@@ -1,237 +1,236 @@
 /*
- * Datagram sockets: every datagram is a frame, and whoever sends from another
- * bound address is another VM.  A sender without an address cannot be
- * answered, so its datagrams are dropped.
+ * Datagram sockets: every datagram is a frame.
  *
- * All peers share one socket, which has no connections and no end: a peer is
- * taken for gone when it cannot be sent to and sends nothing itself for as long
- * as a VM has to come back.  A VM whose channel is full, or is not there yet,
- * loses frames, because waiting for it would stop the others.
+ * The supervisor has connected the socket to its one client, so there are no
+ * addresses here, and nothing but that client can be reached.  A client has no
+ * end that could be read: that it is gone is what sending to it says.  So one
+ * that is silent is sent a frame now and then that no guest takes for its own
+ * business.  Then our copy of the socket is closed and the supervisor told,
+ * who keeps another, to wait for the next client.
+ *
+ * Whoever comes to a socket is the same VM, also after our own restart, which
+ * the client does not notice.
  */
 
-#include <stddef.h>
-
+#include <sys/socket.h>
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
+#include <unistd.h>
+
+#include "common/wr.h"
 
 #include "ethd.h"
 
-#define DGRAM_BATCH 32
-#define DGRAM_RETRY 0.001 /* seconds; a full peer cannot be polled for */
+#define DGRAM_IN  16 /* as many as fit the arena when all are longest */
+#define DGRAM_OUT 64
 
+#define PROBE_SEC  2.0	  /* without a word before we look */
+#define PROBE_TYPE 0x88b5 /* IEEE 802: for local experiments */
+#define PROBE_LEN  60
+
+/* Scratch of one read or one write, the same for all clients. */
 struct dgram_buf {
-	struct mmsghdr in[DGRAM_BATCH], out[DGRAM_BATCH];
-	struct iovec in_iov[DGRAM_BATCH], out_iov[DGRAM_BATCH];
-	struct sockaddr_un from[DGRAM_BATCH];
-	uint8_t frame[DGRAM_BATCH][FRAMER_MAXFRAME];
+	struct mmsghdr in[DGRAM_IN], out[DGRAM_OUT];
+	struct iovec in_iov[DGRAM_IN], out_iov[DGRAM_OUT];
+	uint8_t frame[DGRAM_IN][FRAMER_MAXFRAME];
 };
 
 /*
- * To a peer.
+ * To a client.
  */
 
-static void
-dgram_retry(struct listener *l)
+/* Whether an error of a socket means that its client is gone. */
+static bool
+is_end(int err)
 {
-	if (!ev_is_active(&l->pause)) {
-		ev_timer_set(&l->pause, DGRAM_RETRY, 0.);
-		ev_timer_start(l->eth->d->loop, &l->pause);
-	}
+	return err != EAGAIN && err != ENOBUFS && err != EINTR &&
+	       err != EMSGSIZE;
 }
 
-static void
-dgram_retry_cb(struct ev_loop *loop, struct ev_timer *w, int revents)
-{
-	struct listener *l = w->data;
-	struct conn *c;
-	struct vm *vm;
-
-	TAILQ_FOREACH (vm, &l->eth->vms, entry) {
-		c = TAILQ_FIRST(&vm->conns);
-		if (c != NULL && c->dgram == l && vm->out_n > 0)
-			conn_dirty(c);
-	}
-}
-
-/* Fills buf->out with the frames that wait for this peer. */
+/* Fills out with the frames that wait for this client. */
 static unsigned
 dgram_gather(struct conn *c)
 {
-	struct dgram_buf *b = c->dgram->buf;
+	struct dgram_buf *b = c->eth->dgram;
 	const struct chan_frame *f;
 	struct vm *vm = c->vm;
 	unsigned i;
 
-	for (i = 0; i < DGRAM_BATCH && i < vm->out_n; i++) {
+	if (TAILQ_FIRST(&vm->conns) != c)
+		return 0;
+	for (i = 0; i < DGRAM_OUT && i < vm->out_n; i++) {
 		f = &vm->outq[(vm->out_first + i) % VM_OUTQ];
 		b->out_iov[i].iov_base = (void *)(uintptr_t)f->p;
 		b->out_iov[i].iov_len = f->len;
-		b->out[i].msg_hdr.msg_name = &c->peer;
-		b->out[i].msg_hdr.msg_namelen = c->peerlen;
 	}
 	return i;
-}
-
-/* The first frame cannot be sent, and why is in errno. */
-static void
-dgram_lose(struct vm *vm)
-{
-	if (errno == EMSGSIZE)
-		eth_bad(vm->eth, ETHS_TX_TOOBIG);
-	else
-		vm_away(vm);
-	eth_bad(vm->eth, ETHS_DGRAM_LOST);
-	vm_out_next(vm);
 }
 
 int
 dgram_write(struct conn *c)
 {
-	struct listener *l = c->dgram;
+	struct dgram_buf *b = c->eth->dgram;
 	struct vm *vm = c->vm;
 	unsigned n;
 	int i, sent;
 
-	if (vm == NULL || TAILQ_FIRST(&vm->conns) != c)
-		return c->closing ? -1 : 0;
-	while ((n = dgram_gather(c)) > 0) {
-		sent = sendmmsg(
-		    l->fd, l->buf->out, n, MSG_DONTWAIT | MSG_NOSIGNAL);
-		if (sent == -1 && errno == EINTR)
-			continue;
-		if (sent == -1 && (errno == EAGAIN || errno == ENOBUFS)) {
-			dgram_retry(l);
+	while (!c->closing && (n = dgram_gather(c)) > 0) {
+		sent = sendmmsg(c->fd, b->out, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+		if (sent == -1 && is_end(errno))
+			return -1;
+		if (sent == -1 && errno == EMSGSIZE) {
+			eth_bad(vm->eth, ETHS_TX_TOOBIG);
+			vm_out_next(vm);
+		} else if (sent == -1 && errno != EINTR) {
+			ev_io_start(c->eth->d->loop, &c->wr);
 			return 0;
 		}
 		for (i = 0; i < sent; i++)
-			vm_out_consume(vm, 0, l->buf->out_iov[i].iov_len);
-		if (sent == -1)
-			dgram_lose(vm);
+			vm_out_consume(vm, 0, b->out_iov[i].iov_len);
 	}
-	return 0;
+	ev_io_stop(c->eth->d->loop, &c->wr);
+	return c->closing ? -1 : 0;
+}
+
+/* One frame, which is not waited for.  -1: not sent. */
+static int
+dgram_send(struct conn *c, const uint8_t *frame, size_t len)
+{
+	if (send(c->fd, frame, len, MSG_DONTWAIT | MSG_NOSIGNAL) != -1)
+		return 0;
+	/* Who wants to send may not close: the end of this turn does. */
+	if (is_end(errno)) {
+		c->closing = true;
+		conn_dirty(c);
+	}
+	return -1;
 }
 
 void
 dgram_copy(struct conn *c, const uint8_t *frame, size_t len)
 {
-	struct iovec iov = { (void *)(uintptr_t)frame, len };
-	struct msghdr mh = { .msg_name = &c->peer,
-		.msg_namelen = c->peerlen,
-		.msg_iov = &iov,
-		.msg_iovlen = 1 };
-
-	if (sendmsg(c->dgram->fd, &mh, MSG_DONTWAIT | MSG_NOSIGNAL) == -1)
+	if (dgram_send(c, frame, len) == -1)
 		eth_count(c->eth, ETHS_SW_FULL, 1);
 }
 
+static void
+dgram_probe_cb(struct ev_loop *loop, struct ev_timer *w, int revents)
+{
+	struct conn *c = w->data;
+	uint8_t frame[PROBE_LEN];
+	struct wr wr = wr_init(frame, sizeof(frame));
+
+	if (!c->heard) {
+		wr_bytes(&wr, c->vm->lease->mac.b, sizeof(struct macaddr));
+		wr_bytes(&wr, c->eth->sw.server.b, sizeof(struct macaddr));
+		wr_u16(&wr, PROBE_TYPE);
+		wr_zero(&wr, sizeof(frame) - wr.len);
+		dgram_send(c, frame, sizeof(frame));
+	}
+	c->heard = false;
+}
+
 /*
- * From a peer.
+ * From a client.
  */
 
-static bool
-is_peer(const struct conn *c, const struct listener *l,
-    const struct sockaddr_un *sun, socklen_t len)
-{
-	return c != NULL && c->dgram == l && c->peerlen == len &&
-	       memcmp(&c->peer, sun, len) == 0;
-}
-
-static struct conn *
-peer_find(struct listener *l, const struct sockaddr_un *sun, socklen_t len)
-{
-	struct vm *vm;
-
-	if (is_peer(l->last, l, sun, len))
-		return l->last;
-	TAILQ_FOREACH (vm, &l->eth->vms, entry)
-		if (is_peer(TAILQ_FIRST(&vm->conns), l, sun, len))
-			return TAILQ_FIRST(&vm->conns);
-	return NULL;
-}
-
-static struct conn *
-peer_new(struct listener *l, const struct sockaddr_un *sun, socklen_t len)
-{
-	struct vmnet_cmd cmd = { .anonymous = true };
-	enum lease_result result;
-	struct conn *c;
-
-	if ((c = conn_new(l->eth, FRAMING_NONE, -1)) == NULL)
-		return NULL;
-	c->dgram = l;
-	memcpy(&c->peer, sun, len);
-	c->peerlen = len;
-	if (conn_lease(c, &cmd, &result) == -1) {
-		conn_close(c);
-		return NULL;
-	}
-	return c;
-}
-
 static void
-dgram_input(struct listener *l, unsigned i)
+dgram_input(struct conn *c, unsigned i)
 {
-	const struct msghdr *mh = &l->buf->in[i].msg_hdr;
-	const struct sockaddr_un *sun = &l->buf->from[i];
-	struct conn *c;
+	const struct mmsghdr *m = &c->eth->dgram->in[i];
 
-	if (mh->msg_namelen <= offsetof(struct sockaddr_un, sun_path) ||
-	    mh->msg_namelen > sizeof(*sun)) {
-		eth_bad(l->eth, ETHS_DGRAM_UNNAMED);
-		return;
-	}
-	if ((mh->msg_flags & MSG_TRUNC) != 0) {
-		eth_bad(l->eth, ETHS_DGRAM_TRUNC);
-		return;
-	}
-	if ((c = peer_find(l, sun, mh->msg_namelen)) == NULL &&
-	    (c = peer_new(l, sun, mh->msg_namelen)) == NULL)
-		return;
-	l->last = c;
-	vm_back(c->vm);
-	input_dgram(c, l->buf->frame[i], l->buf->in[i].msg_len);
+	if ((m->msg_hdr.msg_flags & MSG_TRUNC) != 0)
+		eth_bad(c->eth, ETHS_DGRAM_TRUNC);
+	else if (m->msg_len > 0 && m->msg_len < SWITCH_HDRLEN)
+		/* Not worth a word: vfkit begins with four bytes. */
+		eth_count(c->eth, ETHS_RX_SHORT, 1);
+	else
+		input_dgram(c, c->eth->dgram->frame[i], m->msg_len);
 }
 
-static void
-dgram_read_cb(struct ev_loop *loop, struct ev_io *w, int revents)
+void
+dgram_read(struct conn *c)
 {
-	struct listener *l = w->data;
-	struct dgram_buf *b = l->buf;
+	size_t room = input_room(c);
 	int i, n;
 
-	for (i = 0; i < DGRAM_BATCH; i++)
-		b->in[i].msg_hdr.msg_namelen = sizeof(b->from[i]);
-	n = recvmmsg(l->fd, b->in, DGRAM_BATCH, MSG_DONTWAIT, NULL);
+	if (room == 0)
+		return;
+	n = recvmmsg(c->fd, c->eth->dgram->in,
+	    room < DGRAM_IN ? (unsigned)room : DGRAM_IN, MSG_DONTWAIT, NULL);
+	if (n == -1 && is_end(errno)) {
+		conn_close(c);
+		return;
+	}
+	c->heard = true;
 	for (i = 0; i < n; i++)
-		dgram_input(l, (unsigned)i);
+		dgram_input(c, (unsigned)i);
 }
 
-int
-dgram_start(struct listener *l)
+/*
+ * Clients come and go.
+ */
+
+static int
+buf_alloc(struct ethd *e)
 {
-	struct dgram_buf *b;
+	struct dgram_buf *b = e->dgram;
 	int i;
 
-	if ((b = calloc(1, sizeof(*b))) == NULL)
+	if (b != NULL)
+		return 0;
+	if ((b = calloc(1, sizeof(*b))) == NULL) {
+		eth_bad(e, ETHS_NOMEM);
 		return -1;
-	for (i = 0; i < DGRAM_BATCH; i++) {
+	}
+	for (i = 0; i < DGRAM_IN; i++) {
 		b->in_iov[i].iov_base = b->frame[i];
 		b->in_iov[i].iov_len = sizeof(b->frame[i]);
 		b->in[i].msg_hdr.msg_iov = &b->in_iov[i];
 		b->in[i].msg_hdr.msg_iovlen = 1;
-		b->in[i].msg_hdr.msg_name = &b->from[i];
+	}
+	for (i = 0; i < DGRAM_OUT; i++) {
 		b->out[i].msg_hdr.msg_iov = &b->out_iov[i];
 		b->out[i].msg_hdr.msg_iovlen = 1;
 	}
-	l->buf = b;
-	ev_set_cb(&l->rd, dgram_read_cb);
-	ev_set_cb(&l->pause, dgram_retry_cb);
+	e->dgram = b;
 	return 0;
 }
 
-void
-dgram_stop(struct listener *l)
+static void
+say_gone(struct ethd *e, uint32_t id)
 {
-	free(l->buf);
+	eth_count(e, ETHS_DGRAM_GONE, 1);
+	ipc_send(
+	    e->d->sup, IPC_DGRAM_GONE, NULL, 0, "{s:I}", "id", (json_int_t)id);
+}
+
+void
+dgram_new(struct ethd *e, int fd, uint32_t id)
+{
+	struct vmnet_cmd cmd = { .uuid = uuid_dgram(id) };
+	enum lease_result result;
+	struct conn *c;
+
+	if ((c = conn_new(e, FRAMING_NONE, fd)) == NULL) {
+		say_gone(e, id);
+		return;
+	}
+	c->dgram_id = id;
+	ev_timer_init(&c->probe, dgram_probe_cb, PROBE_SEC, PROBE_SEC);
+	c->probe.data = c;
+	if (buf_alloc(e) == -1 || conn_lease(c, &cmd, &result) == -1) {
+		conn_close(c);
+		return;
+	}
+	eth_count(e, ETHS_ACCEPTED, 1);
+	ev_timer_start(e->d->loop, &c->probe);
+}
+
+void
+dgram_closed(struct conn *c)
+{
+	ev_timer_stop(c->eth->d->loop, &c->probe);
+	if (!c->eth->stopping)
+		say_gone(c->eth, c->dgram_id);
 }

@@ -5,7 +5,7 @@
  * The process: what all files of ethd share.
  *
  *	listener.c	accepts, and does the handshake
- *	dgram.c		sockets where every datagram is a frame
+ *	dgram.c		connections where every datagram is a frame
  *	conn.c		one connection: its life, and writing to it
  *	input.c		from a connection to the channel, or to another VM
  *	vm.c		a VM: its life, its channel, and what comes from it
@@ -58,9 +58,8 @@ enum eth_stat {
 	ETHS_SW_FULL,
 	ETHS_SW_GONE,
 	ETHS_CHAN_LOST,
-	ETHS_DGRAM_UNNAMED,
 	ETHS_DGRAM_TRUNC,
-	ETHS_DGRAM_LOST,
+	ETHS_DGRAM_GONE,
 	ETHS__MAX
 };
 
@@ -82,6 +81,7 @@ struct ethd {
 	struct conn_list dirty_conns;
 	struct vm_list dirty_vms;
 	struct log_rate rate[ETHS__MAX];
+	struct dgram_buf *dgram; /* owned; NULL before the first client */
 	/* Scratch of one write. */
 	struct iovec iov[ETH_IOVS];
 	uint8_t prefix[ETH_IOVS][FRAMER_MAXPREFIX];

@@ -11,6 +11,7 @@
  * VM until it does: that is the back-pressure.
  */
 
+#include <sys/socket.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -228,6 +229,28 @@ input_read(struct conn *c)
 	vm_dirty(vm);
 }
 
+size_t
+input_room(struct conn *c)
+{
+	struct vm *vm = c->vm;
+	size_t space, n, slots;
+
+	if (vm->chan == NULL || vm->in_blocked)
+		return 0;
+	space = input_begin(vm, c);
+	/* Datagrams are whole, so nobody ever owns what a read left over. */
+	vm->in_owner = NULL;
+	n = space / FRAMER_MAXFRAME;
+	slots = chan_slots(vm->chan);
+	if (n > slots)
+		n = slots;
+	if (n == 0) {
+		vm->in_blocked = true;
+		vm_dirty(vm);
+	}
+	return n;
+}
+
 void
 input_dgram(struct conn *c, const uint8_t *frame, size_t len)
 {
@@ -235,15 +258,9 @@ input_dgram(struct conn *c, const uint8_t *frame, size_t len)
 	uint8_t *p;
 	size_t space;
 
-	if (vm->chan == NULL || !input_slot(vm)) {
-		eth_count(c->eth, ETHS_RX_NOCHAN, 1);
-		return;
-	}
 	p = chan_space(vm->chan, &space);
-	if (space < len) {
-		eth_count(c->eth, ETHS_RX_NOCHAN, 1);
-		return;
-	}
+	if (space < len)
+		return; /* not when input_room() was asked */
 	memcpy(p, frame, len);
 	input_frame(vm, p, len);
 	vm_sender(vm, c);

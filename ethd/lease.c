@@ -90,6 +90,18 @@ uuid_drawn(const struct uuid *uuid)
 	return memcmp(uuid->b, mark, sizeof(mark)) == 0;
 }
 
+struct uuid
+uuid_dgram(uint32_t n)
+{
+	struct uuid uuid = { { 'd', 'g', 'r', 'a', 'm', 0, 0x80, 0, 0x80 } };
+
+	uuid.b[12] = (uint8_t)(n >> 24);
+	uuid.b[13] = (uint8_t)(n >> 16);
+	uuid.b[14] = (uint8_t)(n >> 8);
+	uuid.b[15] = (uint8_t)n;
+	return uuid;
+}
+
 struct macaddr
 lease_mac(uint32_t vm)
 {

@@ -35,6 +35,12 @@ const char *uuid_str(const struct uuid *, char *buf);
  */
 struct uuid uuid_draw(const uint8_t random[16]);
 bool uuid_drawn(const struct uuid *);
+/*
+ * The UUID of whoever is at the n-th datagram socket, always the same (version
+ * 8, RFC 9562 5.8): such a client does not notice when ethd was restarted, so
+ * it must come back to its own lease.
+ */
+struct uuid uuid_dgram(uint32_t n);
 
 struct lease {
 	uint32_t vm; /* 1..LEASE_MAX; 0 is a free slot */

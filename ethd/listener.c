@@ -7,6 +7,7 @@
  * write are still in the socket when the channel is ready for them.
  */
 
+#include <sys/socket.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -241,12 +242,11 @@ listener_framing(const char *kind, enum framing *framing)
 	static const char *const kinds[FRAMING__MAX] = {
 		[FRAMING_LE16] = "vmnet",
 		[FRAMING_BE32] = "qemu",
-		[FRAMING_NONE] = "dgram",
 	};
 	unsigned i;
 
 	for (i = 0; i < FRAMING__MAX; i++) {
-		if (strcmp(kinds[i], kind) == 0) {
+		if (kinds[i] != NULL && strcmp(kinds[i], kind) == 0) {
 			*framing = (enum framing)i;
 			return 0;
 		}
@@ -269,8 +269,7 @@ listener_new(struct ethd *e, int fd, const char *kind)
 	ev_io_init(&l->rd, listener_accept_cb, fd, EV_READ);
 	ev_timer_init(&l->pause, listener_pause_cb, ACCEPT_PAUSE, 0.);
 	l->rd.data = l->pause.data = l;
-	if (listener_framing(kind, &l->framing) == -1 ||
-	    (l->framing == FRAMING_NONE && dgram_start(l) == -1)) {
+	if (listener_framing(kind, &l->framing) == -1) {
 		listener_free(l);
 		return -1;
 	}
@@ -284,8 +283,6 @@ listener_free(struct listener *l)
 {
 	ev_io_stop(l->eth->d->loop, &l->rd);
 	ev_timer_stop(l->eth->d->loop, &l->pause);
-	if (l->framing == FRAMING_NONE)
-		dgram_stop(l);
 	close(l->fd);
 	TAILQ_REMOVE(&l->eth->listeners, l, entry);
 	free(l);

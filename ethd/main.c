@@ -46,9 +46,8 @@ static const char *const stat_name[ETHS__MAX] = {
 	[ETHS_SW_FULL] = "switch-full",
 	[ETHS_SW_GONE] = "switch-gone",
 	[ETHS_CHAN_LOST] = "channel-lost",
-	[ETHS_DGRAM_UNNAMED] = "dgram-unnamed",
 	[ETHS_DGRAM_TRUNC] = "dgram-truncated",
-	[ETHS_DGRAM_LOST] = "dgram-lost",
+	[ETHS_DGRAM_GONE] = "dgram-gone",
 };
 
 /* What eth_bad() says. */
@@ -65,9 +64,7 @@ static const char *const bad_text[ETHS__MAX] = {
 	[ETHS_RX_SHORT] = "frame without a whole header from a VM",
 	[ETHS_RX_LENGTH] = "impossible frame length from a VM",
 	[ETHS_TX_TOOBIG] = "frame above the MTU toward a VM",
-	[ETHS_DGRAM_UNNAMED] = "datagram from a socket without a name",
 	[ETHS_DGRAM_TRUNC] = "datagram longer than a frame",
-	[ETHS_DGRAM_LOST] = "cannot send to a datagram peer",
 };
 /* clang-format on */
 
@@ -154,6 +151,12 @@ on_listener(struct daemon *d, struct ipc *from, struct ipc_msg *msg)
 }
 
 static void
+on_dgram(struct daemon *d, struct ipc *from, struct ipc_msg *msg)
+{
+	dgram_new(d->data, ipc_take_fd(msg, 0), (uint32_t)ipc_u64(msg, "id"));
+}
+
+static void
 on_lease(struct daemon *d, struct ipc *from, struct ipc_msg *msg)
 {
 	uint64_t vm = ipc_u64(msg, "vm");
@@ -233,12 +236,14 @@ ethd_stop(struct daemon *d)
 		vm_free(TAILQ_FIRST(&e->vms));
 	while (!TAILQ_EMPTY(&e->listeners))
 		listener_free(TAILQ_FIRST(&e->listeners));
+	free(e->dgram);
 	free(e);
 }
 
 static const struct ipc_handler handlers[] = {
 	{ IPC_CONF_ETH, on_conf },
 	{ IPC_LISTENER, on_listener },
+	{ IPC_DGRAM, on_dgram },
 	{ IPC_LEASE, on_lease },
 	{ IPC_CHAN, on_chan },
 };

@@ -59,8 +59,7 @@ vm_watch(struct vm *vm)
 		watch(loop, &vm->chan_wr, chan_blocked(vm->chan));
 	}
 	TAILQ_FOREACH (c, &vm->conns, entry)
-		if (c->fd != -1)
-			watch(loop, &c->rd, input);
+		watch(loop, &c->rd, input);
 }
 
 void
@@ -232,21 +231,6 @@ vm_new(struct ethd *e, struct lease *lease)
 }
 
 void
-vm_away(struct vm *vm)
-{
-	if (ev_is_active(&vm->gone))
-		return;
-	ev_timer_set(&vm->gone, VM_GONE_SEC, 0.);
-	ev_timer_start(vm->eth->d->loop, &vm->gone);
-}
-
-void
-vm_back(struct vm *vm)
-{
-	ev_timer_stop(vm->eth->d->loop, &vm->gone);
-}
-
-void
 vm_free(struct vm *vm)
 {
 	struct ethd *e = vm->eth;
@@ -298,7 +282,7 @@ vm_attach(struct vm *vm, struct conn *c)
 	TAILQ_INSERT_TAIL(&vm->conns, c, entry);
 	vm->nconn++;
 	vm_sender(vm, c);
-	vm_back(vm);
+	ev_timer_stop(e->d->loop, &vm->gone);
 	if (vm->nconn == 1)
 		vm_say(vm, "connected");
 	if (!vm->opened)
@@ -321,7 +305,8 @@ vm_detach(struct conn *c)
 	TAILQ_REMOVE(&vm->conns, c, entry);
 	vm->nconn--;
 	if (vm->nconn == 0) {
-		vm_away(vm);
+		ev_timer_set(&vm->gone, VM_GONE_SEC, 0.);
+		ev_timer_start(vm->eth->d->loop, &vm->gone);
 	} else if (vm->out_n > 0) {
 		conn_dirty(TAILQ_FIRST(&vm->conns));
 	}

@@ -49,6 +49,9 @@ TAILQ_HEAD(vm_list, vm);
 
 /* input.c */
 void input_read(struct conn *); /* may close it */
+/* The datagrams of any size there is room for; 0: an event will say when. */
+size_t input_room(struct conn *);
+/* One of these. */
 void input_dgram(struct conn *, const uint8_t *frame, size_t len);
 void input_resume(struct vm *);
 /* The arena is about to go: saves the start of an unfinished frame. */
@@ -57,9 +60,6 @@ void input_leave(struct vm *);
 /* vm.c */
 struct vm *vm_new(struct ethd *, struct lease *);
 void vm_free(struct vm *); /* closes its connections, ends its lease */
-/* It may be gone: it has ten seconds to show that it is not. */
-void vm_away(struct vm *);
-void vm_back(struct vm *);
 void vm_attach(struct vm *, struct conn *);
 void vm_detach(struct conn *);		  /* only for conn_close() */
 void vm_chan(struct vm *, struct chan *); /* owns it; replaces an older one */

@@ -3,18 +3,19 @@
 #include <sys/un.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include <bsd/string.h>
 
-#include "common/log.h"
 #include "common/plat/plat.h"
 
 #include "listen.h"
 #include "url.h"
 
-#define BACKLOG 128
+#define BACKLOG	    128
+#define DGRAM_BATCH 32 /* datagrams of nobody discarded at a time */
 
 static int
 fd_flags(int fd)
@@ -32,9 +33,10 @@ fd_flags(int fd)
  * Anything else at the path is somebody's, and stays.
  */
 static int
-remove_stale(const char *path)
+remove_stale(const struct listeners *ls, const char *path)
 {
 	struct stat st;
+	size_t i;
 
 	if (lstat(path, &st) == -1)
 		return errno == ENOENT ? 0 : -1;
@@ -42,20 +44,28 @@ remove_stale(const char *path)
 		errno = EEXIST;
 		return -1;
 	}
+	for (i = 0; i < ls->n; i++) {
+		if (ls->v[i].path[0] != '\0' && st.st_dev == ls->v[i].dev &&
+		    st.st_ino == ls->v[i].ino) {
+			errno = EADDRINUSE;
+			return -1;
+		}
+	}
 	return unlink(path);
 }
 
 /* A Unix socket at the path, with the permissions that the umask leaves. */
 static int
-open_path(struct listener *l, const char *path, int type)
+open_path(struct listener *l, const char *path)
 {
 	struct sockaddr_un sun = { .sun_family = AF_UNIX };
 	struct stat st;
 
 	strlcpy(sun.sun_path, path, sizeof(sun.sun_path));
-	if (remove_stale(path) == -1)
+	if (remove_stale(l->all, path) == -1)
 		return -1;
-	if ((l->fd = socket(AF_UNIX, type, 0)) == -1 || fd_flags(l->fd) == -1)
+	if ((l->fd = socket(AF_UNIX, l->type, 0)) == -1 ||
+	    fd_flags(l->fd) == -1)
 		return -1;
 	if (bind(l->fd, (struct sockaddr *)&sun, sizeof(sun)) == -1)
 		return -1;
@@ -64,7 +74,7 @@ open_path(struct listener *l, const char *path, int type)
 		return -1;
 	l->dev = st.st_dev;
 	l->ino = st.st_ino;
-	return type == SOCK_STREAM ? listen(l->fd, BACKLOG) : 0;
+	return l->type == SOCK_STREAM ? listen(l->fd, BACKLOG) : 0;
 }
 
 static int
@@ -95,14 +105,13 @@ open_inherited(struct listener *l, int fd)
 
 /* NULL or what is wrong. */
 static const char *
-open_url(struct listener *l, const struct url *u, int type)
+open_url(struct listener *l, const struct url *u)
 {
 	if (u->kind == URL_PATH)
-		return open_path(l, u->path, type) == -1 ? strerror(errno)
-							 : NULL;
+		return open_path(l, u->path) == -1 ? strerror(errno) : NULL;
 	if (u->kind == URL_HYPERV)
 		return "Hyper-V sockets do not exist on this system";
-	if (type == SOCK_DGRAM)
+	if (l->type == SOCK_DGRAM)
 		return "datagrams need a path";
 	if (u->kind == URL_FD)
 		return open_inherited(l, u->fd);
@@ -110,74 +119,215 @@ open_url(struct listener *l, const struct url *u, int type)
 	return l->fd == -1 ? strerror(errno) : NULL;
 }
 
+/*
+ * Datagram sockets.
+ */
+
+static void
+send_one(const struct listener *l)
+{
+	struct ipc *eth = l->all->eth;
+	int fd;
+
+	if ((fd = fcntl(l->fd, F_DUPFD_CLOEXEC, 0)) == -1)
+		log_warn("%s listener", l->kind);
+	else if (l->type == SOCK_STREAM)
+		ipc_send(eth, IPC_LISTENER, &fd, 1, "{s:s}", "kind", l->kind);
+	else
+		ipc_send(eth, IPC_DGRAM, &fd, 1, "{s:I}", "id",
+		    (json_int_t)(l - l->all->v));
+}
+
+/* An address for the log, of a length that is in range. */
+static const char *
+addr_text(const struct sockaddr_un *sun, socklen_t len, char *buf, size_t size)
+{
+	size_t off = offsetof(struct sockaddr_un, sun_path);
+	const char *name = sun->sun_path;
+	bool abstract = name[0] == '\0';
+
+	snprintf(buf, size, "%s%.*s", abstract ? "@" : "",
+	    (int)(len - off) - (abstract ? 1 : 0), name + (abstract ? 1 : 0));
+	return buf;
+}
+
+/* What may be caused as often as somebody likes. */
+static void
+say(struct log_rate *rate, const char *text, const char *why)
+{
+	unsigned missed;
+
+	if (!log_rate_ok(rate, plat_now(), &missed))
+		return;
+	if (missed > 0)
+		log_info(
+		    "dgram client %s: %s (and %u before)", text, why, missed);
+	else
+		log_info("dgram client %s: %s", text, why);
+}
+
+/* Connects the socket to a sender.  -1: it cannot be answered. */
+static int
+dgram_take(struct listener *l, struct sockaddr_un *sun, socklen_t len)
+{
+	struct listeners *ls = l->all;
+	char text[sizeof(sun->sun_path) + 2];
+
+	if (len <= offsetof(struct sockaddr_un, sun_path)) {
+		say(&ls->unreachable, "without an address", "not served");
+		return -1;
+	}
+	/* Linux has room for a zero behind the longest of names. */
+	if (len > sizeof(*sun))
+		len = sizeof(*sun);
+	addr_text(sun, len, text, sizeof(text));
+	if (connect(l->fd, (struct sockaddr *)sun, len) == -1) {
+		say(&ls->unreachable, text, strerror(errno));
+		return -1;
+	}
+	say(&ls->came, text, "connected");
+	l->taken = true;
+	ev_io_stop(ls->loop, &l->rd);
+	if (ls->eth != NULL)
+		send_one(l);
+	return 0;
+}
+
+/*
+ * Only the address of the first datagram is read.  The datagram itself stays,
+ * for ethd; it is thrown away unseen when its sender cannot be answered.
+ */
+static void
+dgram_read_cb(struct ev_loop *loop, struct ev_io *w, int revents)
+{
+	struct listener *l = w->data;
+	struct sockaddr_un sun;
+	struct msghdr mh;
+	int i;
+
+	for (i = 0; i < DGRAM_BATCH && !l->taken; i++) {
+		memset(&sun, 0, sizeof(sun));
+		memset(&mh, 0, sizeof(mh));
+		mh.msg_name = &sun;
+		mh.msg_namelen = sizeof(sun);
+		if (recvmsg(l->fd, &mh, MSG_PEEK | MSG_DONTWAIT) == -1)
+			return;
+		if (dgram_take(l, &sun, mh.msg_namelen) == -1)
+			(void)recv(l->fd, NULL, 0, MSG_DONTWAIT);
+	}
+}
+
+const char *
+listen_dgram_gone(struct listeners *ls, uint64_t id)
+{
+	const struct sockaddr nobody = { .sa_family = AF_UNSPEC };
+	struct listener *l;
+
+	if (id >= ls->n || ls->v[id].type != SOCK_DGRAM)
+		return "spoke of a datagram socket that is none";
+	l = &ls->v[id];
+	if (!l->taken)
+		return NULL;
+	/* BSDs dissolve the association, and call the address wrong. */
+	if (connect(l->fd, &nobody, sizeof(nobody)) == -1 &&
+	    errno != EAFNOSUPPORT)
+		log_warn("dgram socket %s", l->path);
+	l->taken = false;
+	ev_io_start(ls->loop, &l->rd);
+	return NULL;
+}
+
+/*
+ * All of them.
+ */
+
 /* clang-format off */
 static const struct {
 	const char *kind, *option;
-	size_t off;
 	int type;
-} kinds[LISTEN_MAX] = {
-	{ "vmnet", "ethernet", offsetof(struct options, ethernet),
-	    SOCK_STREAM },
-	{ "qemu", "ethernet-qemu", offsetof(struct options, ethernet_qemu),
-	    SOCK_STREAM },
-	{ "dgram", "ethernet-dgram", offsetof(struct options, ethernet_dgram),
-	    SOCK_DGRAM },
+} kinds[] = {
+	{ "vmnet", "ethernet", SOCK_STREAM },
+	{ "qemu", "ethernet-qemu", SOCK_STREAM },
+	{ "dgram", "ethernet-dgram", SOCK_DGRAM },
 };
 /* clang-format on */
 
-int
-listen_open(struct listeners *ls, const struct options *op)
+/* -1: it could not be opened, logged. */
+static int
+open_one(struct listeners *ls, size_t kind, const char *text)
 {
-	const char *text, *why;
-	struct listener *l;
+	struct listener *l = &ls->v[ls->n];
+	const char *why;
 	struct url u;
-	size_t i;
 
-	memset(ls, 0, sizeof(*ls));
-	for (i = 0; i < LISTEN_MAX; i++) {
-		text = *(char *const *)((const char *)op + kinds[i].off);
-		if (text == NULL)
-			continue;
-		l = &ls->v[ls->n++];
-		l->kind = kinds[i].kind;
-		l->fd = -1;
-		if (url_parse(text, &u, &why) == 0 &&
-		    (why = open_url(l, &u, kinds[i].type)) == NULL) {
-			log_info("%s clients: %s", l->kind, text);
-			continue;
-		}
-		log_warnx("--%s %s: %s", kinds[i].option, text, why);
-		listen_close(ls);
+	if (text == NULL)
+		return 0;
+	l->all = ls;
+	l->kind = kinds[kind].kind;
+	l->type = kinds[kind].type;
+	l->fd = -1;
+	ev_io_init(&l->rd, dgram_read_cb, -1, EV_READ);
+	if (url_parse(text, &u, &why) == -1 || (why = open_url(l, &u)) != NULL)
+		log_warnx("--%s %s: %s", kinds[kind].option, text, why);
+	else
+		log_info("%s clients: %s", l->kind, text);
+	ls->n++;
+	if (why != NULL)
 		return -1;
+	if (l->type == SOCK_DGRAM) {
+		ev_io_set(&l->rd, l->fd, EV_READ);
+		l->rd.data = l;
+		ev_io_start(ls->loop, &l->rd);
 	}
 	return 0;
 }
 
+int
+listen_open(
+    struct listeners *ls, struct ev_loop *loop, const struct options *op)
+{
+	int r;
+	size_t i;
+
+	memset(ls, 0, sizeof(*ls));
+	ls->loop = loop;
+	r = open_one(ls, 0, op->ethernet);
+	if (r == 0)
+		r = open_one(ls, 1, op->ethernet_qemu);
+	for (i = 0; i < op->ethernet_dgram.n && r == 0; i++)
+		r = open_one(ls, 2, op->ethernet_dgram.v[i]);
+	if (r == -1)
+		listen_close(ls);
+	return r;
+}
+
 void
-listen_send(const struct listeners *ls, struct ipc *ipc)
+listen_send(struct listeners *ls, struct ipc *eth)
 {
 	size_t i;
-	int fd;
 
+	ls->eth = eth;
 	for (i = 0; i < ls->n; i++) {
-		fd = fcntl(ls->v[i].fd, F_DUPFD_CLOEXEC, 0);
-		if (fd == -1) {
-			log_warn("%s listener", ls->v[i].kind);
-			continue;
-		}
-		ipc_send(
-		    ipc, IPC_LISTENER, &fd, 1, "{s:s}", "kind", ls->v[i].kind);
+		if (ls->v[i].type == SOCK_STREAM || ls->v[i].taken)
+			send_one(&ls->v[i]);
 	}
+}
+
+void
+listen_eth_gone(struct listeners *ls)
+{
+	ls->eth = NULL;
 }
 
 void
 listen_close(struct listeners *ls)
 {
-	const struct listener *l;
+	struct listener *l;
 	struct stat st;
 
 	while (ls->n > 0) {
 		l = &ls->v[--ls->n];
+		ev_io_stop(ls->loop, &l->rd);
 		if (l->path[0] != '\0' && lstat(l->path, &st) == 0 &&
 		    S_ISSOCK(st.st_mode) && st.st_dev == l->dev &&
 		    st.st_ino == l->ino)

@@ -27,9 +27,9 @@ const struct opt opts[] = {
 	{ "ethernet-qemu", "PATH", NULL, OFF(ethernet_qemu), K_URL, C_NOW,
 	    G_VM, true, 0, 0, "listen for QEMU's stream socket network: "
 	    "PATH, fd:N, vsock://:PORT" },
-	{ "ethernet-dgram", "PATH", NULL, OFF(ethernet_dgram), K_URL, C_NOW,
-	    G_VM, true, 0, 0, "Unix datagram socket for vfkit and QEMU, one "
-	    "frame a datagram" },
+	{ "ethernet-dgram", "PATH", NULL, OFF(ethernet_dgram), K_URLS, C_NOW,
+	    G_VM, true, 0, 0, "Unix datagram socket for one VM of vfkit or "
+	    "QEMU, one frame a datagram; may be given again" },
 	{ "mtu", "N", "1500", OFF(mtu), K_INT, C_NOW, G_VM, false,
 	    576, 65521, "largest IP packet on the link, in bytes" },
 

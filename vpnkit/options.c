@@ -221,7 +221,7 @@ options_finish(struct options *op, char *err)
 			return -1;
 	}
 	if (op->ethernet == NULL && op->ethernet_qemu == NULL &&
-	    op->ethernet_dgram == NULL)
+	    op->ethernet_dgram.n == 0)
 		return opt_fail(err, "Please provide an --ethernet argument");
 	return check_addresses(op, err);
 }

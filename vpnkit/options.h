@@ -36,7 +36,8 @@ enum opt_given {
 
 struct options {
 	/* Strings are owned; NULL when not given and without a default. */
-	char *ethernet, *ethernet_qemu, *ethernet_dgram;
+	char *ethernet, *ethernet_qemu;
+	struct strlist ethernet_dgram;
 	int64_t mtu;
 	struct ipaddr gateway_ip, host_ip, lowest_ip, highest_ip;
 	struct macaddr server_mac;

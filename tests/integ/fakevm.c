@@ -76,6 +76,44 @@ fv_connect(struct fakevm *vm, const char *path, enum fv_framing framing)
 	return 0;
 }
 
+static struct sockaddr_un
+sun_of(const char *path)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+
+	snprintf(sun.sun_path, sizeof(sun.sun_path), "%s", path);
+	if (path[0] == '@')
+		sun.sun_path[0] = '\0';
+	return sun;
+}
+
+int
+fv_dgram(struct fakevm *vm, const char *own, const char *server, bool connected)
+{
+	struct sockaddr_un us = sun_of(own), them = sun_of(server);
+	long end = now_ms() + FV_WAIT;
+
+	memset(vm, 0, sizeof(*vm));
+	vm->framing = FV_DGRAM;
+	memcpy(vm->mac, "\x52\x54\0\x12\x34\x56", 6);
+	vm->fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (own[0] != '@')
+		(void)unlink(own);
+	if (vm->fd == -1 ||
+	    bind(vm->fd, (struct sockaddr *)&us, sizeof(us)) == -1)
+		return -1;
+	if (!connected) {
+		snprintf(vm->server, sizeof(vm->server), "%s", server);
+		return 0;
+	}
+	while (connect(vm->fd, (struct sockaddr *)&them, sizeof(them)) == -1) {
+		if (now_ms() >= end)
+			return -1;
+		(void)poll(NULL, 0, RETRY_MS);
+	}
+	return 0;
+}
+
 void
 fv_close(struct fakevm *vm)
 {
@@ -248,12 +286,34 @@ fv_open(struct fakevm *vm, const char *path, const char *uuid)
  * Frames.
  */
 
+static int
+send_dgram(struct fakevm *vm, const uint8_t *frame, size_t len)
+{
+	struct sockaddr_un to = sun_of(vm->server);
+	struct iovec iov = { (void *)(uintptr_t)frame, len };
+	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1 };
+	long end = now_ms() + FV_WAIT;
+
+	if (vm->server[0] != '\0') {
+		mh.msg_name = &to;
+		mh.msg_namelen = sizeof(to);
+	}
+	while (sendmsg(vm->fd, &mh, MSG_NOSIGNAL | MSG_DONTWAIT) == -1) {
+		if ((errno != EAGAIN && errno != EPERM) || now_ms() >= end)
+			return -1;
+		(void)poll(NULL, 0, RETRY_MS);
+	}
+	return 0;
+}
+
 int
 fv_send(struct fakevm *vm, const uint8_t *frame, size_t len)
 {
 	uint8_t buf[4 + FV_MAXFRAME];
 	struct wr w = wr_init(buf, sizeof(buf));
 
+	if (vm->framing == FV_DGRAM)
+		return send_dgram(vm, frame, len);
 	if (vm->framing == FV_VMNET)
 		wr_le16(&w, (uint16_t)len);
 	else
@@ -279,6 +339,19 @@ whole(const struct fakevm *vm, size_t *plen)
 	return rd_skip(&r, len32) == -1 ? 0 : *plen + len32;
 }
 
+static int
+recv_dgram(struct fakevm *vm, uint8_t *frame, size_t cap, long end)
+{
+	ssize_t n;
+
+	do {
+		if (!wait_fd(vm->fd, POLLIN, end))
+			return 0;
+		n = recv(vm->fd, frame, cap, MSG_DONTWAIT | MSG_TRUNC);
+	} while (n == -1 && (errno == EAGAIN || errno == EINTR));
+	return n > 0 && (size_t)n <= cap ? (int)n : -1;
+}
+
 int
 fv_recv(struct fakevm *vm, uint8_t *frame, size_t cap, int timeout_ms)
 {
@@ -286,6 +359,8 @@ fv_recv(struct fakevm *vm, uint8_t *frame, size_t cap, int timeout_ms)
 	size_t plen, n;
 	int r;
 
+	if (vm->framing == FV_DGRAM)
+		return recv_dgram(vm, frame, cap, end);
 	while ((n = whole(vm, &plen)) == 0)
 		if ((r = fill(vm, end)) != 1)
 			return r;

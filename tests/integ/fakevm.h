@@ -2,8 +2,9 @@
 #define FAKEVM_H
 
 /*
- * A VM without a machine: a client of the vmnet (or QEMU) socket that does the
- * handshake, sends and receives frames, and builds and reads packets by hand.
+ * A VM without a machine: a client of the vmnet (or QEMU, or datagram) socket
+ * that does the handshake, sends and receives frames, and builds and reads
+ * packets by hand.
  *
  * Everything that waits has a timeout in milliseconds and waits in poll().
  * Addresses and ports are in host order.
@@ -28,7 +29,7 @@
 extern const uint8_t fv_server[6]; /* the default server's MAC */
 extern const uint8_t fv_bcast[6];
 
-enum fv_framing { FV_VMNET, FV_QEMU };
+enum fv_framing { FV_VMNET, FV_QEMU, FV_DGRAM };
 
 struct fakevm {
 	int fd;
@@ -37,6 +38,7 @@ struct fakevm {
 	uint16_t mtu, maxlen; /* of the Vif */
 	uint32_t ip;	      /* set by fv_dhcp(), or by the test */
 	char text[256];	      /* of a Disconnect */
+	char server[108];     /* where datagrams go; "": it is connected */
 	/* What was read and not yet taken. */
 	uint8_t *buf;
 	size_t len;
@@ -44,6 +46,13 @@ struct fakevm {
 
 /* Connects only; retries until timeout.  -1: no. */
 int fv_connect(struct fakevm *, const char *path, enum fv_framing);
+/*
+ * A datagram client with a socket of its own at a path, or, after an @, with an
+ * abstract name.  It is connected to the server's, as vfkit's is, or only sends
+ * there, as QEMU's does.
+ */
+int fv_dgram(
+    struct fakevm *, const char *own, const char *server, bool connected);
 void fv_close(struct fakevm *);
 
 /*
@@ -66,7 +75,7 @@ int fv_recv_all(struct fakevm *, void *, size_t);
 /* 1: the server has closed; 0: bytes came instead; -1: neither. */
 int fv_eof(struct fakevm *, int timeout_ms);
 
-/* One frame. */
+/* One frame.  A datagram socket that is another client's is waited for. */
 int fv_send(struct fakevm *, const uint8_t *frame, size_t len);
 /* Its length, 0 when none came in time, -1 at the end of the stream. */
 int fv_recv(struct fakevm *, uint8_t *frame, size_t cap, int timeout_ms);

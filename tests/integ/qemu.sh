@@ -1,9 +1,11 @@
 #!/bin/sh
-# A virtual machine as guest: Debian's cloud kernel and a busybox initramfs made
-# here, on QEMU's "stream" network with 32-bit length framing.  Its address
-# comes by DHCP, it pings, and it downloads a file whose hash is compared.
+# qemu.sh BUILD stream|dgram: a virtual machine as guest, Debian's cloud kernel
+# and a busybox initramfs made here, on QEMU's "stream" network with 32-bit
+# length framing, or on its "dgram" network.  Its address comes by DHCP, it
+# pings, and it downloads a file whose hash is compared.
 . "$(dirname "$0")/lib.sh"
 
+MODE=${2:-stream}
 need qemu-system-x86_64 busybox cpio dpkg-deb sha256sum
 KERNELS=${KERNELS:-$BUILD/../kernel}
 
@@ -59,7 +61,17 @@ head -c "${FILE_BYTES:-50000017}" /dev/urandom >"$DIR/www/file"
 busybox httpd -p $SERVER:8080 -h "$DIR/www"
 SUM=$(sha256sum <"$DIR/www/file" | cut -d' ' -f1)
 initramfs
-suite --ethernet-qemu "$DIR/qemu.sock"
+case $MODE in
+stream)
+	suite --ethernet-qemu "$DIR/qemu.sock"
+	NETDEV=stream,id=n,addr.type=unix,addr.path=$DIR/qemu.sock
+	;;
+dgram)
+	suite --ethernet-dgram "$DIR/qemu.sock"
+	NETDEV=dgram,id=n,local.type=unix,local.path=$DIR/own.sock
+	NETDEV=$NETDEV,remote.type=unix,remote.path=$DIR/qemu.sock
+	;;
+esac
 
 # Emulated unless told otherwise: a /dev/kvm that is there may still not work.
 ACCEL=${ACCEL:-tcg}
@@ -69,7 +81,7 @@ done
 timeout 300 qemu-system-x86_64 -machine q35,accel=$ACCEL -m 256 -display none \
     -nodefaults -no-reboot -serial stdio -kernel "$(kernel)" \
     -initrd "$DIR/initrd" -append "console=ttyS0 quiet panic=-1" \
-    -netdev stream,id=n,addr.type=unix,addr.path="$DIR/qemu.sock" \
+    -netdev "$NETDEV" \
     -device virtio-net-pci,netdev=n \
     >"$DIR/console" 2>&1 </dev/null
 echo "# accelerator $ACCEL"

@@ -46,7 +46,7 @@ look_again(void)
 static void
 run(const struct suite *s, const char *exe, const char *const args[])
 {
-	const char *argv[SUITE_MAXARGS + 8];
+	const char *argv[SUITE_MAXARGS + 12];
 	size_t n = 0, i;
 	int fd;
 
@@ -55,6 +55,10 @@ run(const struct suite *s, const char *exe, const char *const args[])
 	argv[n++] = s->sock;
 	argv[n++] = "--ethernet-qemu";
 	argv[n++] = s->qemu;
+	for (i = 0; i < 2; i++) {
+		argv[n++] = "--ethernet-dgram";
+		argv[n++] = s->dgram[i];
+	}
 	for (i = 0; args != NULL && args[i] != NULL && i < SUITE_MAXARGS; i++)
 		argv[n++] = args[i];
 	argv[n] = NULL;
@@ -94,6 +98,8 @@ suite_start(struct suite *s, const char *exe, const char *const args[])
 		return -1;
 	snprintf(s->sock, sizeof(s->sock), "%s/eth.sock", s->dir);
 	snprintf(s->qemu, sizeof(s->qemu), "%s/qemu.sock", s->dir);
+	snprintf(s->dgram[0], sizeof(s->dgram[0]), "%s/dgram0.sock", s->dir);
+	snprintf(s->dgram[1], sizeof(s->dgram[1]), "%s/dgram1.sock", s->dir);
 	snprintf(s->log, sizeof(s->log), "%s/log", s->dir);
 	if ((s->pid = fork()) == 0)
 		run(s, exe, args);

@@ -12,9 +12,10 @@
 
 struct suite {
 	pid_t pid;
-	char dir[64];  /* removed by suite_stop() */
-	char sock[96]; /* --ethernet */
-	char qemu[96]; /* --ethernet-qemu */
+	char dir[64];	   /* removed by suite_stop() */
+	char sock[96];	   /* --ethernet */
+	char qemu[96];	   /* --ethernet-qemu */
+	char dgram[2][96]; /* --ethernet-dgram, twice */
 	char log[96];
 };
 

@@ -135,6 +135,8 @@ refused "$DIR/none/x: No such file" --ethernet "$SOCK" \
     --ethernet-qemu "$DIR/none/x"
 [ ! -e "$SOCK" ]
 verdict $? "a start that fails leaves no socket"
+refused "$SOCK: Address already in use" --ethernet-dgram "$SOCK" \
+    --ethernet-dgram "$SOCK"
 
 start() {
 	"$VPNKIT" "$@" 2>>"$LOG" &

@@ -275,6 +275,11 @@ START_TEST(test_draw)
 	ck_assert(uuid_drawn(&uuid));
 	ck_assert_str_eq(
 	    uuid_str(&uuid, buf), "76706e6b-ffff-4fff-bfff-ffffffffffff");
+	/* That of a datagram socket is none of them. */
+	uuid = uuid_dgram(0x01020304);
+	ck_assert(!uuid_drawn(&uuid));
+	ck_assert_str_eq(
+	    uuid_str(&uuid, buf), "64677261-6d00-8000-8000-000001020304");
 }
 END_TEST
 

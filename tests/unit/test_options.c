@@ -46,6 +46,8 @@ static const struct {
 	{ "fd:N", { "--ethernet", "fd:3", "--port", "fd:4" }, NULL },
 	{ "only qemu", { "--ethernet-qemu", "/q" }, NULL },
 	{ "only dgram", { "--ethernet-dgram=/d" }, NULL },
+	{ "two dgram", { "--ethernet-dgram=/d", "--ethernet-dgram=/e" },
+	    NULL },
 	{ "rootlesskit", { E, "--mtu", "65520", "--host-ip", "0.0.0.0" },
 	    NULL },
 	{ "linuxkit", { "--ethernet", "fd:3", "--vsock-path", "/s/connect",
