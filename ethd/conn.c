@@ -117,8 +117,10 @@ conn_write(struct conn *c)
 			continue;
 		if (n == -1 && errno != EAGAIN && errno != ENOBUFS)
 			return -1;
-		if (n > 0)
+		if (n > 0) {
+			daemon_moved(c->eth->d, (size_t)n);
 			consume(c, (size_t)n);
+		}
 		if (n == -1 || (size_t)n < len) {
 			ev_io_start(c->eth->d->loop, &c->wr);
 			return 0;

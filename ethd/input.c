@@ -207,6 +207,7 @@ input_recv(struct vm *vm, struct conn *c, size_t space)
 	if (n == 0)
 		return -1;
 	vm->in_have += (size_t)n;
+	daemon_moved(c->eth->d, (size_t)n);
 	return input_parse(vm);
 }
 

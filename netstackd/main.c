@@ -178,6 +178,7 @@ static const struct ipc_handler handlers[] = {
 static const struct daemon_spec netstackd = {
 	.role = ROLE_STACK,
 	.sandbox = SANDBOX_STACK,
+	.spins = true,
 	.handler = handlers,
 	.nhandler = nitems(handlers),
 	.stats_name = net_stat_name,
