@@ -56,6 +56,9 @@ struct child {
 	unsigned early;		/* deaths soon after the start, in a row */
 	usec_t accused_at;	/* start of the time below */
 	unsigned accusations;	/* of others; a restart forgives none */
+	uint32_t accused_vm;	/* whose stack it accused last; 0: another */
+	uint32_t suspect_vm;	/* whose stack accused it last; 0: none yet */
+	usec_t suspect_at;	/* when */
 	bool doomed;		/* killed, not yet dead: not listened to */
 	struct ev_timer timer;	/* BACKOFF: start; else: enough waited */
 	int stats_fd;		/* owned; survives the process */

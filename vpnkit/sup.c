@@ -27,7 +27,13 @@ static const enum ipc_role singles[] = {
 
 /*
  * A reader that was taken over could get its peers killed by accusing them
- * without end.  More than this in one period, and it is taken to lie.
+ * without end.  More than this in one period, and it is taken to lie.  But one
+ * stack that breaks the protocol again and again, being owned again and again,
+ * must not make liars of its honest peers.
+ *
+ * A stack is the process nearest to its guest, and what it says of a daemon
+ * that serves all VMs is not enough to end that: both get a new link, and only
+ * when the stack of another VM says the same is it believed.
  */
 #define ACCUSE_MAX    3
 #define ACCUSE_PERIOD (10 * USEC_SEC)
@@ -121,34 +127,64 @@ on_ready(struct sup *s, struct child *c, struct ipc_msg *m)
 	child_ready(c);
 }
 
+/* Counts what c says of others; false: it has said too much. */
+static bool
+may_accuse(struct child *c, const struct child *accused, usec_t now)
+{
+	uint32_t vm = accused != NULL ? accused->vm : 0;
+	bool again = vm != 0 && vm == c->accused_vm && accused->ipc != NULL &&
+		     !accused->doomed;
+
+	c->accused_vm = vm;
+	if (c->accusations == 0 || now - c->accused_at > ACCUSE_PERIOD) {
+		c->accused_at = now;
+		c->accusations = 0;
+	}
+	return again || ++c->accusations <= ACCUSE_MAX;
+}
+
+/* Whether c is believed: unless it is a stack, or not the only one. */
+static bool
+is_believed(const struct child *c, struct child *accused, usec_t now)
+{
+	bool two = accused->suspect_vm != 0 && accused->suspect_vm != c->vm &&
+		   now - accused->suspect_at <= ACCUSE_PERIOD;
+
+	if (c->role != ROLE_STACK)
+		return true;
+	accused->suspect_vm = c->vm;
+	accused->suspect_at = now;
+	return two;
+}
+
 static void
 on_bad_peer(struct sup *s, struct child *c, struct ipc_msg *m)
 {
 	int role = ipc_role_parse(ipc_str(m, "role"));
-	struct child *accused = NULL;
+	struct child *accused;
 	usec_t now = plat_now();
 
 	if (role == -1 || !wire_talks(c->role, (enum ipc_role)role)) {
 		child_kill(c, "accused a daemon it has no link to");
 		return;
 	}
-	if (c->accusations == 0 || now - c->accused_at > ACCUSE_PERIOD) {
-		c->accused_at = now;
-		c->accusations = 0;
-	}
-	if (++c->accusations > ACCUSE_MAX) {
-		child_kill(c, "accuses others without end");
-		return;
-	}
 	if (role == ROLE_STACK)
 		accused = vm_stack(&s->vms, (uint32_t)ipc_u64(m, "vm"));
 	else
 		accused = s->kid[role];
+	if (!may_accuse(c, accused, now)) {
+		child_kill(c, "accuses others without end");
+		return;
+	}
 	log_warnx("%s accuses %s: %s", c->name,
 	    accused != NULL ? accused->name : ipc_str(m, "role"),
 	    ipc_str(m, "why"));
-	if (accused != NULL)
+	if (accused == NULL || accused->ipc == NULL)
+		return;
+	if (is_believed(c, accused, now))
 		child_kill(accused, "broke the protocol");
+	else
+		wire_again(c, accused);
 }
 
 static void

@@ -39,7 +39,7 @@ bool
 wire_talks(enum ipc_role a, enum ipc_role b)
 {
 	return wire_exists(a, b) || (a == ROLE_ETH && b == ROLE_STACK) ||
-	    (a == ROLE_STACK && b == ROLE_ETH);
+	       (a == ROLE_STACK && b == ROLE_ETH);
 }
 
 /* Gives c one end of a link and says whose the other is. */
@@ -124,4 +124,13 @@ err:
 			close(s[i]);
 	}
 	return -1;
+}
+
+void
+wire_again(struct child *stack, struct child *p)
+{
+	if (p->role != ROLE_ETH)
+		connect_pair(stack, p);
+	else if (wire_channel(p, stack) == -1)
+		child_kill(stack, "has no packet channel");
 }
