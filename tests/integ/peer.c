@@ -17,7 +17,8 @@
  *	peer tcprr ADDR PORT COUNT	COUNT one-byte round trips
  *
  * A server prints "ready" once it listens, so that nobody has to wait by the
- * clock.  The request is one line, "down|up|both|half|echo BYTES\n".
+ * clock.  The request is one line, "down|up|both|half|echo BYTES\n".  PEER_CC
+ * in the environment names the congestion control of TCP.
  */
 
 #include <sys/socket.h>
@@ -100,12 +101,24 @@ address(const char *addr, const char *port)
 	return sin;
 }
 
+/* A connection that is accepted has its listener's. */
+static void
+set_congestion(int fd)
+{
+	const char *cc = getenv("PEER_CC");
+
+	if (cc != NULL && setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, cc,
+			      (socklen_t)strlen(cc)) == -1)
+		err(1, "PEER_CC=%s", cc);
+}
+
 static int
 dial(const char *addr, const char *port)
 {
 	struct sockaddr_in sin = address(addr, port);
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
 
+	set_congestion(fd);
 	if (fd == -1 || connect(fd, (struct sockaddr *)&sin, sizeof(sin)) == -1)
 		err(1, "connect %s:%s", addr, port);
 	return fd;
@@ -250,6 +263,7 @@ serve(const char *addr, const char *port)
 {
 	int c, fd = bound(addr, port, SOCK_STREAM);
 
+	set_congestion(fd);
 	if (listen(fd, 4096) == -1)
 		err(1, "listen");
 	signal(SIGCHLD, SIG_IGN);

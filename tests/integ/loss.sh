@@ -1,0 +1,154 @@
+#!/bin/sh
+# loss.sh BUILD [long]: TCP over a link that loses frames, with every byte
+# compared.  A real kernel as guest is behind losslink, which is behind the
+# suite.  Nothing here depends on speed, but a transfer that stops for good
+# runs into the time limit of the test.
+#
+# The long version is also a measurement: big transfers, each beside the same
+# one between two kernels over the same link, as a table of MB/s.  BYTES, MTUS,
+# LOSSES, CCS and RUNS (the median counts) choose another one.
+. "$(dirname "$0")/lib.sh"
+
+LOSSLINK=$BUILD/tests/integ/losslink
+MODE=${2:-short}
+if [ "$MODE" = long ]; then
+	BYTES=${BYTES:-1000000007} MTUS=${MTUS:-576 1500 9000 65521}
+	LOSSES=${LOSSES:-0 1} CCS=${CCS:-cubic bbr} RUNS=${RUNS:-1}
+else
+	BYTES=${BYTES:-20000003} MTUS=${MTUS:-1500 65521}
+	LOSSES=${LOSSES:-0 0.1 1 5} CCS=cubic RUNS=1
+fi
+DELAY=${DELAY:-1000} # usec, each way
+need ip awk
+
+# What runs at the end that is called guest: one line "DOWN UP", bytes/s.
+# The first connection only makes the two ends known to each other.
+cat >"$DIR/inside.sh" <<'E2'
+PEER=$1 SERVER=$2 BYTES=$3
+rate() {
+	from=$(date +%s%N)
+	"$PEER" "$1" "$SERVER" 7000 "$BYTES" >/dev/null || exit 1
+	to=$(date +%s%N)
+	echo $((BYTES * 10000 / ((to - from) / 100000)))
+}
+"$PEER" down "$SERVER" 7000 1 >/dev/null || exit 1
+down=$(rate down) || exit 1
+up=$(rate up) || exit 1
+echo "$down $up"
+E2
+
+# Starts losslink in the background; the caller kills $LINK.
+lossy() {
+	mkfifo "$DIR/fifo.link"
+	"$LOSSLINK" --loss "$LOSS" --delay "$DELAY" --seed "$RUN" "$@" \
+	    >"$DIR/fifo.link" 2>>"$DIR/losslink.log" &
+	LINK=$!
+	read -r _ready <"$DIR/fifo.link"
+	rm "$DIR/fifo.link"
+}
+
+unlink_it() {
+	kill "$LINK"
+	wait "$LINK" 2>/dev/null
+}
+
+# A guest of the suite.
+ours() {
+	lossy "$DIR/lossy.sock" "$SOCK"
+	PEER_CC=$CC "$TAP" --socket "$DIR/lossy.sock" -- \
+	    sh "$DIR/inside.sh" "$PEER" $SERVER "$BYTES" >"$DIR/result"
+	status=$?
+	unlink_it
+	return $status
+}
+
+
+# A namespace; its process is in $! afterwards.
+namespace() {
+	mkfifo "$DIR/fifo.ns"
+	unshare --net -- sh -c 'echo ready; exec sleep infinity' \
+	    >"$DIR/fifo.ns" &
+	read -r _ready <"$DIR/fifo.ns"
+	rm "$DIR/fifo.ns"
+}
+
+# Two kernels, 192.0.2.1 and .2, with nothing but the link between them.
+reference() {
+	namespace
+	one=$!
+	namespace
+	two=$!
+	lossy --tap "/proc/$one/ns/net" "/proc/$two/ns/net"
+	for end in "$one 1" "$two 2"; do
+		set -- $end
+		nsenter -t "$1" -n -- sh -c 'ip link set lo up
+			ip addr add "192.0.2.$1/24" dev loss0
+			ip link set loss0 mtu "$2" up' - "$2" "$MTU"
+	done
+	server nsenter -t "$one" -n -- \
+	    env PEER_CC="$CC" "$PEER" serve $SERVER 7000
+	far=$!
+	PEER_CC=$CC nsenter -t "$two" -n -- \
+	    sh "$DIR/inside.sh" "$PEER" $SERVER "$BYTES" >"$DIR/result"
+	status=$?
+	kill "$far" "$one" "$two"
+	wait "$far" "$one" "$two" 2>/dev/null
+	unlink_it
+	return $status
+}
+
+# The medians of each column, with RUNS lines of them in the file.
+medians() {
+	for column in 1 2; do
+		cut -d ' ' -f $column "$1" | sort -n |
+		    awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'
+	done | xargs
+}
+
+# The line of the table: MB/s of the suite, of two kernels, and how they are
+# to each other.
+row() {
+	echo "$MTU $LOSS $CC $(medians "$DIR/ours") $(medians "$DIR/kernels")" |
+	    awk '{ printf "%6s %5s %-6s %8.1f %8.1f %5.2f %8.1f %8.1f %5.2f\n",
+		$1, $2, $3, $4 / 1e6, $6 / 1e6, $4 / ($6 + 1),
+		$5 / 1e6, $7 / 1e6, $5 / ($7 + 1) }'
+}
+
+compare() {
+	: >"$DIR/ours"
+	: >"$DIR/kernels"
+	RUN=1
+	while [ $RUN -le "$RUNS" ]; do
+		what="mtu $MTU, loss $LOSS %, $CC, seed $RUN"
+		check "$what" ours
+		cat "$DIR/result" >>"$DIR/ours"
+		check "$what, two kernels" reference
+		cat "$DIR/result" >>"$DIR/kernels"
+		RUN=$((RUN + 1))
+	done
+	row >>"$DIR/table"
+	tail -n 1 "$DIR/table"
+}
+
+ALL=$BYTES
+lab
+for MTU in $MTUS; do
+	suite --mtu "$MTU"
+	for what in $(for c in $CCS; do printf "$c:%s\n" $LOSSES; done); do
+		CC=${what%:*} LOSS=${what#*:} RUN=1
+		if [ "$MODE" = long ]; then
+			compare
+			continue
+		fi
+		# Small segments, 5 %: a megabyte a second of anybody's TCP.
+		BYTES=$ALL
+		[ "$MTU:$LOSS" != 1500:5 ] || BYTES=$((ALL / 5))
+		check "mtu $MTU, loss $LOSS %" ours
+	done
+done
+if [ "$MODE" = long ]; then
+	echo "                        to guest                from guest"
+	echo "   mtu  loss cc         suite  kernels       suite  kernels"
+	cat "$DIR/table"
+fi
+done_testing
