@@ -56,7 +56,8 @@ ev_syn(struct model *m, struct rd *r)
 static bool
 knows(const struct talk *t, const struct tcp *f)
 {
-	return t->known && t->id == f->f.id && t->iss == f->iss;
+	return t->known && t->id == f->f.id && t->iss == f->iss &&
+	       t->irs == f->irs;
 }
 
 /* A number near one of those the flow goes by. */
@@ -288,7 +289,7 @@ ev_udp(struct model *m, struct rd *r)
 	uint8_t who = fuzz_u8(r);
 	uint32_t dst = udp_dst[who & 3];
 	uint16_t v = fuzz_u16(r);
-	size_t len = v & 0x8000 ? v : v % 1600, i;
+	size_t len = v & 0x8000 ? v : v % 1600;
 	uint8_t *f, *p;
 
 	if (len > UINT16_MAX - IP4_HDRLEN - 8 - ETH_HDRLEN)
@@ -298,8 +299,7 @@ ev_udp(struct model *m, struct rd *r)
 	put_u16(p, (uint16_t)(3000 + (who >> 2 & 7)));
 	put_u16(p + 2, who & 32 || dst == m->w.conf.gateway_ip ? 53 : 4000);
 	put_u16(p + 4, (uint16_t)(8 + len));
-	for (i = 0; i < len; i++)
-		p[8 + i] = world_dgram_byte(i);
+	world_dgram_fill(p + 8, len, 0);
 	frames_repair(&m->w, f, FRAME_HDRLEN + 8 + len);
 	world_frame(&m->w, f, FRAME_HDRLEN + 8 + len);
 	free(f);
@@ -311,7 +311,7 @@ ev_fragment(struct model *m, struct rd *r)
 {
 	static const uint16_t total[] = { 108, 3000, 9000, 60000 };
 	uint8_t who = fuzz_u8(r), head[8] = { 0x0b, 0xb8, 0x0f, 0xa0 };
-	size_t off = (fuzz_u16(r) & 0x1fff) * 8u, len = fuzz_u16(r), i;
+	size_t off = (fuzz_u16(r) & 0x1fff) * 8u, len = fuzz_u16(r), skip;
 	uint16_t all = total[who & 3];
 	uint8_t *f, *p;
 
@@ -324,9 +324,11 @@ ev_fragment(struct model *m, struct rd *r)
 	put_u16(head + 4, all);
 	f = ip_new(m, IPPROTO4_UDP, udp_dst[who & 1], len);
 	p = f + FRAME_HDRLEN;
-	for (i = 0; i < len; i++)
-		p[i] =
-		    off + i < 8 ? head[off + i] : world_dgram_byte(off + i - 8);
+	skip = off < sizeof(head) ? sizeof(head) - off : 0;
+	if (skip > len)
+		skip = len;
+	memcpy(p, head + (skip > 0 ? off : 0), skip);
+	world_dgram_fill(p + skip, len - skip, off + skip - sizeof(head));
 	put_u16(f + ETH_HDRLEN + 4, (uint16_t)(who & 0x33));
 	put_u16(f + ETH_HDRLEN + 6,
 	    (uint16_t)(off / 8 | (off + len < all ? IP4_MF : 0)));

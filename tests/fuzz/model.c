@@ -40,7 +40,8 @@ on_synack(struct model *m, struct talk *t, const struct tcp_seg *s)
 	const struct tcp *flow = model_flow(m, t);
 
 	CHECK(s->data.len == 0);
-	if (t->known && t->iss == s->seq && t->irs == s->ack - 1)
+	if (t->known && t->iss == s->seq && t->irs == s->ack - 1 &&
+	    (flow == NULL || t->id == flow->f.id))
 		return;
 	t->known = flow != NULL;
 	t->id = flow != NULL ? flow->f.id : 0;
@@ -60,8 +61,9 @@ on_flow(struct model *m, struct talk *t, const struct tcp_seg *s)
 	uint32_t off = s->seq - t->iss - 1, taken = s->ack - t->irs - 1;
 	size_t i;
 
-	CHECK(t->known && h->ask.sport == t->sport && h->ask.dst == t->dst);
-	CHECK((s->flags & TCP_ACK) != 0);
+	CHECK(t->known && (s->flags & TCP_ACK) != 0);
+	if (h->ask.sport != t->sport || h->ask.dst != t->dst)
+		return; /* over, and its id is another's since */
 	CHECK(taken <= h->written + h->shut);
 	for (i = 0; i < s->data.len; i++)
 		CHECK(s->data.p[i] == world_host_byte(off + i));

@@ -22,10 +22,19 @@ world_guest_byte(uint64_t i)
 	return (uint8_t)(i * 29 + (i >> 8) * 11 + (i >> 16) + 128);
 }
 
-uint8_t
-world_dgram_byte(size_t i)
+static uint8_t
+dgram_byte(size_t i)
 {
 	return (uint8_t)(i * 13 + (i >> 8) * 3 + 7);
+}
+
+void
+world_dgram_fill(uint8_t *p, size_t len, size_t first)
+{
+	size_t i;
+
+	for (i = 0; i < len; i++)
+		p[i] = dgram_byte(first + i);
 }
 
 void
@@ -210,7 +219,7 @@ dgram_get(const struct world *w, const struct host *h, struct net_dgram *d)
 		for (k = 0; k < d->iov[i].iov_len && done < head + h->dgram_len;
 		     k++, done++)
 			p[k] = done < head ? prefix[done]
-					   : world_dgram_byte(done - head);
+					   : dgram_byte(done - head);
 	}
 	d->len = done;
 	d->addr = h->dgram_src;
@@ -245,7 +254,7 @@ dgram_put(struct world *w, const struct host *h, const struct net_dgram *d)
 		p = d->iov[i].iov_base;
 		for (k = 0; k < d->iov[i].iov_len; k++, at++) {
 			if (at >= head && !w->blind &&
-			    p[k] != world_dgram_byte(at - head))
+			    p[k] != dgram_byte(at - head))
 				world_error(w, "byte %zu sent is wrong", at);
 		}
 	}

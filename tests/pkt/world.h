@@ -65,7 +65,8 @@ struct world {
 
 uint8_t world_host_byte(uint64_t i);
 uint8_t world_guest_byte(uint64_t i);
-uint8_t world_dgram_byte(size_t i); /* of every datagram, either way */
+/* Bytes of every datagram, either way, from the first of them on. */
+void world_dgram_fill(uint8_t *, size_t len, size_t first);
 
 /* conf as for a plain VM; change it before world_start(). */
 void world_init(struct world *);
