@@ -85,8 +85,10 @@ dgram_write(struct conn *c)
 			ev_io_start(c->eth->d->loop, &c->wr);
 			return 0;
 		}
-		for (i = 0; i < sent; i++)
+		for (i = 0; i < sent; i++) {
+			daemon_moved(c->eth->d, b->out_iov[i].iov_len);
 			vm_out_consume(vm, 0, b->out_iov[i].iov_len);
+		}
 	}
 	ev_io_stop(c->eth->d->loop, &c->wr);
 	return c->closing ? -1 : 0;
@@ -139,6 +141,7 @@ dgram_input(struct conn *c, unsigned i)
 {
 	const struct mmsghdr *m = &c->eth->dgram->in[i];
 
+	daemon_moved(c->eth->d, m->msg_len);
 	if ((m->msg_hdr.msg_flags & MSG_TRUNC) != 0)
 		eth_bad(c->eth, ETHS_DGRAM_TRUNC);
 	else if (m->msg_len > 0 && m->msg_len < SWITCH_HDRLEN)

@@ -119,10 +119,7 @@ open_url(struct listener *l, const struct url *u)
 	return l->fd == -1 ? strerror(errno) : NULL;
 }
 
-/*
- * Datagram sockets.
- */
-
+/* A duplicate for ethd, which is there. */
 static void
 send_one(const struct listener *l)
 {
@@ -137,6 +134,10 @@ send_one(const struct listener *l)
 		ipc_send(eth, IPC_DGRAM, &fd, 1, "{s:I}", "id",
 		    (json_int_t)(l - l->all->v));
 }
+
+/*
+ * Datagram sockets.
+ */
 
 /* An address for the log, of a length that is in range. */
 static const char *

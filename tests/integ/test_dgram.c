@@ -273,6 +273,16 @@ END_TEST
  * Bad input.
  */
 
+/* Said, but not each time: a line in half a minute at most. */
+static void
+logged(const char *text)
+{
+	int n = suite_log_count(&suite, text);
+
+	ck_assert_int_ge(n, 1);
+	ck_assert_int_le(n, 4);
+}
+
 START_TEST(test_odd_datagrams)
 {
 	static const size_t lens[] = { 0, 1, 13, 14, 15, 60, 1515, 65535, 65536,
@@ -290,9 +300,8 @@ START_TEST(test_odd_datagrams)
 			ck_assert_int_eq(fv_send(&vm, frame, lens[i]), 0);
 		}
 	served(&vm);
-	ck_assert_int_eq(
-	    suite_log_count(&suite, "datagram longer than a frame"), 1);
-	ck_assert_int_eq(suite_log_count(&suite, "empty frame"), 1);
+	logged("datagram longer than a frame");
+	logged("empty frame");
 	ck_assert_int_eq(suite_log_count(&suite, "whole header"), 0);
 	fv_close(&vm);
 }
@@ -325,8 +334,7 @@ START_TEST(test_unreachable)
 	open_at(&vm, own("alive"), 0, true);
 	served(&vm);
 	fv_close(&vm);
-	ck_assert_int_eq(suite_log_count(&suite, "without an address"), 1);
-	ck_assert_int_le(suite_log_count(&suite, "dgram client "), 2);
+	logged("dgram client without an address");
 	ck_assert_int_eq(suite_stop(&suite), 0);
 }
 END_TEST
