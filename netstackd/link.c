@@ -150,12 +150,16 @@ link_settle(struct stackd *s)
 	if (!l->open)
 		return;
 	link_flush(l);
+	if (!l->dead && !chan_blocked(&l->chan) && ev_is_active(&l->wr)) {
+		/* Instead of the event that now does not come. */
+		ev_io_stop(s->d->loop, &l->wr);
+		link_tx_ready(s, stackd_now(s));
+		link_flush(l);
+	}
 	if (l->dead)
 		link_close(s);
 	else if (chan_blocked(&l->chan))
 		ev_io_start(s->d->loop, &l->wr);
-	else
-		ev_io_stop(s->d->loop, &l->wr);
 }
 
 uint8_t *
@@ -167,8 +171,13 @@ link_space(void *arg, size_t *len)
 
 	*len = 0;
 	if (l->open && !l->dead) {
+		/*
+		 * Records leave at the end of a turn.  When so many wait that
+		 * the queue is low they leave now, or nobody would say when
+		 * there is room: a little credit by itself never comes.
+		 */
 		if (chan_slots(&l->chan) < LINK_LOW_SLOTS &&
-		    !chan_blocked(&l->chan))
+		    !ev_is_active(&l->wr))
 			link_flush(l);
 		p = chan_space(&l->chan, len);
 		/* Space is good for a whole burst of pushes, or is none. */
