@@ -104,6 +104,7 @@ dnsd_start(struct daemon *dm)
 		return -1;
 	}
 	d->d = dm;
+	stats_set(&dm->stats, DNSS_INFLIGHT, 0); /* an earlier process's */
 	if ((nofile = plat_nofile()) <= 0)
 		nofile = NOFILE_UNKNOWN;
 	d->maxlookup = (size_t)nofile / FDS_PER_LOOKUP;

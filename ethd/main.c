@@ -209,6 +209,9 @@ ethd_start(struct daemon *d)
 	arc4random_buf(&byte, sizeof(byte)); /* opens what it may need */
 	e->d = d;
 	e->nofile = nofile > 0 ? (size_t)nofile : 0;
+	/* The file outlives the process; what is counted down starts anew. */
+	stats_set(&d->stats, ETHS_CONNS, 0);
+	stats_set(&d->stats, ETHS_VMS, 0);
 	TAILQ_INIT(&e->listeners);
 	TAILQ_INIT(&e->greetings);
 	TAILQ_INIT(&e->vms);

@@ -110,6 +110,8 @@ net_new(const struct net_conf *conf, const struct net_hooks *hook, void *arg,
 	net->hook = hook;
 	net->arg = arg;
 	net->stat = stats;
+	/* The values outlive the process; what is counted down starts anew. */
+	stats[NETS_TCP_FLOWS] = stats[NETS_UDP_FLOWS] = 0;
 	memcpy(net->guest_eth, conf->guest_mac, sizeof(net->guest_eth));
 	net->netmask = netmask_of(conf);
 	net->ip_id = (uint16_t)hook->random(arg);
