@@ -6,8 +6,9 @@
  * the id's next owner.
  *
  * A guest can ask faster than sockets are made.  When more requests wait than
- * a server works off in a moment, new ones are refused here: whatever a guest
- * does, its stack never leaves so much unsent that the link is cut.
+ * a server works off in a moment, new ones are as if nobody had answered:
+ * whatever a guest does, its stack never leaves so much unsent that the link
+ * is cut.
  */
 
 #include <stdlib.h>
@@ -98,7 +99,8 @@ broker_settle(struct stackd *s)
 		if (b->ask != ASK_REFUSED)
 			continue;
 		b->ask = ASK_NONE;
-		net_open_failed(s->net, stackd_now(s), id, NET_ELIMIT);
+		/* Too busy is not a no: a guest that asks again is served. */
+		net_open_failed(s->net, stackd_now(s), id, NET_ETIMEDOUT);
 	}
 }
 

@@ -36,7 +36,7 @@ void
 net_open_failed(struct net *net, usec_t now, uint32_t id, enum net_error e)
 {
 	ck_assert(!fx.inside);
-	ck_assert_uint_eq(e, NET_ELIMIT);
+	ck_assert_uint_eq(e, NET_ETIMEDOUT);
 	ck_assert(!fx.failed[id]);
 	fx.failed[id] = true;
 	fx.nfailed++;
