@@ -107,7 +107,8 @@ event(struct stackd *s, const struct plat_edge_event *e, usec_t now)
 	f->dry = 0;
 	if (what & PLAT_EDGE_HUP)
 		what |= PLAT_EDGE_READ; /* the end of the stream, at least */
-	if (what & (PLAT_EDGE_HUP | PLAT_EDGE_EOF))
+	/* At a mark of urgent data, too, a short peek is not the end. */
+	if (what & (PLAT_EDGE_HUP | PLAT_EDGE_EOF | PLAT_EDGE_URG))
 		f->eof = true;
 	if (f->connecting) {
 		event_connect(s, f, id, now);

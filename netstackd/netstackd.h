@@ -48,7 +48,7 @@ struct hostflow {
 	uint16_t gso_bad; /* bursts of datagrams from this size on: refused */
 	uint8_t proto;	  /* enum net_proto */
 	bool connecting;
-	bool eof; /* the end of the stream has been announced */
+	bool eof; /* a short peek is not the end of the queue any more */
 };
 
 struct hostio {

@@ -146,7 +146,12 @@ sock_tcp(const struct ipaddr *a, uint16_t port)
 	fd = sock_new(a->family == 6 ? AF_INET6 : AF_INET, SOCK_STREAM);
 	if (fd == -1)
 		return -1;
+	/*
+	 * The stack peeks at offsets; a byte that Linux takes out of the
+	 * stream for being urgent would shift them (RFC 6093: nobody should).
+	 */
 	if (sock_opt(fd, IPPROTO_TCP, TCP_NODELAY) == -1 ||
+	    sock_opt(fd, SOL_SOCKET, SO_OOBINLINE) == -1 ||
 	    sock_connect(fd, a, port) == -1)
 		return sock_fail(fd);
 	return fd;

@@ -71,6 +71,7 @@ size_t plat_room(int fd);
 #define PLAT_EDGE_WRITE 2u
 #define PLAT_EDGE_HUP	4u /* error or both directions closed */
 #define PLAT_EDGE_EOF	8u /* the other end sends no more; READ as well */
+#define PLAT_EDGE_URG	16u /* a mark in the stream, where reads stop short */
 
 struct plat_edge_event {
 	uint64_t tag;

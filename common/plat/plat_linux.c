@@ -400,7 +400,7 @@ int
 plat_edge_add(int set, int fd, uint64_t tag)
 {
 	struct epoll_event ev = {
-		.events = EPOLLET | EPOLLIN | EPOLLOUT | EPOLLRDHUP,
+		.events = EPOLLET | EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP,
 		.data.u64 = tag,
 	};
 
@@ -423,7 +423,9 @@ edge_what(uint32_t events)
 	/* The end of the stream is something to read. */
 	if (events & EPOLLRDHUP)
 		what |= PLAT_EDGE_EOF;
-	if (events & (EPOLLIN | EPOLLRDHUP))
+	if (events & EPOLLPRI)
+		what |= PLAT_EDGE_URG;
+	if (events & (EPOLLIN | EPOLLPRI | EPOLLRDHUP))
 		what |= PLAT_EDGE_READ;
 	if (events & EPOLLOUT)
 		what |= PLAT_EDGE_WRITE;

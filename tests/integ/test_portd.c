@@ -361,12 +361,16 @@ END_TEST
 START_TEST(tcp_to_host_ip)
 {
 	uint16_t port;
-	int lfd = bound(SOCK_STREAM, &port), fd, peer;
+	int lfd = bound(SOCK_STREAM, &port), fd, peer, on = 0;
+	socklen_t len = sizeof(on);
 
 	begin(-1);
 	ck_assert_int_eq(listen(lfd, 1), 0);
 	flow_open(&t.stack[0], 7, "tcp", 4000, HOST_IP, port);
 	fd = flow_fd(&t.stack[0], 7);
+	/* Urgent data stays where it is in the stream. */
+	getsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, &len);
+	ck_assert_int_ne(on, 0);
 	peer = accept(lfd, NULL, NULL);
 	ck_assert_int_ne(peer, -1);
 	ck_assert_int_eq(write(fd, "hello", 5), 5);

@@ -3,6 +3,7 @@
  * this file: it records what it is told, and may act on it at once.
  */
 
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <netinet/in.h>
 #include <check.h>
@@ -163,6 +164,16 @@ tcp_flow(uint32_t id)
 	return fd;
 }
 
+/* Bytes in the socket's receive queue. */
+static int
+read_waits(int fd)
+{
+	int n;
+
+	ck_assert_int_eq(ioctl(fd, FIONREAD, &n), 0);
+	return n;
+}
+
 static struct iovec
 iov_of(const void *p, size_t len)
 {
@@ -213,6 +224,40 @@ START_TEST(stream_is_peeked_and_consumed)
 	close(fd);
 	wait_for('r', 0);
 	ck_assert_int_eq(hostio_peek(&fx.s, 0, 1, &iov, 1), 0);
+}
+END_TEST
+
+/* Peeks stop at urgent data; what lies behind it comes all the same. */
+START_TEST(stream_with_urgent_data)
+{
+	char buf[16] = { 0 };
+	struct iovec iov;
+	ssize_t n, off = 0;
+	int on = 1, fd = tcp_flow(0);
+
+	ck_assert_int_eq(setsockopt(fx.s.host.flow[0].fd, SOL_SOCKET,
+			     SO_OOBINLINE, &on, sizeof(on)),
+	    0);
+	ck_assert_int_eq(write(fd, "abc", 3), 3);
+	ck_assert_int_eq(send(fd, "d", 1, MSG_OOB), 1);
+	ck_assert_int_eq(write(fd, "efg", 3), 3);
+	/* After the last edge there is, all of it can be had. */
+	while (read_waits(fx.s.host.flow[0].fd) < 7)
+		continue;
+	wait_for('r', 0);
+	ev_run(fx.d.loop, EVRUN_NOWAIT);
+	do {
+		iov = iov_of(buf + off, sizeof(buf) - (size_t)off);
+		n = hostio_peek(&fx.s, 0, (size_t)off, &iov, 1);
+		off += n > 0 ? n : 0;
+	} while (n > 0);
+	ck_assert_int_eq(off, 7);
+	ck_assert_int_eq(memcmp(buf, "abcdefg", 7), 0);
+	hostio_consume(&fx.s, 0, 5);
+	iov = iov_of(buf, sizeof(buf));
+	ck_assert_int_eq(hostio_peek(&fx.s, 0, 0, &iov, 1), 2);
+	ck_assert_int_eq(memcmp(buf, "fg", 2), 0);
+	close(fd);
 }
 END_TEST
 
@@ -452,6 +497,7 @@ main(void)
 	tcase_add_test(tc, connect_succeeds);
 	tcase_add_test(tc, connect_refused);
 	tcase_add_test(tc, stream_is_peeked_and_consumed);
+	tcase_add_test(tc, stream_with_urgent_data);
 	tcase_add_test(tc, stream_is_written_and_shut);
 	tcase_add_test(tc, data_then_reset);
 	tcase_add_loop_test(tc, close_with_and_without_reset, 0, 2);
