@@ -57,7 +57,8 @@ static void
 grow(struct tcp *t, uint32_t n)
 {
 	if (t->cwnd < t->ssthresh) {
-		t->cwnd += n;
+		/* One ACK may be for all that was sent before a timeout. */
+		t->cwnd = n < t->ssthresh - t->cwnd ? t->cwnd + n : t->ssthresh;
 	} else {
 		t->cwnd_acked += n;
 		if (t->cwnd_acked >= t->cwnd) {

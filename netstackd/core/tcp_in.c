@@ -223,26 +223,31 @@ ack_of_syn(struct net *net, usec_t now, struct tcp *t, struct tcp_seg *s)
 
 /*
  * RFC 6298 3: a sent-once segment is timed; while there is none, timestamps
- * help, coarse as they are.
+ * help, coarse as they are.  Whether there was anything to measure: a guest
+ * that has become slow never would be, if its timeout did not stay backed off
+ * until it is.
  */
-static void
+static bool
 measure(
     const struct net *net, usec_t now, struct tcp *t, const struct tcp_seg *s)
 {
 	uint32_t ms;
 
 	if (t->rtt_running) {
-		if (seq_geq(s->ack, t->rtt_seq)) {
-			t->rtt_running = false;
-			tcp_rtt_sample(t, now - t->rtt_at);
-		}
-	} else if (t->ts_on && (s->opt.has & TCPO_TS) && s->opt.tsecr != 0 &&
-		   (t->loss || t->recovery)) {
-		ms =
-		    (uint32_t)(now / USEC_MS) + net->tcp->ts_off - s->opt.tsecr;
-		if (ms < TCP_RTO_MAX / USEC_MS)
-			tcp_rtt_sample(t, ms * USEC_MS);
+		if (seq_lt(s->ack, t->rtt_seq))
+			return false;
+		t->rtt_running = false;
+		tcp_rtt_sample(t, now - t->rtt_at);
+		return true;
 	}
+	if (!t->ts_on || (s->opt.has & TCPO_TS) == 0 || s->opt.tsecr == 0 ||
+	    (!t->loss && !t->recovery))
+		return false;
+	ms = (uint32_t)(now / USEC_MS) + net->tcp->ts_off - s->opt.tsecr;
+	if (ms >= TCP_RTO_MAX / USEC_MS)
+		return false;
+	tcp_rtt_sample(t, ms * USEC_MS);
+	return true;
 }
 
 /* snd_una moves. */
@@ -252,7 +257,8 @@ ack_new(struct net *net, usec_t now, struct tcp *t, struct tcp_seg *s)
 	uint32_t n = s->ack - t->snd_una;
 	bool fin = t->host_eof && seq_gt(s->ack, t->fin_out);
 
-	measure(net, now, t, s);
+	if (!measure(net, now, t, s) && !t->persist)
+		t->rto = (uint32_t)tcp_rto(t); /* backed off: 5.5 */
 	t->acked += n - fin;
 	t->snd_una = s->ack;
 	t->snd_nxt = seq_max(t->snd_nxt, s->ack);
