@@ -9,6 +9,8 @@
 
 #include "tests/pkt/pkt.h"
 
+static const char flag_name[] = "FSRP.UEW";
+
 static int
 bad(struct pkt_script *ps, int line, const char *fmt, ...)
 {
@@ -39,15 +41,17 @@ number(const char **p, const char *stop, uint32_t *v)
 static int
 read_flags(const char *w, uint8_t *flags)
 {
-	static const char name[] = "FSRP.U";
 	const char *f;
 
-	for (*flags = 0; *w != '\0'; w++) {
-		if ((f = strchr(name, *w)) == NULL)
+	*flags = 0;
+	if (strcmp(w, "-") == 0)
+		return 0;
+	for (; *w != '\0'; w++) {
+		if ((f = strchr(flag_name, *w)) == NULL)
 			return -1;
-		*flags |= (uint8_t)(1 << (f - name));
+		*flags |= (uint8_t)(1 << (f - flag_name));
 	}
-	return *flags == 0 ? -1 : 0;
+	return 0;
 }
 
 /* "1:1001(1000)" */
@@ -76,6 +80,23 @@ read_sack(const char *p, struct tcp_opts *o)
 			return -1;
 	}
 	return o->nsack > 0 ? 0 : -1;
+}
+
+static int
+read_raw(const char *p, struct pkt_seg *s)
+{
+	char digits[3] = { 0 };
+	char *end;
+
+	for (; *p != '\0'; p += 2) {
+		memcpy(digits, p, 2);
+		if (digits[1] == '\0' || s->nraw == sizeof(s->raw))
+			return -1;
+		s->raw[s->nraw++] = (uint8_t)strtoul(digits, &end, 16);
+		if (*end != '\0')
+			return -1;
+	}
+	return 0;
 }
 
 static int
@@ -122,8 +143,12 @@ read_options(char *text, struct pkt_seg *s)
 	s->has_opt = true;
 	while ((p = strsep(&text, ",")) != NULL) {
 		p += strspn(p, " ");
-		if (*p != '\0' && read_option(p, &s->opt) == -1)
+		if (strncmp(p, "raw ", 4) == 0) {
+			if (read_raw(p + 4, s) == -1)
+				return -1;
+		} else if (*p != '\0' && read_option(p, &s->opt) == -1) {
 			return -1;
+		}
 	}
 	return 0;
 }
@@ -146,38 +171,51 @@ read_icmp(struct pkt_step *st)
 	return 0;
 }
 
+/* What stands behind flags and range; 1 when it took the number. */
+static int
+read_field(struct pkt_step *st, const char *name, const char *value)
+{
+	struct pkt_seg *s = &st->seg;
+	uint32_t n;
+
+	if (strcmp(name, "badsum") == 0) {
+		s->badsum = true;
+		return 0;
+	}
+	if (value == NULL || number(&value, "", &n) == -1)
+		return -1;
+	if (strcmp(name, "ack") == 0) {
+		s->ack = n;
+	} else if (strcmp(name, "win") == 0) {
+		s->win = (uint16_t)n;
+		s->has_win = true;
+	} else if (strcmp(name, "urg") == 0) {
+		s->urg = (uint16_t)n;
+	} else if (strcmp(name, "off") == 0 && n > 0 && n < 16) {
+		s->off = (uint8_t)n;
+	} else if (strcmp(name, "x") == 0) {
+		st->times = n;
+	} else {
+		return -1;
+	}
+	return 1;
+}
+
 static int
 read_seg(struct pkt_step *st)
 {
-	struct pkt_seg *s = &st->seg;
-	const char *v;
-	uint32_t n;
-	int i;
+	int i, ret;
 
 	if (st->nword > 0 && strcmp(st->word[0], "icmp") == 0)
 		return read_icmp(st);
-	if (st->nword < 2 || read_flags(st->word[0], &s->flags) == -1 ||
-	    read_range(st->word[1], s) == -1)
+	if (st->nword < 2 || read_flags(st->word[0], &st->seg.flags) == -1 ||
+	    read_range(st->word[1], &st->seg) == -1)
 		return -1;
-	for (i = 2; i < st->nword; i++) {
-		if (strcmp(st->word[i], "badsum") == 0) {
-			s->badsum = true;
-			continue;
-		}
-		if (i + 1 == st->nword)
+	for (i = 2; i < st->nword; i += 1 + ret) {
+		ret = read_field(st, st->word[i],
+		    i + 1 < st->nword ? st->word[i + 1] : NULL);
+		if (ret == -1)
 			return -1;
-		v = st->word[i + 1];
-		if (number(&v, "", &n) == -1)
-			return -1;
-		if (strcmp(st->word[i], "ack") == 0) {
-			s->ack = n;
-		} else if (strcmp(st->word[i], "win") == 0) {
-			s->win = (uint16_t)n;
-			s->has_win = true;
-		} else {
-			return -1;
-		}
-		i++;
 	}
 	return 0;
 }
@@ -235,6 +273,7 @@ read_step(struct pkt_script *ps, struct pkt_step *st)
 {
 	char *p = st->text, *w = next_word(&p), *opt;
 
+	st->times = 1;
 	if (strcmp(w, "set") == 0) {
 		st->what = 's';
 		if (read_words(st, p) == -1 || st->nword != 2)
@@ -323,7 +362,6 @@ print_options(FILE *f, const struct tcp_opts *o)
 void
 pkt_print(char *buf, size_t size, const struct pkt_seg *s)
 {
-	static const char name[] = "FSRP.U";
 	FILE *f = fmemopen(buf, size, "w");
 	int i;
 
@@ -333,10 +371,12 @@ pkt_print(char *buf, size_t size, const struct pkt_seg *s)
 		fprintf(f, "> icmp %u %u", s->icmp_type, s->icmp_code);
 	} else {
 		fprintf(f, "> ");
-		for (i = 0; i < 6; i++) {
+		for (i = 0; i < 8; i++) {
 			if (s->flags & 1 << i)
-				fputc(name[i], f);
+				fputc(flag_name[i], f);
 		}
+		if (s->flags == 0)
+			fputc('-', f);
 		fprintf(f, " %u:%u(%u)", s->seq, s->seq + s->len, s->len);
 		if (s->flags & TCP_ACK)
 			fprintf(f, " ack %u", s->ack);

@@ -11,9 +11,15 @@
  *	+0   ! data 1000		the host side does something
  *	+0   ? written 1000		what must be so
  *
+ * Flags are FSRP.UEW for FIN SYN RST PSH ACK URG ECE CWR, "-" for none.
  * Sequence numbers are relative to the initial ones of each side, windows as
  * on the wire.  "@1" behind the sign names another flow than the first.  In
  * what we send, the window, the options, and PSH are compared when given.
+ *
+ * Behind a segment: badsum (a wrong checksum), urg N (the urgent pointer),
+ * off N (the data offset, whatever the options need), x N (N times the same).
+ * Options of the guest: mss N, sackOK, wscale N, ts VAL ECR, sack A:B C:D, nop,
+ * or raw HEX for bytes of its own making, filled up with zeros.
  */
 
 #include <stdbool.h>
@@ -22,7 +28,7 @@
 #include "netstackd/core/tcp_wire.h"
 
 #define PKT_MAXSTEP 512
-#define PKT_MAXWORD 6
+#define PKT_MAXWORD 10
 #define PKT_MAXLINE 256
 #define PKT_NFLOW   4
 
@@ -34,6 +40,10 @@ struct pkt_seg {
 	struct tcp_opts opt;
 	bool has_win, has_opt;
 	bool badsum;
+	uint16_t urg;
+	uint8_t off; /* data offset in words; 0: the right one */
+	uint8_t raw[TCP_HDRLEN_MAX - TCP_HDRLEN]; /* instead of opt */
+	uint8_t nraw;
 	bool icmp; /* instead of all else */
 	uint8_t icmp_type, icmp_code;
 };
@@ -44,6 +54,7 @@ struct pkt_step {
 	bool any_time;
 	usec_t after; /* the step before */
 	int flow;
+	uint32_t times; /* of this segment */
 	struct pkt_seg seg;
 	char text[PKT_MAXLINE]; /* cut up; words point into it */
 	char *word[PKT_MAXWORD];

@@ -7,7 +7,9 @@
  *			hold (batch what the guest sends), flush
  * What is so (?):	open portd, opens N, no-open, written N, consumed N,
  *			shutdown, not-shutdown, closed, reset, not-closed,
- *			flows N, stat NAME N
+ *			flows N, stat NAME N,
+ *			iss-differs N (from flow N's),
+ *			iss-beyond N (by N or more, this flow's from its last)
  * set:			mtu N, max-flows N, max-queue N, dst A.B.C.D:P
  */
 
@@ -19,6 +21,7 @@
 #include <string.h>
 
 #include "netstackd/core/seq.h"
+#include "tests/pkt/craft.h"
 #include "tests/pkt/pkt.h"
 #include "tests/pkt/world.h"
 
@@ -29,7 +32,8 @@
 
 /* One flow of the script. */
 struct peer {
-	uint32_t iss; /* ours, from the last SYN-ACK */
+	uint32_t iss;	  /* ours, from the last SYN-ACK */
+	uint32_t iss_was; /* the one before */
 };
 
 struct run {
@@ -142,6 +146,8 @@ read_frame(struct run *r, const struct frame *f, struct pkt_seg *out, int *flow)
 		return fail(r, "a segment of no flow");
 	*flow = s.dport - GUEST_PORT;
 	if ((s.flags & (TCP_SYN | TCP_ACK)) == (TCP_SYN | TCP_ACK)) {
+		if (r->peer[*flow].iss != s.seq)
+			r->peer[*flow].iss_was = r->peer[*flow].iss;
 		r->peer[*flow].iss = s.seq;
 		r->ts_base =
 		    s.opt.tsval - (uint32_t)((f->at - r->start) / USEC_MS);
@@ -253,7 +259,10 @@ do_input(struct run *r)
 	}
 	if ((s.opt.has & TCPO_TS) && s.opt.tsecr != 0)
 		s.opt.tsecr += r->ts_base;
-	world_input(&r->w, r->dst, &s, g->len, g->seq - 1, g->badsum);
+	if (g->nraw > 0 || g->off > 0 || g->urg > 0)
+		craft_input(&r->w, r->dst, &s, g);
+	else
+		world_input(&r->w, r->dst, &s, g->len, g->seq - 1, g->badsum);
 	if (!r->hold)
 		world_flush(&r->w);
 	return 0;
@@ -388,6 +397,21 @@ check_stat(struct run *r)
 	return fail(r, "no such counter");
 }
 
+/* RFC 6528 3: of another flow, or of this one's earlier connection. */
+static int
+check_iss(struct run *r, const char *what)
+{
+	const struct peer *p = &r->peer[r->step->flow];
+	uint32_t n;
+
+	if (r->step->nword != 2)
+		return fail(r, "%s of what?", what);
+	n = (uint32_t)strtoul(r->step->word[1], NULL, 10);
+	if (strcmp(what, "iss-beyond") == 0)
+		return check_true(r, seq_geq(p->iss, p->iss_was + n));
+	return check_true(r, n < PKT_NFLOW && p->iss != r->peer[n].iss);
+}
+
 static int
 do_check(struct run *r)
 {
@@ -399,6 +423,8 @@ do_check(struct run *r)
 		return check_number(r, what, net_flows(r->w.net), 1);
 	if (strcmp(what, "stat") == 0)
 		return check_stat(r);
+	if (strncmp(what, "iss-", 4) == 0)
+		return check_iss(r, what);
 	if (strcmp(what, "no-open") == 0)
 		return check_true(r, h == NULL);
 	if (h == NULL)
@@ -457,7 +483,8 @@ do_set(struct run *r)
 static int
 do_step(struct run *r)
 {
-	int ret;
+	uint32_t i;
+	int ret = 0;
 
 	if (r->step->what == 's')
 		return r->w.net == NULL ? do_set(r)
@@ -474,10 +501,12 @@ do_step(struct run *r)
 		return -1;
 	switch (r->step->what) {
 	case '<':
-		ret = do_input(r);
+		for (i = 0; i < r->step->times && ret == 0; i++)
+			ret = do_input(r);
 		break;
 	case '>':
-		ret = do_expect(r);
+		for (i = 0; i < r->step->times && ret == 0; i++)
+			ret = do_expect(r);
 		break;
 	case '!':
 		ret = do_event(r);
