@@ -19,7 +19,7 @@ for name; do
 	mkdir -p "$build/corpus/$name"
 	log=$build/fuzz-$name.log
 	if nice "$build/tests/fuzz/fuzz_$name" -max_total_time="$secs" \
-	    -max_len=2048 -timeout=30 -print_final_stats=1 \
+	    -max_len=2048 -len_control=0 -timeout=30 -print_final_stats=1 \
 	    -artifact_prefix="$build/found/$name-" \
 	    "$build/corpus/$name" "$here/corpus/$name" >"$log" 2>&1; then
 		passed=$((passed + 1))
