@@ -191,7 +191,7 @@ sock_drain(int fd)
 		if (read(fd, &c, 1) == -1)
 			return errno == EAGAIN ? 0 : -1;
 	}
-	errno = ENOBUFS;
+	errno = EAGAIN; /* no lack of room, which all others would wait for */
 	return -1;
 }
 
