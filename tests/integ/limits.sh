@@ -219,6 +219,7 @@ check "20,000 SYNs to one black hole" tell "$FLOOD syn $NOWHERE 1 20000"
 works "after SYNs to one black hole"
 check "40,000 SYNs to 250 black holes" tell "$FLOOD syn $NOWHERE 250 40000"
 works "after SYNs to 250 black holes"
+check "those that made room were counted" counted netstackd tcp-evicted
 check "datagrams to 5,000 destinations" tell "$FLOOD udp $NOWHERE 250 5000"
 works "after datagrams to 5,000 destinations"
 check "datagrams to 20,000 destinations" tell "$FLOOD udp $NOWHERE 250 20000"
