@@ -37,7 +37,10 @@ void model_acked(struct talk *, uint32_t ack);
 
 /* Takes the frames that came out, and checks everything. */
 void model_check(struct model *);
-/* Ends all flows and waits: nothing may be left. */
+/*
+ * Guest and host behave from now on: what the host has sent arrives.  Then all
+ * flows end, and nothing may be left.
+ */
 void model_end(struct model *);
 
 /* Lets the timers run that are due up to then. */
