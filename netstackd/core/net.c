@@ -61,6 +61,7 @@ const char *const net_stat_name[NETS__MAX] = {
 	[NETS_TCP_OOO_FULL] = "tcp-out-of-order-full",
 	[NETS_TCP_BADSEQ] = "tcp-bad-sequence",
 	[NETS_TCP_PROBE] = "tcp-window-probe",
+	[NETS_TCP_TAIL] = "tcp-tail-probe",
 	[NETS_TCP_TIMEOUT] = "tcp-timeout",
 	[NETS_TCP_PARTIAL] = "tcp-partial-write",
 	[NETS_TCP_CHALLENGE] = "tcp-challenge-ack",

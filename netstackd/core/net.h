@@ -149,6 +149,7 @@ enum net_stat {
 	NETS_TCP_RETRANS, NETS_TCP_RTO, NETS_TCP_FAST, NETS_TCP_DUPACK,
 	NETS_TCP_OOO, NETS_TCP_OOO_FULL, NETS_TCP_BADSEQ, NETS_TCP_PROBE,
 	NETS_TCP_TIMEOUT, NETS_TCP_PARTIAL, NETS_TCP_CHALLENGE,
+	NETS_TCP_TAIL,	  /* probes for the loss of a flight's end */
 	NETS_TCP_EVICTED, /* made room while they waited for the host */
 	NETS_FLOW_LIMIT,
 	NETS__MAX

@@ -34,6 +34,14 @@
 #define TCP_REXMIT_MAX	   15
 #define TCP_REXMIT_MAX_SYN 7
 
+/*
+ * RFC 8985 7.2: a flight whose end nobody acknowledges is probed after two
+ * round trips and this, and not before a guest with better things to do has
+ * had time to answer.
+ */
+#define TCP_TAIL_SLACK (2 * USEC_MS)
+#define TCP_TAIL_MIN   (5 * USEC_MS)
+
 #define TCP_KEEP_IDLE  (7200 * USEC_SEC) /* RFC 9293 3.8.4 */
 #define TCP_KEEP_INTVL (75 * USEC_SEC)
 #define TCP_KEEP_MAX   9
@@ -95,9 +103,12 @@ struct tcp {
 	uint32_t cwnd_acked; /* bytes acknowledged since cwnd last grew */
 	uint32_t recover;    /* snd_max when the loss was noticed */
 	uint32_t high_rxt;   /* retransmitted up to here in this recovery */
-	uint32_t rtt_seq;    /* acknowledged: the measurement is over */
-	uint32_t srtt, rttvar, rto; /* usec; srtt 0: not measured */
-	uint16_t mss;		    /* payload of our segments, at most */
+	uint32_t lost_to;    /* by time: all before it, that is not reported */
+	uint32_t again_max;  /* snd_max when snd_una was last sent again */
+	uint32_t tail_seq, tail_end; /* of a probe, while tail_out */
+	uint32_t rtt_seq;	     /* acknowledged: the measurement is over */
+	uint32_t srtt, rttvar, rto;  /* usec; srtt 0: not measured */
+	uint16_t mss;		     /* payload of our segments, at most */
 	uint16_t dupacks;
 	uint8_t state; /* enum tcp_state; tcp_event() writes it */
 	uint8_t list;  /* enum tcp_list */
@@ -118,6 +129,9 @@ struct tcp {
 	bool loss;	  /* after a timeout, until recover */
 	bool rtt_running; /* rtt_at and rtt_seq are valid */
 	bool persist;	  /* rexmit_at is for a window probe */
+	bool tail;	  /* ... for a probe of the flight's end */
+	bool tail_out;	  /* one is on its way */
+	bool tail_again;  /* and was sent before: may hide a loss */
 };
 
 TAILQ_HEAD(tcp_head, tcp);
@@ -168,6 +182,8 @@ tcp_expect(const struct net *net, const struct tcp *t)
 /* tcp_out.c */
 void tcp_output(struct net *, usec_t now, struct tcp *); /* may free */
 void tcp_probe(struct net *, usec_t now, struct tcp *);	 /* may free */
+/* A segment that makes the guest say what it has; may free. */
+void tcp_tail_probe(struct net *, usec_t now, struct tcp *);
 void tcp_keepalive(struct net *, usec_t now, struct tcp *);
 void tcp_ack_now(struct net *, usec_t now, struct tcp *);
 /* The answer to a segment of no flow (RFC 9293 3.5.2, group 1). */
@@ -178,6 +194,10 @@ void tcp_reset_flow(struct net *, struct tcp *);
 /* tcp_timer.c */
 void tcp_timer_arm(struct net *, struct tcp *);
 void tcp_timer_cb(struct net *, usec_t now, struct timer *); /* may free */
+/* Sets rexmit_at, for what is to be done if nothing more is acknowledged. */
+void tcp_rexmit_start(usec_t now, struct tcp *);
+/* The same when something more was sent: an RTO goes on as it is. */
+void tcp_rexmit_sent(usec_t now, struct tcp *);
 
 /* tcp_rtt.c */
 void tcp_rtt_sample(struct tcp *, usec_t rtt);

@@ -7,6 +7,10 @@
  *
  * Losses: with SACK the scoreboard and pipe of RFC 6675; without it NewReno,
  * RFC 6582, where every duplicate ACK stands for a segment that has left.
+ * A retransmission is lost when the guest has reported what was sent after it.
+ * The end of a flight is probed (RFC 8985 7), and what the guest then reports
+ * makes everything before it lost; segments have no times of their own here.
+ *
  * After a timeout the scoreboard is forgotten, because the guest may have
  * dropped what it reported (RFC 2018 8), and everything is sent again from
  * snd_una but for what it reports anew.
@@ -49,6 +53,7 @@ partial_ack(struct tcp *t, uint32_t n)
 
 	t->dupacks = t->dupacks > left ? (uint16_t)(t->dupacks - left) : 0;
 	t->high_rxt = seq_max(t->high_rxt, t->snd_una);
+	t->again_max = t->snd_max; /* not later than now */
 	if (!t->sack_on)
 		t->rexmit_una = true; /* NewReno: the next hole starts here */
 }
@@ -75,6 +80,7 @@ tcp_cc_acked(struct tcp *t, uint32_t n)
 {
 	uint32_t flight = t->snd_max - t->snd_una + n; /* before this ACK */
 
+	t->lost_to = seq_max(t->lost_to, t->snd_una);
 	if (t->loss && seq_geq(t->snd_una, t->recover))
 		t->loss = false;
 	if (t->recovery) {
@@ -99,6 +105,21 @@ half_flight(const struct tcp *t)
 }
 
 /*
+ * A retransmission was lost itself when enough that was sent after it has
+ * come (as RFC 8985 6.2 would tell from its times).
+ */
+static void
+again_lost(struct tcp *t)
+{
+	const struct tcp_sack *k = t->sack;
+
+	if (k != NULL && seq_gt(t->high_rxt, t->snd_una) &&
+	    seq_gt(k->r[k->n - 1].end,
+		t->again_max + (TCP_DUPTHRESH - 1u) * t->mss))
+		t->rexmit_una = true;
+}
+
+/*
  * Another sign that something is missing at snd_una.  Enough of them, or
  * enough reported beyond it, begin a recovery, one for each window (RFC 6582
  * 3.2: not before everything of the last one is acknowledged).
@@ -109,6 +130,8 @@ tcp_cc_dupack(struct net *net, struct tcp *t)
 	stat_inc(net, NETS_TCP_DUPACK);
 	if (t->dupacks < UINT16_MAX)
 		t->dupacks++;
+	if (t->recovery)
+		again_lost(t);
 	if (t->recovery || t->loss || seq_lt(t->snd_una, t->recover))
 		return;
 	if (t->dupacks < TCP_DUPTHRESH && !seq_gt(tcp_sack_lost(t), t->snd_una))
@@ -125,6 +148,41 @@ tcp_cc_dupack(struct net *net, struct tcp *t)
 }
 
 void
+tcp_cc_lost_by_time(struct net *net, struct tcp *t)
+{
+	if (t->sack == NULL)
+		return;
+	t->lost_to = t->sack->r[t->sack->n - 1].start;
+	tcp_cc_dupack(net, t);
+}
+
+/*
+ * RFC 8985 7.4: a probe that was sent twice, and that the guest did not report
+ * as a double, has repaired a loss; that counts as any other.
+ */
+void
+tcp_cc_tail_acked(struct tcp *t, const struct tcp_seg *s, bool news)
+{
+	const struct tcp_range *first = &s->opt.sack[0];
+	bool twice = s->opt.nsack > 0 && seq_leq(first->end, s->ack);
+
+	if (!t->tail_out)
+		return;
+	if (news && t->sack != NULL &&
+	    seq_gt(t->sack->r[t->sack->n - 1].end, t->tail_seq)) {
+		t->lost_to = t->sack->r[t->sack->n - 1].start;
+		t->tail_out = false;
+	} else if (seq_geq(s->ack, t->tail_end)) {
+		t->tail_out = t->tail_again && !twice && s->ack == t->tail_end;
+		if (t->tail_again && !twice && !t->tail_out && !t->recovery) {
+			t->ssthresh = t->cwnd / 2 > 2u * t->mss ? t->cwnd / 2
+								: 2u * t->mss;
+			t->cwnd = t->ssthresh;
+		}
+	}
+}
+
+void
 tcp_cc_timeout(struct tcp *t)
 {
 	/* RFC 5681 3.1: a second timeout of one segment changes nothing. */
@@ -134,9 +192,9 @@ tcp_cc_timeout(struct tcp *t)
 	t->cwnd_acked = 0;
 	t->recover = t->snd_max;
 	t->loss = true;
-	t->recovery = t->rexmit_una = t->rtt_running = false;
+	t->recovery = t->rexmit_una = t->rtt_running = t->tail_out = false;
 	t->dupacks = 0;
-	t->snd_nxt = t->snd_una;
+	t->snd_nxt = t->lost_to = t->snd_una;
 	free(t->sack);
 	t->sack = NULL;
 }
@@ -282,7 +340,7 @@ tcp_sack_lost(const struct tcp *t)
 		ranges++;
 		if (ranges >= TCP_DUPTHRESH ||
 		    above > (TCP_DUPTHRESH - 1u) * t->mss)
-			return k->r[i].start;
+			return seq_max(k->r[i].start, t->lost_to);
 	}
-	return t->snd_una;
+	return t->lost_to;
 }

@@ -25,6 +25,10 @@ struct tcp_sack {
 void tcp_cc_init(struct tcp *);
 void tcp_cc_acked(struct tcp *, uint32_t n); /* snd_una has moved by n */
 void tcp_cc_dupack(struct net *, struct tcp *);
+/* After the blocks of an ACK were taken in; news: they said anything new. */
+void tcp_cc_tail_acked(struct tcp *, const struct tcp_seg *, bool news);
+/* What is not reported although something sent later was, is lost. */
+void tcp_cc_lost_by_time(struct net *, struct tcp *);
 void tcp_cc_timeout(struct tcp *);
 uint32_t tcp_cc_pipe(const struct tcp *);
 /* Takes the blocks of an ACK in; whether they said anything new. */

@@ -214,7 +214,7 @@ ack_of_syn(struct net *net, usec_t now, struct tcp *t, struct tcp_seg *s)
 		tcp_rtt_sample(t, now - t->rtt_at);
 	t->rtt_running = false;
 	t->snd_una = t->snd_nxt = t->snd_max = s->ack;
-	t->recover = s->ack;
+	t->recover = t->lost_to = s->ack;
 	t->rexmits = 0;
 	t->rexmit_at = USEC_NEVER;
 	t->snd_wl1 = s->seq - 1;
@@ -264,9 +264,11 @@ ack_new(struct net *net, usec_t now, struct tcp *t, struct tcp_seg *s)
 	t->snd_nxt = seq_max(t->snd_nxt, s->ack);
 	tcp_sack_forget(t, s->ack);
 	t->rexmits = 0;
-	t->persist = false;
+	t->persist = t->tail = false;
 	tcp_cc_acked(t, n);
-	t->rexmit_at = t->snd_nxt != t->snd_una ? now + tcp_rto(t) : USEC_NEVER;
+	t->rexmit_at = USEC_NEVER;
+	if (t->snd_nxt != t->snd_una)
+		tcp_rexmit_start(now, t);
 	if (!fin || tcp_event(t, TCPE_FIN_ACKED) == -1)
 		return 0;
 	if (t->state == TCPS_CLOSED) {
@@ -317,6 +319,7 @@ step_ack(struct net *net, usec_t now, struct tcp *t, struct tcp_seg *s)
 		return -1;
 	}
 	news = t->sack_on && tcp_sack_update(t, &s->opt);
+	tcp_cc_tail_acked(t, s, news);
 	same = (uint32_t)s->wnd << t->snd_shift == t->snd_wnd;
 	if (seq_gt(s->ack, t->snd_una)) {
 		if (ack_new(net, now, t, s) == -1)
@@ -327,6 +330,8 @@ step_ack(struct net *net, usec_t now, struct tcp *t, struct tcp_seg *s)
 		   (news || (same && !t->sack_on && tcp_seglen(s) == 0))) {
 		tcp_cc_dupack(net, t);
 	}
+	if (t->tail && t->recovery)
+		tcp_rexmit_start(now, t);
 	window_update(now, t, s);
 	return 0;
 }

@@ -140,10 +140,7 @@ sent(struct net *net, usec_t now, struct tcp *t, uint32_t seq, uint32_t end)
 		t->rtt_at = now;
 	}
 	t->snd_max = seq_max(t->snd_max, end);
-	if (t->rexmit_at == USEC_NEVER || t->persist) {
-		t->persist = false;
-		t->rexmit_at = now + tcp_rto(t);
-	}
+	tcp_rexmit_sent(now, t);
 }
 
 /* Lays out up to want bytes as payloads in the channel; one peek. */
@@ -244,6 +241,8 @@ send_again(struct net *net, usec_t now, struct tcp *t, uint32_t seq)
 	o = send_run(net, now, t, &r, &end);
 	if (o == OUT_SENT)
 		t->high_rxt = seq_max(t->high_rxt, end);
+	if (o == OUT_SENT && seq == t->snd_una)
+		t->again_max = t->snd_max;
 	return o;
 }
 
@@ -481,6 +480,42 @@ tcp_probe(struct net *net, usec_t now, struct tcp *t)
 	if (o == OUT_IDLE && t->host_eof)
 		o = send_fin(net, now, t);
 	output(net, now, t, o);
+}
+
+/*
+ * RFC 8985 7.3: something new if there is, whatever cwnd says, or else what
+ * was sent last.
+ */
+void
+tcp_tail_probe(struct net *net, usec_t now, struct tcp *t)
+{
+	uint32_t last = t->snd_max - (t->host_eof && t->snd_max != t->fin_out &&
+					 seq_gt(t->snd_max, t->fin_out));
+	uint32_t room = seq_ahead(t->snd_max, t->snd_una + t->snd_wnd), end;
+	struct run r = { .seq = t->snd_max, .want = t->mss };
+	enum out o = OUT_IDLE;
+
+	stat_inc(net, NETS_TCP_TAIL);
+	t->tail = false;
+	t->tail_out = true;
+	t->tail_again = false;
+	t->tail_seq = r.seq;
+	if (t->host_readable && !t->host_eof && room >= t->mss)
+		o = send_run(net, now, t, &r, &end);
+	if (o == OUT_SENT)
+		t->snd_nxt = end;
+	if (o == OUT_IDLE) {
+		t->tail_again = true;
+		r.seq = seq_max(t->snd_una, last - t->mss);
+		r.want = last - r.seq;
+		t->tail_seq = r.seq;
+		t->rtt_running = false;
+		o = send_run(net, now, t, &r, &end);
+	}
+	t->tail_out = o == OUT_SENT;
+	t->tail_end = t->snd_max;
+	t->rexmit_at = now + tcp_rto(t);
+	output(net, now, t, o == OUT_SENT ? OUT_IDLE : o);
 }
 
 /* Something the guest must answer, and has already (RFC 9293 3.8.4). */

@@ -36,6 +36,56 @@ tcp_timer_arm(struct net *net, struct tcp *t)
 }
 
 /*
+ * When the end of what was sent is worth a probe; USEC_NEVER: it is not.
+ * Without SACK its answer says nothing, one segment alone may be answered late
+ * (RFC 9293 3.8.6.3), and in a recovery the guest speaks anyway.
+ */
+static usec_t
+tail_after(const struct tcp *t)
+{
+	usec_t pto = 2 * (usec_t)t->srtt + TCP_TAIL_SLACK;
+
+	if (!t->sack_on || t->srtt == 0 || t->recovery || t->loss ||
+	    t->tail_out || t->rexmits > 0 || t->snd_wnd < t->mss ||
+	    t->snd_max - t->snd_una <= t->mss)
+		return USEC_NEVER;
+	return pto > TCP_TAIL_MIN ? pto : TCP_TAIL_MIN;
+}
+
+void
+tcp_rexmit_start(usec_t now, struct tcp *t)
+{
+	usec_t rto = tcp_rto(t), pto = tail_after(t);
+
+	t->persist = false;
+	t->tail = pto < rto;
+	t->rexmit_at = now + (t->tail ? pto : rto);
+}
+
+void
+tcp_rexmit_sent(usec_t now, struct tcp *t)
+{
+	if (t->rexmit_at == USEC_NEVER || t->persist || t->tail ||
+	    tail_after(t) < tcp_rto(t))
+		tcp_rexmit_start(now, t);
+}
+
+/* The flight's end was not acknowledged in time. */
+static void
+tail_timeout(struct net *net, usec_t now, struct tcp *t)
+{
+	if (t->sack == NULL) {
+		tcp_tail_probe(net, now, t);
+		return;
+	}
+	/* Something behind it was: no need to ask. */
+	t->tail = false;
+	t->rexmit_at = now + tcp_rto(t);
+	tcp_cc_lost_by_time(net, t);
+	tcp_output(net, now, t);
+}
+
+/*
  * Whether a guest that did not acknowledge is given up.  One whose window is
  * closed may take its time, as long as it answers (RFC 9293 3.8.6.1, MUST-37).
  */
@@ -66,8 +116,13 @@ rexmit_timeout(struct net *net, usec_t now, struct tcp *t)
 {
 	if (t->list == TCPL_BLOCKED) {
 		/* The guest does not read its link: no silence of this flow. */
+		t->tail = false;
 		t->rexmit_at = now + tcp_rto(t);
 		tcp_timer_arm(net, t);
+		return;
+	}
+	if (t->tail) {
+		tail_timeout(net, now, t);
 		return;
 	}
 	if (too_silent(now, t)) {

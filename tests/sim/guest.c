@@ -76,7 +76,9 @@ void
 guest_input(struct guest *g, usec_t now, const struct tcp_seg *s)
 {
 	if (s->flags & TCP_RST) {
-		g->reset = true;
+		/* Also the answer to an ACK that came late, when all is over.
+		 */
+		g->reset = !guest_done(g);
 		return;
 	}
 	if (s->opt.has & TCPO_TS)
