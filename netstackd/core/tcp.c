@@ -33,7 +33,8 @@
  * tcp_timer.c	deadlines		tcp.c		life of a flow
  *
  * Not done: urgent data (read as ordinary), delayed ACKs (one for each batch
- * instead), simultaneous open (we never open), D-SACK, ECN; docs/rfc.md.
+ * instead, but see tcp_out.c on answers), simultaneous open (we never open),
+ *D-SACK, ECN; docs/rfc.md.
  */
 
 #include <stddef.h>
@@ -289,7 +290,7 @@ tcp_new(struct net *net, usec_t now, const struct ip4_pkt *pkt,
 	t->f.host_port = s->dport;
 	t->state = TCPS_CLOSED;
 	t->timer.fn = tcp_timer_cb;
-	t->rexmit_at = USEC_NEVER;
+	t->rexmit_at = t->ack_at = USEC_NEVER;
 	t->last_rx = now;
 	t->rto = TCP_RTO_INIT;
 	if (flow_add(net, &t->f) == -1) {

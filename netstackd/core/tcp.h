@@ -34,6 +34,9 @@
 #define TCP_REXMIT_MAX	   15
 #define TCP_REXMIT_MAX_SYN 7
 
+/* RFC 9293 3.8.6.3: 500 ms at most.  What a local answer may take. */
+#define TCP_ACK_DELAY (40 * USEC_MS)
+
 /*
  * RFC 8985 7.2: a flight whose end nobody acknowledges is probed after two
  * round trips and this, and not before a guest with better things to do has
@@ -87,6 +90,8 @@ struct tcp {
 	usec_t rexmit_at;	 /* retransmission or probe; USEC_NEVER: off */
 	usec_t last_rx;		 /* when the guest last said something valid */
 	usec_t rtt_at;		 /* when the measured segment left */
+	usec_t asked_at;	 /* when an ACK of guest data was last due */
+	usec_t ack_at;		 /* a held ACK leaves; USEC_NEVER: none is */
 	uint32_t iss, irs;
 	uint32_t snd_una, snd_nxt; /* snd_nxt falls back after a timeout */
 	uint32_t snd_max;	   /* end of all that was ever sent */
@@ -97,6 +102,7 @@ struct tcp {
 	uint32_t rcv_nxt;  /* the host has everything before */
 	uint32_t rcv_adv;  /* right edge of the window offered */
 	uint32_t last_ack; /* rcv_nxt as last sent */
+	uint32_t ack_held; /* rcv_nxt when the ACK was held back */
 	uint32_t fin_in;   /* the guest's FIN's, when guest_fin */
 	uint32_t ts_recent;
 	uint32_t cwnd, ssthresh;
@@ -124,6 +130,9 @@ struct tcp {
 	bool host_eof;
 	bool guest_fin;
 	bool ack_due;	  /* in SYN-RECEIVED: the SYN-ACK */
+	bool ack_now;	  /* if due, it does not wait for an answer */
+	bool answers;	  /* host data follows guest data quickly */
+	bool answers_late; /* a held ACK waited in vain: none again */
 	bool recovery;	  /* fast recovery, until recover */
 	bool rexmit_una;  /* one segment at once, whatever cwnd says */
 	bool loss;	  /* after a timeout, until recover */

@@ -79,6 +79,7 @@ tcp_queue_write(struct net *net, usec_t now, struct tcp *t)
 	struct iovec iov[TCP_BATCH_IOV];
 	int n;
 
+	t->ack_now |= t->queue != NULL;
 	while (!t->host_full) {
 		n = tcp_queue_iov(t->queue, t->rcv_nxt, iov, TCP_BATCH_IOV);
 		if (n == 0)
@@ -121,6 +122,7 @@ tcp_batch_write(struct net *net, usec_t now)
 	if (t == NULL)
 		return 0;
 	tn->batch = NULL;
+	t->ack_now |= t->queue != NULL; /* a hole may end here */
 	left = host_write(net, t, tn->iov, tn->niov);
 	if (left == -1) {
 		tcp_abort(net, now, t);

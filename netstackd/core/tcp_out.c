@@ -63,6 +63,8 @@ window(struct net *net, struct tcp *t)
 		win = UINT16_MAX;
 	t->rcv_adv = seq_max(t->rcv_adv, t->rcv_nxt + win * unit);
 	t->last_ack = t->rcv_nxt;
+	t->ack_at = USEC_NEVER;
+	t->ack_now = false;
 	return (uint16_t)win;
 }
 
@@ -208,6 +210,9 @@ send_run(struct net *net, usec_t now, struct tcp *t, const struct run *r,
 		return OUT_IDLE;
 	if ((uint32_t)n == want && r->whole && want > t->mss)
 		n -= n % t->mss;
+	if (seq_geq(r->seq, t->snd_max) && t->asked_at > 0 &&
+	    now - t->asked_at < TCP_ACK_DELAY)
+		t->answers = true;
 	s.wnd = window(net, t);
 	for (off = 0; n > 0; n -= (ssize_t)len, off += pitch) {
 		len = n < t->mss ? (size_t)n : t->mss;
@@ -422,6 +427,35 @@ persist_check(usec_t now, struct tcp *t)
 	t->rexmit_at = now + tcp_rto(t);
 }
 
+/*
+ * Whether the ACK that is due may wait for an answer to carry it (RFC 9293
+ * 3.8.6.3): an ACK of its own costs the guest a wake-up for every request.
+ * Only where the host has answered quickly before, and for one small segment;
+ * a guest that holds its next one until the ACK comes (Nagle) is found out by
+ * the first ACK that waits in vain, and that is the flow's last.
+ */
+static bool
+hold_ack(usec_t now, struct tcp *t)
+{
+	uint32_t n = t->rcv_nxt - t->last_ack;
+
+	if (t->ack_at != USEC_NEVER)
+		return now < t->ack_at && t->rcv_nxt == t->ack_held &&
+		       !t->guest_fin;
+	if (n > 0)
+		t->asked_at = now;
+	if (!t->answers || t->answers_late || t->ack_now ||
+	    t->state != TCPS_ESTABLISHED || t->queue != NULL || t->host_full ||
+	    t->guest_fin)
+		return false;
+	if (n == 0 || n >= t->mss ||
+	    seq_ahead(t->rcv_nxt, t->rcv_adv) < TCP_WND_MIN / 2)
+		return false;
+	t->ack_at = now + TCP_ACK_DELAY;
+	t->ack_held = t->rcv_nxt;
+	return true;
+}
+
 static void
 output(struct net *net, usec_t now, struct tcp *t, enum out o)
 {
@@ -429,7 +463,7 @@ output(struct net *net, usec_t now, struct tcp *t, enum out o)
 		tcp_abort(net, now, t);
 		return;
 	}
-	if (o == OUT_IDLE && t->ack_due)
+	if (o == OUT_IDLE && t->ack_due && !hold_ack(now, t))
 		o = send_ack(net, now, t);
 	if (o == OUT_FULL)
 		tcp_enlist(net, t, TCPL_BLOCKED);

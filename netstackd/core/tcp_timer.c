@@ -1,6 +1,6 @@
 /*
- * Deadlines of a flow: retransmission and window probe (one at a time),
- * keep-alive, TIME-WAIT, and the patience with a guest that does not ask
+ * Deadlines of a flow: retransmission and window probe (one at a time), a held
+ * ACK, keep-alive, TIME-WAIT, and the patience with a guest that does not ask
  * again.
  */
 
@@ -11,6 +11,8 @@
 static usec_t
 deadline(const struct tcp *t)
 {
+	usec_t at;
+
 	switch (t->state) {
 	case TCPS_PENDING:
 		return t->last_rx + TCP_PENDING_MAX;
@@ -21,9 +23,10 @@ deadline(const struct tcp *t)
 	default:
 		break;
 	}
-	if (t->rexmit_at != USEC_NEVER)
-		return t->rexmit_at;
-	return t->last_rx + TCP_KEEP_IDLE + t->keeps * TCP_KEEP_INTVL;
+	at = t->rexmit_at;
+	if (at == USEC_NEVER)
+		at = t->last_rx + TCP_KEEP_IDLE + t->keeps * TCP_KEEP_INTVL;
+	return at < t->ack_at ? at : t->ack_at;
 }
 
 void
@@ -180,6 +183,10 @@ tcp_timer_cb(struct net *net, usec_t now, struct timer *tm)
 	} else if (t->state == TCPS_TIME_WAIT) {
 		tcp_event(t, TCPE_EXPIRED);
 		tcp_free(net, t, false);
+	} else if (now >= t->ack_at) {
+		t->answers_late = true;
+		t->ack_at = USEC_NEVER;
+		tcp_output(net, now, t);
 	} else if (t->rexmit_at != USEC_NEVER) {
 		rexmit_timeout(net, now, t);
 	} else {
