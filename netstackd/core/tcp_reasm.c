@@ -95,23 +95,41 @@ block_at(const struct tcp_queue *q, uint32_t seq, struct tcp_range *b)
 	return false;
 }
 
-/* Notes where something came, as the newest; one entry for each block. */
+/* Puts a block first, in the place of all that are part of it. */
 static void
-note_recent(struct tcp_queue *q, uint32_t seq)
+note_recent(struct tcp_queue *q, struct tcp_range b)
 {
-	uint32_t old[TCP_NSACK];
-	struct tcp_range b;
+	struct tcp_range old[TCP_NSACK];
 	int i, nold = q->nrecent;
 
-	if (!block_at(q, seq, &b))
-		return;
 	memcpy(old, q->recent, sizeof(old));
-	q->recent[0] = seq;
+	q->recent[0] = b;
 	q->nrecent = 1;
 	for (i = 0; i < nold && q->nrecent < TCP_NSACK; i++) {
-		if (seq_lt(old[i], b.start) || seq_geq(old[i], b.end))
+		if (seq_lt(old[i].start, b.start) ||
+		    seq_geq(old[i].start, b.end))
 			q->recent[q->nrecent++] = old[i];
 	}
+}
+
+/*
+ * The block that [seq, end) will be part of, when that is plain without a
+ * look at the list: a long one costs a walk for each segment.
+ */
+static bool
+block_behind(
+    const struct tcp_queue *q, uint32_t seq, uint32_t end, struct tcp_range *b)
+{
+	uint32_t last = q->tail != NULL ? q->tail->seq + q->tail->len : seq - 1;
+
+	b->start = seq;
+	b->end = end;
+	if (seq_gt(seq, last))
+		return true;
+	if (seq != last || q->nrecent == 0 || q->recent[0].end != last)
+		return false;
+	b->start = q->recent[0].start;
+	return true;
 }
 
 int
@@ -119,18 +137,21 @@ tcp_queue_add(struct net *net, struct tcp_queue **qp, uint32_t seq,
     const uint8_t *p, size_t len)
 {
 	struct tcp_queue *q = *qp;
+	struct tcp_range b;
+	bool behind;
 	int ret;
 
 	if (len == 0)
 		return 0;
 	if (q == NULL && (q = calloc(1, sizeof(*q))) == NULL)
 		return -1;
+	behind = block_behind(q, seq, seq + (uint32_t)len, &b);
 	ret = add_missing(net, q, seq, p, (uint32_t)len);
 	if (q->head == NULL) {
 		free(q);
 		q = NULL;
-	} else if (ret == 0) {
-		note_recent(q, seq);
+	} else if (ret == 0 && (behind || block_at(q, seq, &b))) {
+		note_recent(q, b);
 	}
 	*qp = q;
 	return ret;
@@ -174,6 +195,7 @@ tcp_queue_drop(struct net *net, struct tcp_queue **qp, uint32_t before)
 	struct tcp_queue *q = *qp;
 	struct tcp_held *h;
 	uint32_t cut;
+	int i, n = 0;
 
 	if (q == NULL)
 		return;
@@ -187,6 +209,11 @@ tcp_queue_drop(struct net *net, struct tcp_queue **qp, uint32_t before)
 		*qp = NULL;
 		return;
 	}
+	for (i = 0; i < q->nrecent; i++) {
+		if (seq_gt(q->recent[i].end, before))
+			q->recent[n++] = q->recent[i];
+	}
+	q->nrecent = (uint8_t)n;
 	/* The bytes cut off are held until their segment goes. */
 	cut = seq_ahead(h->seq, before);
 	h->seq += cut;
@@ -218,9 +245,8 @@ tcp_queue_sack(
 	int i, n = 0;
 
 	for (i = 0; q != NULL && i < q->nrecent && n < max; i++) {
-		if (block_at(q, q->recent[i], &out[n]) &&
-		    seq_gt(out[n].start, rcv_nxt))
-			n++;
+		if (seq_gt(q->recent[i].start, rcv_nxt))
+			out[n++] = q->recent[i];
 	}
 	return n;
 }

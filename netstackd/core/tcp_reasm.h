@@ -12,8 +12,8 @@
 
 struct net;
 
-#define TCP_QUEUE_MAX (512u << 10) /* held for one flow, with overhead */
-#define TCP_SEG_COST  64	   /* overhead of one held segment */
+#define TCP_QUEUE_MAX (4u << 20) /* held for one flow, with overhead */
+#define TCP_SEG_COST  64	 /* overhead of one held segment */
 
 /* A segment, or what was missing of it; the list is sorted, disjoint. */
 struct tcp_held {
@@ -28,7 +28,8 @@ struct tcp_queue {
 	struct tcp_held *tail; /* borrowed from the list */
 	uint32_t cost;	       /* of TCP_QUEUE_MAX */
 	uint8_t nrecent;
-	uint32_t recent[TCP_NSACK]; /* where segments came last, newest first */
+	/* Blocks in which segments came last, whole, newest first. */
+	struct tcp_range recent[TCP_NSACK];
 };
 
 /* Adds what is not there yet; makes the queue.  -1: not all of it fitted. */

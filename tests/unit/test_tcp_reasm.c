@@ -20,7 +20,7 @@ setup(void)
 	size_t i;
 
 	memset(&net, 0, sizeof(net));
-	net.conf.max_queue = 1 << 20;
+	net.conf.max_queue = 8u << 20;
 	q = NULL;
 	for (i = 0; i < sizeof(stream); i++)
 		stream[i] = (uint8_t)(i * 7 + (i >> 8));
