@@ -138,7 +138,8 @@ static const struct ipc_handler handlers[] = {
 
 static const struct daemon_spec dnsd = {
 	.role = ROLE_DNS,
-	.sandbox = SANDBOX_READER, /* sockets come from portd */
+	.sandbox = SANDBOX_READER,
+	.spins = true, /* sockets come from portd */
 	.handler = handlers,
 	.nhandler = nitems(handlers),
 	.stats_name = stat_name,
