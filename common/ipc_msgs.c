@@ -16,6 +16,7 @@
 #define P_DNS	ROLE_BIT(ROLE_DNS)
 #define P_PROXY ROLE_BIT(ROLE_PROXY)
 #define P_PORT	ROLE_BIT(ROLE_PORT)
+#define P_ADMIN ROLE_BIT(ROLE_ADMIN)
 #define P_KIDS	(P_ETH | P_STACK | P_DNS | P_PROXY | P_PORT)
 
 /* clang-format off */
@@ -24,6 +25,7 @@
 #define F_IP(n)	  { n, F_ADDR, 0, 0 }
 #define F_TCPUDPPORT(n) { n, F_INT, 0, 65535 }
 #define F_TEXT(n) { n, F_STR, 0, 255 }
+#define WIDE	  (INT64_C(1) << 53) /* what any reader of JSON keeps */
 #define F_NAMES(n) { n, F_STRS, 0, 64 }
 /* clang-format on */
 
@@ -34,6 +36,7 @@ const char *const ipc_role_name[ROLE__MAX] = {
 	[ROLE_DNS] = "dnsd",
 	[ROLE_PROXY] = "proxyd",
 	[ROLE_PORT] = "portd",
+	[ROLE_ADMIN] = "admin",
 };
 
 /* clang-format off */
@@ -125,6 +128,45 @@ const struct ipc_desc ipc_desc[IPC__MAX] = {
 	    { F_ID("id") } },
 	[IPC_SOCK_REFUSED] = { "sock-refused", P_PORT, P_DNS | P_PROXY, 0, 0,
 	    { F_ID("id"), { "error", F_STR, 1, 32 } } },
+
+	/* What a client of the admin socket hears first. */
+	[IPC_ADMIN_HELLO] = { "admin-hello", P_MAIN, P_ADMIN, 0, 0,
+	    { F_TEXT("version") } },
+	/* Each request has one answer.  The next process behind that one. */
+	[IPC_STATUS_NEXT] = { "status-next", P_ADMIN, P_MAIN, 0, 0,
+	    { F_ID("after") } },
+	/*
+	 * One process; files says what the descriptors are, which can only be
+	 * read.  uuid, mac and ip are empty but for a netstackd.
+	 */
+	[IPC_STATUS_PROCESS] = { "status-process", P_MAIN, P_ADMIN, 0, 4,
+	    { F_ID("serial"), { "name", F_STR, 1, 31 },
+	    { "role", F_STR, 1, 16 }, F_ID("vm"),
+	    { "pid", F_INT, 0, INT32_MAX }, { "state", F_STR, 1, 16 },
+	    { "uptime-ms", F_INT, 0, WIDE }, F_ID("restarts"),
+	    F_TEXT("why"), { "memory", F_INT, 0, WIDE },
+	    { "log-level", F_INT, 0, 3 }, F_NAMES("sandbox"),
+	    { "uuid", F_STR, 0, 36 }, { "mac", F_STR, 0, 17 },
+	    { "ip", F_STR, 0, 45 }, F_NAMES("files") } },
+	[IPC_STATUS_END] = { "status-end", P_MAIN, P_ADMIN, 0, 0, { { 0 } } },
+	/* name: of one process, or empty for all. */
+	[IPC_ADMIN_LOG] = { "admin-log", P_ADMIN, P_MAIN, 0, 0,
+	    { { "level", F_INT, 0, 3 }, { "name", F_STR, 0, 31 } } },
+	[IPC_ADMIN_RESTART] = { "admin-restart", P_ADMIN, P_MAIN, 0, 0,
+	    { { "name", F_STR, 1, 31 } } },
+	/* As SIGHUP does. */
+	[IPC_ADMIN_RELOAD] = { "admin-reload", P_ADMIN, P_MAIN, 0, 0,
+	    { { 0 } } },
+	/* It is done, or error says why not. */
+	[IPC_ADMIN_DONE] = { "admin-done", P_MAIN, P_ADMIN, 0, 0,
+	    { F_TEXT("error") } },
+
+	/*
+	 * Memory files the daemon writes and others read: of a netstackd its
+	 * flow table and its capture rings.  snaplen: bytes to keep of a frame.
+	 */
+	[IPC_RECORDS] = { "records", P_MAIN, P_STACK | P_DNS, 1, 2,
+	    { { "snaplen", F_INT, 0, 65535 } } },
 };
 /* clang-format on */
 

@@ -17,6 +17,7 @@ enum ipc_role {
 	ROLE_DNS,   /* dnsd */
 	ROLE_PROXY, /* proxyd */
 	ROLE_PORT,  /* portd */
+	ROLE_ADMIN, /* whoever may open the admin socket: vpnkit-status */
 	ROLE__MAX
 };
 
@@ -56,6 +57,17 @@ enum ipc_type {
 	IPC_SOCK_OPEN,
 	IPC_SOCK_FD,
 	IPC_SOCK_REFUSED,
+	/* The admin socket. */
+	IPC_ADMIN_HELLO,
+	IPC_STATUS_NEXT,
+	IPC_STATUS_PROCESS,
+	IPC_STATUS_END,
+	IPC_ADMIN_LOG,
+	IPC_ADMIN_RESTART,
+	IPC_ADMIN_RELOAD,
+	IPC_ADMIN_DONE,
+	/* Shared memory that is read without asking its writer. */
+	IPC_RECORDS,
 	IPC__MAX
 };
 

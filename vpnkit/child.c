@@ -173,6 +173,8 @@ try_start(struct child *c)
 		return;
 	}
 	child_event(c, CHILDE_SPAWNED);
+	c->starts++;
+	c->nsandbox = 0;
 	timer_set(c, START_SECS);
 	log_debug("%s: started, pid %d", c->name, (int)c->pid);
 	if (c->ipc != NULL)
@@ -235,24 +237,41 @@ child_link_gone(struct ipc *ipc, const char *why)
 		kill(c->pid, SIGKILL);
 }
 
+/* What it died of, for the log and for who asks later. */
 static void
-log_death(const struct child *c, int pid, int status)
+note_death(struct child *c, int status)
 {
+	char was[sizeof(c->why)];
 	int sig;
 
+	strlcpy(was, c->doomed ? c->why : "", sizeof(was));
 	if (!WIFSIGNALED(status)) {
-		log_warnx("%s (pid %d) ended with status %d", c->name, pid,
+		snprintf(c->why, sizeof(c->why), "ended with status %d",
 		    WEXITSTATUS(status));
 		return;
 	}
 	sig = WTERMSIG(status);
 	if (sig == SIGSYS)
-		log_warnx("%s (pid %d) was killed by the sandbox: forbidden "
-			  "system call",
-		    c->name, pid);
+		strlcpy(c->why,
+		    "was killed by the sandbox: forbidden system call",
+		    sizeof(c->why));
+	else if (was[0] != '\0' && sig == SIGKILL)
+		strlcpy(c->why, was, sizeof(c->why));
 	else
+		snprintf(c->why, sizeof(c->why), "was killed by signal %d, %s",
+		    sig, strsignal(sig));
+}
+
+static void
+log_death(const struct child *c, int pid, int status)
+{
+	int sig = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+
+	if (sig != 0 && sig != SIGSYS)
 		log_warnx("%s (pid %d) was killed by signal %d, %s", c->name,
 		    pid, sig, strsignal(sig));
+	else
+		log_warnx("%s (pid %d) %s", c->name, pid, c->why);
 }
 
 static void
@@ -261,8 +280,10 @@ child_died(struct child *c, int status)
 	bool stopping = c->state == CHILD_STOPPING;
 	usec_t lived = plat_now() - c->spawned;
 
-	if (!stopping || (status != 0 && WIFEXITED(status)))
+	if (!stopping || (status != 0 && WIFEXITED(status))) {
+		note_death(c, status);
 		log_death(c, (int)c->pid, status);
+	}
 	ev_timer_stop(c->all->loop, &c->timer);
 	c->pid = 0;
 	child_cut(c);
@@ -329,18 +350,47 @@ child_kill(struct child *c, const char *why)
 	if (c->pid <= 0 || c->doomed)
 		return;
 	c->doomed = true;
+	strlcpy(c->why, why, sizeof(c->why));
 	log_warnx("%s (pid %d) %s: killing it", c->name, (int)c->pid, why);
 	kill(c->pid, SIGKILL);
 }
 
 void
-child_ready(struct child *c)
+child_ready(struct child *c, const struct ipc_msg *m)
 {
+	size_t i, n = ipc_nstr(m, "sandbox");
+
 	if (child_event(c, CHILDE_READY) == -1) {
 		child_kill(c, "said ready twice");
 		return;
 	}
 	ev_timer_stop(c->all->loop, &c->timer);
+	for (i = 0; i < n && i < SANDBOX_MAXLAYERS; i++)
+		strlcpy(c->sandbox[i], ipc_strat(m, "sandbox", i),
+		    sizeof(c->sandbox[i]));
+	c->nsandbox = i;
+}
+
+void
+child_log_level(struct child *c, int level)
+{
+	c->log_level = level;
+	if (c->ipc == NULL)
+		return;
+	ipc_send(c->ipc, IPC_LOG_LEVEL, NULL, 0, "{s:I}", "level",
+	    (json_int_t)(level != -1 ? level : (int)log_get_level()));
+}
+
+struct child *
+child_named(const struct children *all, const char *name)
+{
+	struct child *c;
+
+	TAILQ_FOREACH (c, &all->list, entry) {
+		if (strcmp(c->name, name) == 0)
+			return c;
+	}
+	return NULL;
 }
 
 /*
@@ -427,6 +477,8 @@ child_new(struct children *all, enum ipc_role role, uint32_t vm)
 	c->vm = vm;
 	c->state = CHILD_DOWN;
 	c->stats_fd = -1;
+	c->log_level = -1;
+	c->serial = ++all->last_serial;
 	snprintf(c->name, sizeof(c->name), vm != 0 ? "%s-%u" : "%s",
 	    ipc_role_name[role], (unsigned)vm);
 	ev_timer_init(&c->timer, timer_cb, 0., 0.);

@@ -16,6 +16,7 @@
 #include "common/ipc.h"
 #include "common/stats.h"
 #include "common/usec.h"
+#include "common/plat/sandbox.h"
 
 #include "child_fsm.h"
 
@@ -39,7 +40,8 @@ struct children {
 	const struct child_events *ev; /* borrowed */
 	const char *libexec;	       /* borrowed; NULL: see child_path() */
 	void *data;		       /* the owner's */
-	struct child_list list;
+	struct child_list list;	       /* by serial */
+	uint32_t last_serial;
 };
 
 struct child {
@@ -48,20 +50,26 @@ struct child {
 	enum ipc_role role;
 	uint32_t vm; /* 0 unless there is one for each VM */
 	char name[32];
-	enum child_state state; /* written by child_event() only */
-	bool wanted;		/* start again when it has ended */
-	pid_t pid;		/* 0: no process */
-	struct ipc *ipc;	/* owned; NULL: no link */
-	usec_t spawned;		/* when */
-	unsigned early;		/* deaths soon after the start, in a row */
-	usec_t accused_at;	/* start of the time below */
-	unsigned accusations;	/* of others; a restart forgives none */
-	uint32_t accused_vm;	/* whose stack it accused last; 0: another */
-	uint32_t suspect_vm;	/* whose stack accused it last; 0: none yet */
-	usec_t suspect_at;	/* when */
-	bool doomed;		/* killed, not yet dead: not listened to */
-	struct ev_timer timer;	/* BACKOFF: start; else: enough waited */
-	int stats_fd;		/* owned; survives the process */
+	enum child_state state;		     /* written by child_event() only */
+	bool wanted;			     /* start again when it has ended */
+	pid_t pid;			     /* 0: no process */
+	struct ipc *ipc;		     /* owned; NULL: no link */
+	usec_t spawned;			     /* when */
+	uint32_t serial;		     /* never used twice */
+	uint32_t starts;		     /* processes there have been */
+	char why[96];			     /* the last one ended; "" */
+	char sandbox[SANDBOX_MAXLAYERS][24]; /* layers it has confirmed */
+	size_t nsandbox;
+	int log_level;	       /* its own; -1: as everybody */
+	unsigned early;	       /* deaths soon after the start, in a row */
+	usec_t accused_at;     /* start of the time below */
+	unsigned accusations;  /* of others; a restart forgives none */
+	uint32_t accused_vm;   /* whose stack it accused last; 0: another */
+	uint32_t suspect_vm;   /* whose stack accused it last; 0: none yet */
+	usec_t suspect_at;     /* when */
+	bool doomed;	       /* killed, not yet dead: not listened to */
+	struct ev_timer timer; /* BACKOFF: start; else: enough waited */
+	int stats_fd;	       /* owned; survives the process */
 	const struct stats_file *stats; /* owned mapping of it */
 };
 
@@ -69,6 +77,8 @@ void children_init(struct children *, struct ev_loop *,
     const struct child_events *, void *data);
 /* After SIGCHLD. */
 void children_reap(struct children *);
+/* NULL when there is none. */
+struct child *child_named(const struct children *, const char *name);
 /* One line of counters for each daemon that has counted anything. */
 void children_log_counters(const struct children *);
 
@@ -85,7 +95,9 @@ void child_start(struct child *);
 void child_stop(struct child *);
 /* It misbehaved: ends it at once, to be started again. */
 void child_kill(struct child *, const char *why);
-/* It said that it is ready. */
-void child_ready(struct child *);
+/* It said that it is ready, and what its sandbox is made of. */
+void child_ready(struct child *, const struct ipc_msg *);
+/* Its own log level, or -1 for that of everybody; told if it can be. */
+void child_log_level(struct child *, int level);
 
 #endif

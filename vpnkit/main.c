@@ -108,6 +108,8 @@ check_programs(void)
 	int role;
 
 	for (role = ROLE_MAIN + 1; role < ROLE__MAX; role++) {
+		if (role == ROLE_ADMIN)
+			continue; /* no program of ours alone */
 		if (child_path(&where, role, path, sizeof(path)) == -1) {
 			log_warn("cannot run %s", path);
 			return -1;
@@ -131,17 +133,16 @@ check_files(const struct options *op)
 }
 
 static int
-lock_sandbox(void)
+lock_sandbox(struct sandbox_report *report)
 {
-	struct sandbox_report report = { .n = 0 };
 	size_t i;
 
-	if (sandbox_lock(SANDBOX_SUPERVISOR, &report) == -1) {
+	if (sandbox_lock(SANDBOX_SUPERVISOR, report) == -1) {
 		log_warnx("cannot lock the sandbox");
 		return -1;
 	}
-	for (i = 0; i < report.n; i++)
-		log_debug("sandbox: %s", report.layer[i]);
+	for (i = 0; i < report->n; i++)
+		log_debug("sandbox: %s", report->layer[i]);
 	return 0;
 }
 
@@ -154,7 +155,7 @@ serve(const struct options *op)
 	if ((s = calloc(1, sizeof(*s))) == NULL)
 		fatal("start");
 	if (check_programs() == 0 && sup_init(s, op) == 0 &&
-	    lock_sandbox() == 0)
+	    lock_sandbox(&s->sandbox) == 0)
 		r = sup_run(s);
 	sup_fini(s);
 	free(s);

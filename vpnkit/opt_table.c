@@ -102,6 +102,9 @@ const struct opt opts[] = {
 	{ "config", "FILE", NULL, OFF(config), K_STR, C_NOW, G_ADMIN, true,
 	    1, 4095, "read further options from a JSON file; the command "
 	    "line wins" },
+	{ "admin", "PATH", NULL, OFF(admin), K_STR, C_NOW, G_ADMIN, true,
+	    1, 107, "where vpnkit-status connects; \"none\" for nowhere; "
+	    "unless given, beside --ethernet with .admin behind its name" },
 	{ "check", NULL, NULL, OFF(check), K_FLAG, C_NOW, G_ADMIN, true,
 	    0, 0, "check the command line and all files, and stop" },
 	{ "debug", NULL, NULL, OFF(debug), K_FLAG, C_NOW, G_ADMIN, false,

@@ -54,6 +54,7 @@ struct options {
 	int64_t listen_backlog, port_max_idle_s;
 	struct strlist introspection, diagnostics, pcap;
 	int64_t pcap_snaplen;
+	char *admin;
 	char *config, *unused;
 	bool debug, check, help, version;
 	enum opt_given given[OPTIONS_MAX]; /* by row of the table */

@@ -53,8 +53,7 @@ on_started(struct child *c)
 {
 	struct sup *s = sup_of(c);
 
-	ipc_send(c->ipc, IPC_LOG_LEVEL, NULL, 0, "{s:I}", "level",
-	    (json_int_t)log_get_level());
+	child_log_level(c, c->log_level);
 	if (c->role == ROLE_STACK) {
 		vm_stack_started(&s->vms, c);
 		return;
@@ -124,7 +123,7 @@ on_ready(struct sup *s, struct child *c, struct ipc_msg *m)
 	}
 	log_info("%s is ready, pid %d, sandbox:%s", c->name, (int)c->pid,
 	    layers[0] != '\0' ? layers : " none");
-	child_ready(c);
+	child_ready(c, m);
 }
 
 /* Counts what c says of others; false: it has said too much. */
@@ -287,6 +286,13 @@ resolv_changed(void *arg)
 	resend(s, ROLE_DNS);
 }
 
+void
+sup_reload(struct sup *s)
+{
+	dhcp_changed(s);
+	resolv_changed(s);
+}
+
 /*
  * Signals.
  */
@@ -300,6 +306,7 @@ sup_stop(struct sup *s)
 		return;
 	s->stopping = true;
 	log_info("stopping");
+	admin_close(&s->admin);
 	listen_close(&s->listen);
 	for (c = TAILQ_FIRST(&s->kids.list); c != NULL; c = next) {
 		next = TAILQ_NEXT(c, entry);
@@ -317,8 +324,7 @@ signal_cb(struct ev_loop *loop, struct ev_signal *w, int revents)
 		children_reap(&s->kids);
 		break;
 	case SIGHUP:
-		dhcp_changed(s);
-		resolv_changed(s);
+		sup_reload(s);
 		break;
 	case SIGUSR1:
 		children_log_counters(&s->kids);
@@ -352,7 +358,8 @@ sup_init(struct sup *s, const struct options *op)
 {
 	memset(s, 0, sizeof(*s));
 	s->op = op;
-	s->watch.fd = -1;
+	s->watch.fd = s->admin.fd = -1;
+	s->started = plat_now();
 	/* Not the default loop, which would reap our children itself. */
 	if ((s->loop = ev_loop_new(plat_ev_backend() | EVFLAG_NOENV)) == NULL ||
 	    conf_init(&s->conf, op) == -1) {
@@ -360,6 +367,7 @@ sup_init(struct sup *s, const struct options *op)
 		return -1;
 	}
 	children_init(&s->kids, s->loop, &child_events, s);
+	s->kids.last_serial = 1; /* the supervisor's own */
 	s->kids.libexec = getenv("VPNKIT_LIBEXECDIR");
 	/* Watch first, then read: no change is lost in between. */
 	watch_init(&s->watch, s->loop);
@@ -368,7 +376,9 @@ sup_init(struct sup *s, const struct options *op)
 	watch_add(&s->watch, s->conf.resolv_path, resolv_changed, s);
 	conf_read_dhcp(&s->conf);
 	conf_read_resolv(&s->conf);
-	return listen_open(&s->listen, s->loop, op);
+	if (listen_open(&s->listen, s->loop, op) == -1)
+		return -1;
+	return admin_open(&s->admin, s, op);
 }
 
 int
@@ -394,6 +404,7 @@ sup_fini(struct sup *s)
 {
 	struct child *c;
 
+	admin_close(&s->admin);
 	listen_close(&s->listen);
 	watch_fini(&s->watch);
 	vms_fini(&s->vms);

@@ -9,6 +9,10 @@
 #include <ev.h>
 #include <stdbool.h>
 
+#include "common/plat/sandbox.h"
+#include "common/usec.h"
+
+#include "admin.h"
 #include "child.h"
 #include "conf.h"
 #include "listen.h"
@@ -27,6 +31,9 @@ struct sup {
 	struct children kids;
 	struct child *kid[ROLE__MAX]; /* owned; daemons there is one of */
 	struct vms vms;
+	struct admin admin;
+	struct sandbox_report sandbox; /* our own */
+	usec_t started;
 	struct ev_signal sig[SUP_NSIGNALS];
 	bool stopping;
 };
@@ -39,5 +46,7 @@ int sup_init(struct sup *, const struct options *);
 /* Starts the daemons and runs until a signal ends it; -1: could not start. */
 int sup_run(struct sup *);
 void sup_fini(struct sup *);
+/* Reads the files again. */
+void sup_reload(struct sup *);
 
 #endif

@@ -34,6 +34,11 @@ int plat_memfd_ro(int fd);
 void *plat_map_ring(int fd, size_t size, bool writable);
 void plat_unmap_ring(void *, size_t size);
 
+/* The user at the other end of a local stream socket. */
+int plat_peer_uid(int fd, uid_t *);
+/* Bytes of memory a process has of its own; 0: unknown. */
+uint64_t plat_memory(pid_t);
+
 /* Children. */
 struct plat_spawn {
 	const char *path;   /* executable */

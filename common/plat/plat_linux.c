@@ -82,6 +82,38 @@ plat_memfd_ro(int fd)
 	return open(path, O_RDONLY | O_CLOEXEC);
 }
 
+int
+plat_peer_uid(int fd, uid_t *uid)
+{
+	struct ucred cred;
+	socklen_t len = sizeof(cred);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == -1)
+		return -1;
+	*uid = cred.uid;
+	return 0;
+}
+
+uint64_t
+plat_memory(pid_t pid)
+{
+	unsigned long long size, resident, shared;
+	char path[32], buf[128];
+	ssize_t n = -1;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/statm", (int)pid);
+	if ((fd = open(path, O_RDONLY | O_CLOEXEC)) == -1)
+		return 0;
+	n = read(fd, buf, sizeof(buf) - 1);
+	close(fd);
+	buf[n > 0 ? n : 0] = '\0';
+	if (sscanf(buf, "%llu %llu %llu", &size, &resident, &shared) != 3 ||
+	    resident < shared)
+		return 0;
+	return (resident - shared) * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
 /* Whether the file is there for good: else a touch could be a SIGBUS. */
 static bool
 is_sealed(int fd, size_t size)
