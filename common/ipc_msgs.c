@@ -105,7 +105,8 @@ const struct ipc_desc ipc_desc[IPC__MAX] = {
 	 * (a socket for everything that guest port receives; dst is not
 	 * looked at), "udp" (a connected socket on the local port of the
 	 * guest port's udp-bind), "dns" (dnsd only: one datagram socket for
-	 * all UDP queries of the VM).
+	 * all UDP queries of the VM), "icmp" (echo with the identifier sport
+	 * to dst; answered by flow-icmp).
 	 */
 	[IPC_FLOW_OPEN] = { "flow-open", P_STACK, P_PORT | P_DNS | P_PROXY,
 	    0, 0, { F_ID("id"), { "proto", F_STR, 3, 8 }, F_IP("src"),
@@ -119,6 +120,18 @@ const struct ipc_desc ipc_desc[IPC__MAX] = {
 	/* The stack is done with the flow, answered or not. */
 	[IPC_FLOW_CLOSE] = { "flow-close", P_STACK, P_PORT | P_DNS | P_PROXY,
 	    0, 0, { F_ID("id") } },
+
+	/*
+	 * The socket of an "icmp" flow, connected.  echo-id: the identifier
+	 * its messages have outside.  raw: not the kernel but the stack puts
+	 * it in, and what is received begins with the IP header.
+	 */
+	[IPC_FLOW_ICMP] = { "flow-icmp", P_PORT, P_STACK, 1, 1,
+	    { F_ID("id"), F_TCPUDPPORT("echo-id"), { "raw", F_BOOL, 0, 0 } } },
+	/* The kernel refuses portd ping sockets: a raw ICMP one is needed. */
+	[IPC_RAW_OPEN] = { "raw-open", P_PORT, P_MAIN, 0, 0, { { 0 } } },
+	/* Answers each of those, in turn; no descriptor: there is none. */
+	[IPC_RAW_FD] = { "raw-fd", P_MAIN, P_PORT, 0, 1, { { 0 } } },
 
 	/* count sockets connected (TCP: connecting) to one address. */
 	[IPC_SOCK_OPEN] = { "sock-open", P_DNS | P_PROXY, P_PORT, 0, 0,

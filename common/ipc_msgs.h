@@ -53,6 +53,10 @@ enum ipc_type {
 	IPC_FLOW_FD,
 	IPC_FLOW_REFUSED,
 	IPC_FLOW_CLOSE,
+	IPC_FLOW_ICMP,
+	/* Raw sockets for portd. */
+	IPC_RAW_OPEN,
+	IPC_RAW_FD,
 	/* Sockets for dnsd and proxyd. */
 	IPC_SOCK_OPEN,
 	IPC_SOCK_FD,
