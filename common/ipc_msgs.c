@@ -175,11 +175,25 @@ const struct ipc_desc ipc_desc[IPC__MAX] = {
 	    { F_TEXT("error") } },
 
 	/*
+	 * Packets of a VM from now on, until this client is gone.  The answer
+	 * is a ring that can only be read, or admin-done with an error.
+	 */
+	[IPC_ADMIN_CAPTURE] = { "admin-capture", P_ADMIN, P_MAIN, 0, 0,
+	    { F_VM, { "snaplen", F_INT, 1, 65535 } } },
+	[IPC_ADMIN_CAPTURE_FD] = { "admin-capture-fd", P_MAIN, P_ADMIN, 1, 1,
+	    { F_VM } },
+
+	/*
 	 * Memory files the daemon writes and others read: of a netstackd its
 	 * flow table and its capture rings.  snaplen: bytes to keep of a frame.
 	 */
 	[IPC_RECORDS] = { "records", P_MAIN, P_STACK | P_DNS, 1, 2,
 	    { { "snaplen", F_INT, 0, 65535 } } },
+	/* A ring for a live capture. */
+	[IPC_CAPTURE] = { "capture", P_MAIN, P_STACK, 1, 1,
+	    { F_ID("id"), { "snaplen", F_INT, 1, 65535 } } },
+	[IPC_CAPTURE_END] = { "capture-end", P_MAIN, P_STACK, 0, 0,
+	    { F_ID("id") } },
 };
 /* clang-format on */
 

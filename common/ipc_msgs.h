@@ -70,8 +70,12 @@ enum ipc_type {
 	IPC_ADMIN_RESTART,
 	IPC_ADMIN_RELOAD,
 	IPC_ADMIN_DONE,
+	IPC_ADMIN_CAPTURE,
+	IPC_ADMIN_CAPTURE_FD,
 	/* Shared memory that is read without asking its writer. */
 	IPC_RECORDS,
+	IPC_CAPTURE,
+	IPC_CAPTURE_END,
 	IPC__MAX
 };
 

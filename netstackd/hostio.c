@@ -207,6 +207,17 @@ hostio_close(struct stackd *s, uint32_t id, bool reset)
 	f->fd = -1;
 }
 
+int
+hostio_fd(const struct stackd *s, uint32_t id, enum net_proto proto)
+{
+	const struct hostflow *f;
+
+	if (id >= s->host.nflow)
+		return -1;
+	f = &s->host.flow[id];
+	return f->proto == proto ? f->fd : -1;
+}
+
 static size_t
 iov_len(const struct iovec *iov, int n)
 {
@@ -250,6 +261,7 @@ hostio_consume(void *arg, uint32_t id, size_t n)
 	if (f == NULL)
 		return;
 	plat_discard(f->fd, n, &f->cur);
+	show_moved(arg, id, 0, n);
 	f->dry = f->dry > n ? f->dry - n : 0;
 }
 
@@ -257,10 +269,14 @@ ssize_t
 hostio_write(void *arg, uint32_t id, const struct iovec *iov, int n)
 {
 	struct hostflow *f = flow_get(arg, id);
+	ssize_t done;
 
 	if (f == NULL)
 		return -1;
-	return writev(f->fd, iov, n < HOSTIO_MAXIOV ? n : HOSTIO_MAXIOV);
+	done = writev(f->fd, iov, n < HOSTIO_MAXIOV ? n : HOSTIO_MAXIOV);
+	if (done > 0)
+		show_moved(arg, id, (uint64_t)done, 0);
+	return done;
 }
 
 void
@@ -305,6 +321,7 @@ hostio_recv(void *arg, uint32_t id, struct net_dgram *d, int n)
 	got = recvmmsg(f->fd, mm, (unsigned)n, MSG_DONTWAIT, NULL);
 	for (i = 0; i < got; i++) {
 		d[i].len = mm[i].msg_len;
+		show_moved(arg, id, 0, d[i].len);
 		d[i].addr = named ? ntohl(from[i].sin_addr.s_addr) : 0;
 		d[i].port = named ? ntohs(from[i].sin_port) : 0;
 	}
@@ -315,6 +332,17 @@ static size_t
 dgram_len(const struct net_dgram *d)
 {
 	return iov_len(d->iov, d->niov);
+}
+
+static size_t
+dgrams_len(const struct net_dgram *d, int n)
+{
+	size_t len = 0;
+	int i;
+
+	for (i = 0; i < n; i++)
+		len += dgram_len(&d[i]);
+	return len;
 }
 
 /* How many of n datagrams go in one write. */
@@ -400,8 +428,10 @@ hostio_send(void *arg, uint32_t id, const struct net_dgram *d, int n)
 		return -1;
 	for (i = 0; i < n; i += k) {
 		k = burst_len(f, &d[i], n - i);
-		if (burst_write(f, &d[i], k) == 0)
+		if (burst_write(f, &d[i], k) == 0) {
+			show_moved(arg, id, dgrams_len(&d[i], k), 0);
 			continue;
+		}
 		if (!gso_refused(f, dgram_len(&d[i])))
 			return i > 0 ? i : -1;
 		k = 0; /* the same ones again, singly */

@@ -39,6 +39,7 @@ link_batch(struct stackd *s, usec_t now)
 	for (; chan_next(&l->chan, &f); n++) {
 		daemon_moved(s->d, f.len);
 		net_input(s->net, now, f.p, f.len);
+		show_frame(s, TAPE_FROM_GUEST, f.p, f.len, net_dropped(s->net));
 	}
 	if (n > 0) {
 		net_flush(s->net, now);
@@ -186,6 +187,7 @@ link_space(void *arg, size_t *len)
 	}
 	if (*len < LINK_LOW_BYTES)
 		l->starved = true;
+	l->space = p;
 	return p;
 }
 
@@ -195,5 +197,6 @@ link_push(void *arg, size_t off, size_t len)
 	struct stackd *s = arg;
 
 	daemon_moved(s->d, len);
+	show_frame(s, TAPE_TO_GUEST, s->link.space + off, len, NULL);
 	chan_push(&s->link.chan, off, len);
 }

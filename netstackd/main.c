@@ -39,6 +39,7 @@ static const struct net_hooks hooks = {
 	.recv = hostio_recv,
 	.send = hostio_send,
 	.random = stackd_random,
+	.flow = show_flow,
 };
 
 static uint32_t
@@ -119,6 +120,7 @@ settle_cb(struct ev_loop *loop, struct ev_prepare *w, int revents)
 
 	broker_settle(s);
 	link_settle(s);
+	show_settle(s);
 	clock_settle(s);
 }
 
@@ -132,6 +134,7 @@ stackd_stop(struct daemon *d)
 	clock_fini(s);
 	hostio_fini(s);
 	broker_fini(s);
+	show_fini(s);
 	ev_prepare_stop(d->loop, &s->settle);
 	free(s);
 	d->data = NULL;
@@ -160,7 +163,8 @@ stackd_start(struct daemon *d)
 	ev_prepare_init(&s->settle, settle_cb);
 	s->settle.data = s;
 	ev_prepare_start(d->loop, &s->settle);
-	if (hostio_init(s, nflow) == -1 || broker_init(s, nflow) == -1) {
+	if (hostio_init(s, nflow) == -1 || broker_init(s, nflow) == -1 ||
+	    show_init(s, nflow) == -1) {
 		log_warn("start");
 		stackd_stop(d);
 		return -1;
@@ -173,6 +177,9 @@ static const struct ipc_handler handlers[] = {
 	{ IPC_CHAN, stackd_chan },
 	{ IPC_FLOW_FD, broker_flow_fd },
 	{ IPC_FLOW_REFUSED, broker_flow_refused },
+	{ IPC_RECORDS, show_records },
+	{ IPC_CAPTURE, show_capture },
+	{ IPC_CAPTURE_END, show_capture_end },
 };
 
 static const struct daemon_spec netstackd = {

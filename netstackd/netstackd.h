@@ -21,6 +21,7 @@
 #include "common/chan.h"
 #include "common/daemon.h"
 #include "netstackd/core/net.h"
+#include "netstackd/show.h"
 
 #define STACKD_MAXQUEUE	 (32u << 20) /* bytes the core may hold */
 #define STACKD_FDRESERVE 64	     /* descriptors that are not flows */
@@ -34,6 +35,7 @@ struct link {
 	struct chan chan; /* valid while open */
 	bool open;
 	bool dead;    /* to be closed when no callback of it is running */
+	uint8_t *space; /* borrowed: as the core was given it last */
 	bool starved; /* the core found less space than a frame may need */
 	struct ev_io rd, wr;
 };
@@ -94,6 +96,7 @@ struct stackd {
 	struct hostio host;
 	struct broker broker;
 	struct clock clock;
+	struct show show;
 	struct ev_prepare settle; /* the end of each turn */
 };
 
@@ -119,6 +122,8 @@ void hostio_fini(struct stackd *);
 int hostio_add(
     struct stackd *, uint32_t id, int fd, enum net_proto, bool connecting);
 void hostio_close(struct stackd *, uint32_t id, bool reset);
+/* -1: none, or of another protocol.  Borrowed. */
+int hostio_fd(const struct stackd *, uint32_t id, enum net_proto);
 ssize_t hostio_peek(
     void *arg, uint32_t id, size_t off, const struct iovec *, int n);
 void hostio_consume(void *arg, uint32_t id, size_t n);

@@ -2,6 +2,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 
 #include "common/log.h"
 #include "common/plat/plat.h"
+#include "common/tape.h"
 #include "config.h"
 
 #include "admin.h"
@@ -74,8 +76,8 @@ send_self(struct sup *s, struct ipc *to)
 static size_t
 files_of(const struct child *c, int *fd, json_t *names)
 {
-	static const char *const name[] = { "counters" };
-	const int from[] = { c->stats_fd };
+	static const char *const name[] = { "counters", "flows", "capture" };
+	const int from[] = { c->stats_fd, c->flows_fd, c->tape_fd };
 	size_t i, n = 0;
 
 	for (i = 0; i < sizeof(from) / sizeof(from[0]); i++) {
@@ -185,6 +187,89 @@ on_reload(struct sup *s, struct ipc *from, struct ipc_msg *m)
 	done(from, "");
 }
 
+/*
+ * Live captures.
+ */
+
+static void
+send_capture(const struct admin_capture *p, const struct child *stack)
+{
+	int fd = fcntl(p->fd, F_DUPFD_CLOEXEC, 0);
+
+	if (fd != -1)
+		ipc_send(stack->ipc, IPC_CAPTURE, &fd, 1, "{s:I, s:I}", "id",
+		    (json_int_t)p->id, "snaplen", (json_int_t)p->snaplen);
+}
+
+void
+admin_stack_started(struct admin *a, const struct child *stack)
+{
+	const struct admin_capture *p;
+
+	for (p = a->capture; p < a->capture + ADMIN_MAXCAPTURES; p++) {
+		if (p->client != NULL && p->vm == stack->vm)
+			send_capture(p, stack);
+	}
+}
+
+static void
+capture_end(struct admin *a, struct admin_capture *p)
+{
+	const struct child *stack = vm_stack(&a->sup->vms, p->vm);
+
+	if (stack != NULL && stack->ipc != NULL)
+		ipc_send(stack->ipc, IPC_CAPTURE_END, NULL, 0, "{s:I}", "id",
+		    (json_int_t)p->id);
+	close(p->fd);
+	memset(p, 0, sizeof(*p));
+}
+
+static void
+captures_end(struct admin *a, const struct ipc *client)
+{
+	struct admin_capture *p;
+
+	for (p = a->capture; p < a->capture + ADMIN_MAXCAPTURES; p++) {
+		if (p->client == client)
+			capture_end(a, p);
+	}
+}
+
+static void
+on_capture(struct sup *s, struct ipc *from, struct ipc_msg *m)
+{
+	struct admin_capture *p = s->admin.capture;
+	uint32_t vm = (uint32_t)ipc_u64(m, "vm");
+	const struct child *stack = vm_stack(&s->vms, vm);
+	int fd = -1;
+
+	while (p < s->admin.capture + ADMIN_MAXCAPTURES && p->client != NULL)
+		p++;
+	if (stack == NULL || stack->ipc == NULL) {
+		done(from, "there is no such VM");
+		return;
+	}
+	if (p == s->admin.capture + ADMIN_MAXCAPTURES) {
+		done(from, "too many captures");
+		return;
+	}
+	p->snaplen = (uint32_t)ipc_u64(m, "snaplen");
+	p->fd = plat_memfd("capture", tape_live_bytes(p->snaplen));
+	if (p->fd == -1 || (fd = plat_memfd_ro(p->fd)) == -1) {
+		if (p->fd != -1)
+			close(p->fd);
+		done(from, strerror(errno));
+		return;
+	}
+	p->client = from;
+	p->vm = vm;
+	p->id = ++s->admin.last_id;
+	send_capture(p, stack);
+	log_info("administrator: capture of VM %u", (unsigned)vm);
+	ipc_send(
+	    from, IPC_ADMIN_CAPTURE_FD, &fd, 1, "{s:I}", "vm", (json_int_t)vm);
+}
+
 static const struct {
 	enum ipc_type type;
 	void (*fn)(struct sup *, struct ipc *, struct ipc_msg *);
@@ -193,6 +278,7 @@ static const struct {
 	{ IPC_ADMIN_LOG, on_log },
 	{ IPC_ADMIN_RESTART, on_restart },
 	{ IPC_ADMIN_RELOAD, on_reload },
+	{ IPC_ADMIN_CAPTURE, on_capture },
 };
 
 static void
@@ -222,6 +308,7 @@ client_gone(struct ipc *ipc, const char *why)
 
 	if (why != NULL)
 		log_info("admin client: %s", why);
+	captures_end(a, ipc);
 	for (i = 0; i < a->nclient; i++) {
 		if (a->client[i] != ipc)
 			continue;
@@ -399,8 +486,10 @@ admin_close(struct admin *a)
 
 	if (a->sup == NULL)
 		return;
-	while (a->nclient > 0)
-		ipc_free(a->client[--a->nclient]);
+	while (a->nclient > 0) {
+		captures_end(a, a->client[--a->nclient]);
+		ipc_free(a->client[a->nclient]);
+	}
 	if (a->fd != -1) {
 		ev_io_stop(a->sup->loop, &a->rd);
 		ev_timer_stop(a->sup->loop, &a->rest);

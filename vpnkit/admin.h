@@ -19,7 +19,17 @@
 
 #define ADMIN_MAXCLIENTS 16
 
+#define ADMIN_MAXCAPTURES 16
+
+struct child;
 struct sup;
+
+/* A live capture: lives as long as the client that wanted it. */
+struct admin_capture {
+	const struct ipc *client; /* borrowed; NULL: free */
+	uint32_t id, vm, snaplen;
+	int fd; /* owned: the ring */
+};
 
 struct admin {
 	struct sup *sup; /* borrowed */
@@ -31,10 +41,14 @@ struct admin {
 	struct ev_timer rest;
 	struct ipc *client[ADMIN_MAXCLIENTS]; /* owned */
 	size_t nclient;
+	struct admin_capture capture[ADMIN_MAXCAPTURES];
+	uint32_t last_id;
 };
 
 /* Nowhere to put it is not an error, unless it was asked for: then -1. */
 int admin_open(struct admin *, struct sup *, const struct options *);
 void admin_close(struct admin *);
+/* A netstackd was started: captures go on. */
+void admin_stack_started(struct admin *, const struct child *);
 
 #endif

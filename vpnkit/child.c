@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
@@ -19,8 +20,11 @@
 #include <bsd/string.h>
 
 #include "common/daemon.h"
+#include "common/flowtab.h"
+#include "common/ipc_wire.h"
 #include "common/log.h"
 #include "common/plat/plat.h"
+#include "common/tape.h"
 #include "config.h"
 
 #include "child.h"
@@ -272,6 +276,10 @@ log_death(const struct child *c, int pid, int status)
 		    pid, sig, strsignal(sig));
 	else
 		log_warnx("%s (pid %d) %s", c->name, pid, c->why);
+	if (c->tape_fd != -1)
+		log_info("%s: its last packets are kept: vpnkit-status capture "
+			 "--last --vm %u",
+		    c->name, (unsigned)c->vm);
 }
 
 static void
@@ -411,6 +419,34 @@ stats_open(struct child *c)
 	return 0;
 }
 
+/* What a stack lets others see; without it, it works all the same. */
+static void
+records_open(struct child *c)
+{
+	if (c->role != ROLE_STACK)
+		return;
+	c->flows_fd = plat_memfd("flows", FLOWTAB_BYTES);
+	c->tape_fd = plat_memfd("tape", tape_bytes(c->all->snaplen));
+	if (c->flows_fd == -1 || c->tape_fd == -1)
+		log_warn("%s: flows and packets cannot be shown", c->name);
+}
+
+void
+child_send_records(struct child *c)
+{
+	int fd[2];
+
+	if (c->flows_fd == -1 || c->tape_fd == -1)
+		return;
+	fd[0] = fcntl(c->flows_fd, F_DUPFD_CLOEXEC, 0);
+	fd[1] = fcntl(c->tape_fd, F_DUPFD_CLOEXEC, 0);
+	if (fd[0] != -1 && fd[1] != -1)
+		ipc_send(c->ipc, IPC_RECORDS, fd, 2, "{s:I}", "snaplen",
+		    (json_int_t)c->all->snaplen);
+	else
+		ipc_close_fds(fd, 2);
+}
+
 #define COUNTER_LINE 1800 /* what a log line holds */
 
 /* The daemon writes this file: nothing in it is taken at its word. */
@@ -476,7 +512,7 @@ child_new(struct children *all, enum ipc_role role, uint32_t vm)
 	c->role = role;
 	c->vm = vm;
 	c->state = CHILD_DOWN;
-	c->stats_fd = -1;
+	c->stats_fd = c->flows_fd = c->tape_fd = -1;
 	c->log_level = -1;
 	c->serial = ++all->last_serial;
 	snprintf(c->name, sizeof(c->name), vm != 0 ? "%s-%u" : "%s",
@@ -489,7 +525,15 @@ child_new(struct children *all, enum ipc_role role, uint32_t vm)
 		child_free(c);
 		return NULL;
 	}
+	records_open(c);
 	return c;
+}
+
+static void
+close_file(int fd)
+{
+	if (fd != -1)
+		close(fd);
 }
 
 void
@@ -502,7 +546,8 @@ child_free(struct child *c)
 	ipc_free(c->ipc);
 	if (c->stats != NULL)
 		munmap((void *)(uintptr_t)c->stats, STATS_BYTES);
-	if (c->stats_fd != -1)
-		close(c->stats_fd);
+	close_file(c->stats_fd);
+	close_file(c->flows_fd);
+	close_file(c->tape_fd);
 	free(c);
 }

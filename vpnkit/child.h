@@ -42,6 +42,7 @@ struct children {
 	void *data;		       /* the owner's */
 	struct child_list list;	       /* by serial */
 	uint32_t last_serial;
+	uint32_t snaplen; /* of the packets that stacks keep */
 };
 
 struct child {
@@ -71,6 +72,8 @@ struct child {
 	struct ev_timer timer; /* BACKOFF: start; else: enough waited */
 	int stats_fd;	       /* owned; survives the process */
 	const struct stats_file *stats; /* owned mapping of it */
+	/* Of a stack: its flows, and its last packets; the same.  -1: none. */
+	int flows_fd, tape_fd;
 };
 
 void children_init(struct children *, struct ev_loop *,
@@ -95,6 +98,8 @@ void child_start(struct child *);
 void child_stop(struct child *);
 /* It misbehaved: ends it at once, to be started again. */
 void child_kill(struct child *, const char *why);
+/* Gives a stack that was just started the files it writes for others. */
+void child_send_records(struct child *);
 /* It said that it is ready, and what its sandbox is made of. */
 void child_ready(struct child *, const struct ipc_msg *);
 /* Its own log level, or -1 for that of everybody; told if it can be. */

@@ -56,6 +56,7 @@ on_started(struct child *c)
 	child_log_level(c, c->log_level);
 	if (c->role == ROLE_STACK) {
 		vm_stack_started(&s->vms, c);
+		admin_stack_started(&s->admin, c);
 		return;
 	}
 	conf_send(&s->conf, c->ipc);
@@ -368,6 +369,9 @@ sup_init(struct sup *s, const struct options *op)
 	}
 	children_init(&s->kids, s->loop, &child_events, s);
 	s->kids.last_serial = 1; /* the supervisor's own */
+	s->kids.snaplen =
+	    (uint32_t)(op->pcap_snaplen < UINT16_MAX ? op->pcap_snaplen
+						     : UINT16_MAX);
 	s->kids.libexec = getenv("VPNKIT_LIBEXECDIR");
 	/* Watch first, then read: no change is lost in between. */
 	watch_init(&s->watch, s->loop);

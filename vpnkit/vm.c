@@ -197,6 +197,8 @@ vm_stack_started(struct vms *vms, struct child *c)
 {
 	struct vm *vm = vms->v[c->vm];
 
+	/* Before the core is made, which tells of its flows from the start. */
+	child_send_records(c);
 	conf_send_stack(vms->conf, c->ipc, &vm->lease);
 	wire_connect(c);
 	connect_stack(vm);

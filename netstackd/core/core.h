@@ -165,6 +165,9 @@ void ip4_input(struct net *, usec_t now, struct rd *, bool group);
  */
 void net_learn_eth(struct net *);
 
+/* info.c: an error of a host socket in a word. */
+const char *info_error(enum net_error);
+
 /* Inputs by protocol; pkt is checked, addressed to us, checksum not yet. */
 void arp_input(struct net *, usec_t now, struct rd *);
 void icmp_input(struct net *, usec_t now, const struct ip4_pkt *);
@@ -224,6 +227,9 @@ struct net {
 	/* ICMP rate limit: a token bucket. */
 	usec_t icmp_at;
 	uint32_t icmp_tokens;
+	/* Constants, for who is told why; NULL: there is no reason. */
+	const char *drop; /* the last counter of a drop or an end */
+	const char *fail; /* what became of the host socket */
 	struct tcp_net *tcp;   /* owned */
 	struct udp_net *udp;   /* owned */
 	struct frag_net *frag; /* owned */
@@ -238,10 +244,58 @@ void udp_net_free(struct net *);
 int frag_net_new(struct net *);
 void frag_net_free(struct net *);
 
+/* Counters of what was lost, and why a flow ended. */
+static inline bool
+stat_is_drop(enum net_stat s)
+{
+	switch (s) {
+	case NETS_RX_SHORT:
+	case NETS_RX_ETHERTYPE:
+	case NETS_RX_NOTFORUS:
+	case NETS_RX_BADSUM:
+	case NETS_RX_BADSRC:
+	case NETS_RX_BADDST:
+	case NETS_RX_TTL:
+	case NETS_RX_PROTO:
+	case NETS_TX_FULL:
+	case NETS_DHCP_BAD:
+	case NETS_FRAG_LIMIT:
+	case NETS_FRAG_BAD:
+	case NETS_ICMP_LIMIT:
+	case NETS_ICMP_IGNORED:
+	case NETS_UDP_EXPIRED:
+	case NETS_UDP_QUEUE_FULL:
+	case NETS_UDP_FAILED:
+	case NETS_UDP_LIMIT:
+	case NETS_UDP_BADPEER:
+	case NETS_TCP_REFUSED:
+	case NETS_TCP_RST_RX:
+	case NETS_TCP_RST_TX:
+	case NETS_TCP_OOO_FULL:
+	case NETS_TCP_BADSEQ:
+	case NETS_TCP_TIMEOUT:
+	case NETS_TCP_EVICTED:
+	case NETS_FLOW_LIMIT:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* s is a constant nearly everywhere: then the question costs nothing. */
 static inline void
 stat_inc(struct net *net, enum net_stat s)
 {
 	net->stat[s]++;
+	if (stat_is_drop(s))
+		net->drop = net_stat_name[s];
+}
+
+static inline void
+flow_changed(struct net *net, const struct flow *f)
+{
+	if (net->hook->flow != NULL)
+		net->hook->flow(net->arg, f->id, NET_FLOW_CHANGED);
 }
 
 static inline void

@@ -78,6 +78,8 @@ flow_add(struct net *net, struct flow *f)
 	b = flow_bucket(net, f);
 	f->next = *b;
 	*b = f;
+	if (net->hook->flow != NULL)
+		net->hook->flow(net->arg, f->id, NET_FLOW_NEW);
 	return 0;
 }
 
@@ -86,6 +88,10 @@ flow_del(struct net *net, struct flow *f)
 {
 	struct flow **b;
 
+	if (net->hook->flow != NULL)
+		net->hook->flow(net->arg, f->id, NET_FLOW_GONE);
+	/* The next one that ends in this turn has a reason of its own. */
+	net->drop = net->fail = NULL;
 	for (b = flow_bucket(net, f); *b != NULL; b = &(*b)->next) {
 		if (*b == f) {
 			*b = f->next;

@@ -178,6 +178,7 @@ net_input(struct net *net, usec_t now, const uint8_t *frame, size_t len)
 	uint8_t dst[6];
 	uint16_t type;
 
+	net->drop = net->fail = NULL;
 	stat_inc(net, NETS_RX_FRAMES);
 	stat_add(net, NETS_RX_BYTES, len);
 	if (rd_bytes(&r, dst, sizeof(dst)) == -1 ||
@@ -199,6 +200,7 @@ net_input(struct net *net, usec_t now, const uint8_t *frame, size_t len)
 void
 net_flush(struct net *net, usec_t now)
 {
+	net->drop = NULL;
 	tcp_flush(net, now);
 	udp_flush(net, now);
 }
@@ -232,6 +234,7 @@ net_opened(struct net *net, usec_t now, uint32_t id, bool connected)
 {
 	struct flow *f = flow_answered(net, id);
 
+	net->drop = net->fail = NULL;
 	if (f != NULL)
 		flow_ops[f->proto]->opened(net, now, f, connected);
 }
@@ -241,6 +244,7 @@ net_open_failed(struct net *net, usec_t now, uint32_t id, enum net_error e)
 {
 	struct flow *f = flow_answered(net, id);
 
+	net->fail = info_error(e);
 	if (f != NULL)
 		flow_ops[f->proto]->open_failed(net, now, f, e);
 }
@@ -250,6 +254,7 @@ net_readable(struct net *net, usec_t now, uint32_t id)
 {
 	struct flow *f = flow_get(net, id);
 
+	net->drop = net->fail = NULL;
 	if (f != NULL)
 		flow_ops[f->proto]->readable(net, now, f);
 }
@@ -259,6 +264,7 @@ net_writable(struct net *net, usec_t now, uint32_t id)
 {
 	struct flow *f = flow_get(net, id);
 
+	net->drop = net->fail = NULL;
 	if (f != NULL)
 		flow_ops[f->proto]->writable(net, now, f);
 }
@@ -268,6 +274,7 @@ net_failed(struct net *net, usec_t now, uint32_t id, enum net_error e)
 {
 	struct flow *f = flow_get(net, id);
 
+	net->fail = info_error(e);
 	if (f != NULL)
 		flow_ops[f->proto]->failed(net, now, f, e);
 }

@@ -84,6 +84,8 @@ struct net_dgram {
 	size_t len; /* received; may be cut to what iov holds */
 };
 
+enum net_flow_event { NET_FLOW_NEW, NET_FLOW_CHANGED, NET_FLOW_GONE };
+
 /*
  * What the shell does for the core.  Flows go by their id.  A negative result
  * is -1 with errno; EAGAIN means a readable or writable event will follow.
@@ -121,6 +123,23 @@ struct net_hooks {
 	int (*send)(void *arg, uint32_t id, const struct net_dgram *, int n);
 
 	uint32_t (*random)(void *arg);
+
+	/*
+	 * A flow is there, may look different now, or is about to go: for who
+	 * shows flows to people.  NULL: nobody does.
+	 */
+	void (*flow)(void *arg, uint32_t id, enum net_flow_event);
+};
+
+/* What a flow looks like; the texts are constants. */
+struct net_flow_info {
+	enum net_proto proto;
+	uint32_t guest_ip, host_ip;
+	uint16_t guest_port, host_port;
+	const char *state;
+	const char *limit; /* what more data waits for; "" for none */
+	const char *why;   /* NET_FLOW_GONE: it ends for; "" by itself */
+	uint32_t rtt;	   /* to the guest, usec; 0 is not known */
 };
 
 /* Counters; names in net_stat_name[].  Every limit and drop has one. */
@@ -196,6 +215,11 @@ void net_failed(struct net *, usec_t now, uint32_t id, enum net_error);
 void net_server_gone(struct net *, usec_t now, enum net_server);
 /* That server is there (again). */
 void net_server_ready(struct net *, usec_t now, enum net_server);
+
+/* -1: there is no such flow. */
+int net_flow_info(const struct net *, uint32_t id, struct net_flow_info *);
+/* The counter of the last drop since the last net_input(); NULL: none. */
+const char *net_dropped(const struct net *);
 
 /* Flows in use: zero after everything is closed. */
 size_t net_flows(const struct net *);

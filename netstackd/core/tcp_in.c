@@ -444,6 +444,8 @@ tcp_input(struct net *net, usec_t now, const struct ip4_pkt *pkt)
 	}
 	t = (struct tcp *)flow_find(
 	    net, NET_TCP, pkt->src, s.sport, pkt->dst, s.dport);
+	if (t != NULL)
+		flow_changed(net, &t->f);
 	if (t == NULL)
 		in_closed(net, now, pkt, &s);
 	else if (t->state == TCPS_PENDING)

@@ -479,6 +479,7 @@ tcp_output(struct net *net, usec_t now, struct tcp *t)
 
 	if (t->state == TCPS_TIME_WAIT)
 		return;
+	flow_changed(net, &t->f);
 	if (t->acked > 0) {
 		net->hook->consume(net->arg, t->f.id, t->acked);
 		t->acked = 0;

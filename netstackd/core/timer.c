@@ -127,6 +127,7 @@ net_tick(struct net *net, usec_t now)
 		if (t->at > now)
 			return;
 		timer_clear(net, t);
+		net->drop = net->fail = NULL;
 		t->fn(net, now, t);
 	}
 }

@@ -48,6 +48,7 @@ udp_touch(struct net *net, usec_t now, struct udp_flow *u, bool inbound)
 {
 	if (u->f.proto == NET_DNS)
 		return;
+	flow_changed(net, &u->f);
 	lru_del(net, u);
 	u->used = now;
 	if (inbound)

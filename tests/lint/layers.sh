@@ -27,7 +27,7 @@ rule "common includes a program's header" \
 rule "the core does I/O or reads a clock" \
     grep -rnE $C '#include <(ev|unistd|sys/socket|time|jansson)\.h>' \
     netstackd/core
-PURE="common/rd.h common/wr.h common/ipaddr.c ethd/vmnet.c ethd/framer.c
+PURE="common/rd.h common/wr.h common/ipaddr.c common/flowtab.c common/tape.c ethd/vmnet.c ethd/framer.c
     ethd/lease.c ethd/switch.c portd/policy.c dnsd/query.c dnsd/names.c
     vpnkit/resolvconf.c"
 rule "a pure file does I/O or reads a clock" \

@@ -29,6 +29,12 @@ net_input(struct net *net, usec_t now, const uint8_t *frame, size_t len)
 {
 }
 
+const char *
+net_dropped(const struct net *net)
+{
+	return NULL;
+}
+
 void
 net_flush(struct net *net, usec_t now)
 {

@@ -1,0 +1,176 @@
+/*
+ * The files of a stack, and packets into them.
+ */
+
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "netstackd/netstackd.h"
+
+/*
+ * Files.
+ */
+
+/* Maps all of a file that nobody can shrink; NULL on error. */
+static void *
+map_all(int fd, size_t *len)
+{
+	struct stat st;
+	void *p = MAP_FAILED;
+
+	if (fd != -1 && fstat(fd, &st) == 0 && st.st_size > 0) {
+		*len = (size_t)st.st_size;
+		p = mmap(NULL, *len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	}
+	if (fd != -1)
+		close(fd);
+	return p == MAP_FAILED ? NULL : p;
+}
+
+static void
+tab_attach(struct show *sh, int fd)
+{
+	size_t len = 0;
+	void *p = map_all(fd, &len);
+
+	if (p == NULL)
+		return;
+	if (sh->tab != NULL || len < FLOWTAB_BYTES) {
+		munmap(p, len);
+		return;
+	}
+	sh->tab = p;
+	flowtab_begin(sh->tab);
+}
+
+static void
+tape_attach(struct show *sh, int fd, uint32_t snaplen)
+{
+	size_t len = 0;
+	void *p = map_all(fd, &len);
+
+	if (p == NULL)
+		return;
+	if (sh->tape.file != NULL ||
+	    tape_begin(&sh->tape, p, len, snaplen) == -1)
+		munmap(p, len);
+	else
+		sh->tape_len = len;
+}
+
+void
+show_records(struct daemon *d, struct ipc *from, struct ipc_msg *m)
+{
+	struct stackd *s = d->data;
+	int tab = ipc_take_fd(m, 0), tape = ipc_take_fd(m, 1);
+
+	tab_attach(&s->show, tab);
+	tape_attach(&s->show, tape, (uint32_t)ipc_u64(m, "snaplen"));
+}
+
+void
+show_capture(struct daemon *d, struct ipc *from, struct ipc_msg *m)
+{
+	struct stackd *s = d->data;
+	struct show_live *l = s->show.live;
+	size_t len = 0;
+	void *p = map_all(ipc_take_fd(m, 0), &len);
+
+	while (l < s->show.live + SHOW_LIVE && l->tape.file != NULL)
+		l++;
+	if (p == NULL)
+		return;
+	if (l == s->show.live + SHOW_LIVE ||
+	    tape_begin_live(
+		&l->tape, p, len, (uint32_t)ipc_u64(m, "snaplen")) == -1) {
+		munmap(p, len);
+		return;
+	}
+	l->id = (uint32_t)ipc_u64(m, "id");
+	l->len = len;
+	s->show.nlive++;
+}
+
+static void
+live_end(struct show *sh, struct show_live *l)
+{
+	munmap(l->tape.file, l->len);
+	memset(l, 0, sizeof(*l));
+	sh->nlive--;
+}
+
+void
+show_capture_end(struct daemon *d, struct ipc *from, struct ipc_msg *m)
+{
+	struct stackd *s = d->data;
+	int i;
+
+	for (i = 0; i < SHOW_LIVE; i++) {
+		if (s->show.live[i].tape.file != NULL &&
+		    s->show.live[i].id == ipc_u64(m, "id"))
+			live_end(&s->show, &s->show.live[i]);
+	}
+}
+
+/*
+ * Packets.
+ */
+
+void
+show_frame(struct stackd *s, enum tape_dir dir, const uint8_t *frame,
+    size_t len, const char *why)
+{
+	struct show *sh = &s->show;
+	usec_t when = stackd_now(s) + sh->wall;
+	enum tape_ring r;
+	int i;
+
+	if (sh->tape.file != NULL) {
+		tape_put(&sh->tape, TAPE_ALL, dir, when, frame, len, why);
+		if ((r = tape_classify(frame, len)) != TAPE__MAX)
+			tape_put(&sh->tape, r, dir, when, frame, len, why);
+		if (why != NULL)
+			tape_put(
+			    &sh->tape, TAPE_BAD, dir, when, frame, len, why);
+	}
+	for (i = 0; sh->nlive > 0 && i < SHOW_LIVE; i++) {
+		if (sh->live[i].tape.file != NULL)
+			tape_put(&sh->live[i].tape, TAPE_ALL, dir, when, frame,
+			    len, why);
+	}
+}
+
+void
+show_moved(struct stackd *s, uint32_t id, uint64_t host, uint64_t guest)
+{
+	struct showflow *f;
+
+	if (id >= s->show.nflow)
+		return;
+	f = &s->show.flow[id];
+	f->to_host += host;
+	f->to_guest += guest;
+}
+
+void
+show_fini(struct stackd *s)
+{
+	struct show *sh = &s->show;
+	int i;
+
+	ev_timer_stop(s->d->loop, &sh->timer);
+	for (i = 0; i < SHOW_LIVE; i++) {
+		if (sh->live[i].tape.file != NULL)
+			live_end(sh, &sh->live[i]);
+	}
+	if (sh->tab != NULL)
+		munmap(sh->tab, FLOWTAB_BYTES);
+	if (sh->tape.file != NULL)
+		munmap(sh->tape.file, sh->tape_len);
+	free(sh->flow);
+	free(sh->dirty);
+	free(sh->free);
+}
