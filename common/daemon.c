@@ -358,6 +358,7 @@ daemon_main(const struct daemon_spec *spec, int argc, char *argv[])
 	int status;
 
 	log_init(ipc_role_name[spec->role]);
+	plat_name(ipc_role_name[spec->role]);
 	if ((d = calloc(1, sizeof(*d))) == NULL)
 		fatal("memory");
 	d->spec = spec;

@@ -17,7 +17,8 @@
 #define P_PROXY ROLE_BIT(ROLE_PROXY)
 #define P_PORT	ROLE_BIT(ROLE_PORT)
 #define P_ADMIN ROLE_BIT(ROLE_ADMIN)
-#define P_KIDS	(P_ETH | P_STACK | P_DNS | P_PROXY | P_PORT)
+#define P_FRONT ROLE_BIT(ROLE_FRONT)
+#define P_KIDS	(P_ETH | P_STACK | P_DNS | P_PROXY | P_PORT | P_FRONT)
 
 /* clang-format off */
 #define F_ID(n)	  { n, F_INT, 0, UINT32_MAX }
@@ -36,6 +37,7 @@ const char *const ipc_role_name[ROLE__MAX] = {
 	[ROLE_DNS] = "dnsd",
 	[ROLE_PROXY] = "proxyd",
 	[ROLE_PORT] = "portd",
+	[ROLE_FRONT] = "front",
 	[ROLE_ADMIN] = "admin",
 };
 
@@ -77,10 +79,29 @@ const struct ipc_desc ipc_desc[IPC__MAX] = {
 	[IPC_CONF_PORT] = { "conf-port", P_MAIN, P_PORT, 0, 0,
 	    { F_IP("gateway-ip"), F_IP("host-ip"), F_IP("lowest-ip"),
 	    F_IP("highest-ip"), F_NAMES("servers"),
-	    { "max-connections", F_INT, -1, INT32_MAX } } },
+	    { "max-connections", F_INT, -1, INT32_MAX },
+	    F_NAMES("allowed-bind"), { "backlog", F_INT, 0, INT32_MAX },
+	    { "preserve-source", F_BOOL, 0, 0 } } },
+	/* How the tunnel begins: "hyperkit", "plain"; "": there is none. */
+	[IPC_CONF_FRONT] = { "conf-front", P_MAIN, P_FRONT, 0, 0,
+	    { { "tunnel", F_STR, 0, 16 } } },
+	/*
+	 * Ports of the gateway that lead elsewhere: so many follow, and then
+	 * all of them together replace the ones before.
+	 */
+	[IPC_GATEWAY_FORWARDS] = { "gateway-forwards", P_MAIN,
+	    P_PORT | P_STACK, 0, 0, { { "count", F_INT, 0, 1024 } } },
+	[IPC_GATEWAY_FORWARD] = { "gateway-forward", P_MAIN,
+	    P_PORT | P_STACK, 0, 0, { { "proto", F_STR, 3, 3 },
+	    F_TCPUDPPORT("port"), F_IP("dst"), F_TCPUDPPORT("dport") } },
+	/* The same of destinations that are reached through Unix sockets. */
+	[IPC_VIA_FORWARDS] = { "via-forwards", P_MAIN, P_PORT, 0, 0,
+	    { { "count", F_INT, 0, 1024 } } },
+	[IPC_VIA_FORWARD] = { "via-forward", P_MAIN, P_PORT, 0, 0,
+	    { F_TEXT("prefix"), F_TCPUDPPORT("dport"), F_TEXT("path") } },
 
-	/* A listening socket for VMs: vmnet or qemu. */
-	[IPC_LISTENER] = { "listener", P_MAIN, P_ETH, 1, 1,
+	/* A listening socket: for VMs vmnet or qemu; port for front. */
+	[IPC_LISTENER] = { "listener", P_MAIN, P_ETH | P_FRONT, 1, 1,
 	    { { "kind", F_STR, 1, 8 } } },
 	/* A datagram socket for VMs, connected to the one that is there. */
 	[IPC_DGRAM] = { "dgram", P_MAIN, P_ETH, 1, 1, { F_ID("id") } },
@@ -99,6 +120,8 @@ const struct ipc_desc ipc_desc[IPC__MAX] = {
 	[IPC_VM_CLOSE] = { "vm-close", P_ETH, P_MAIN, 0, 0, { F_VM } },
 	/* A packet channel: socket, arena to write, arena to read. */
 	[IPC_CHAN] = { "chan", P_MAIN, P_ETH | P_STACK, 3, 3, { F_VM } },
+	/* The address of the VM whose stack is, or will be, a peer. */
+	[IPC_VM_IP] = { "vm-ip", P_MAIN, P_PORT, 0, 0, { F_VM, F_IP("ip") } },
 
 	/*
 	 * A flow of the guest needs a host socket.  proto: "tcp", "udp-bind"
@@ -132,6 +155,23 @@ const struct ipc_desc ipc_desc[IPC__MAX] = {
 	[IPC_RAW_OPEN] = { "raw-open", P_PORT, P_MAIN, 0, 0, { { 0 } } },
 	/* Answers each of those, in turn; no descriptor: there is none. */
 	[IPC_RAW_FD] = { "raw-fd", P_MAIN, P_PORT, 0, 1, { { 0 } } },
+
+	/*
+	 * A client of the host wants to speak with the guest's dst and dport.
+	 * proto: "tcp", with the accepted socket, or "udp", with one connected
+	 * to the client and a second that holds the datagrams which came
+	 * before there was the first.  from and to are the ends of the
+	 * client's own connection, 0.0.0.0 where it has none.  preserve: the
+	 * guest shall see from; proxy: a PROXY header goes before the stream.
+	 */
+	[IPC_FLOW_OFFER] = { "flow-offer", P_PORT, P_STACK, 1, 2,
+	    { F_ID("id"), { "proto", F_STR, 3, 3 }, F_IP("dst"),
+	    F_TCPUDPPORT("dport"), F_IP("from"), F_TCPUDPPORT("fport"),
+	    F_IP("to"), F_TCPUDPPORT("tport"), { "preserve", F_BOOL, 0, 0 },
+	    { "proxy", F_BOOL, 0, 0 } } },
+	/* The stack is done with it, or could do nothing with it. */
+	[IPC_OFFER_DONE] = { "offer-done", P_STACK, P_PORT, 0, 0,
+	    { F_ID("id") } },
 
 	/* count sockets connected (TCP: connecting) to one address. */
 	[IPC_SOCK_OPEN] = { "sock-open", P_DNS | P_PROXY, P_PORT, 0, 0,
@@ -193,6 +233,75 @@ const struct ipc_desc ipc_desc[IPC__MAX] = {
 	[IPC_CAPTURE] = { "capture", P_MAIN, P_STACK, 1, 1,
 	    { F_ID("id"), { "snaplen", F_INT, 1, 65535 } } },
 	[IPC_CAPTURE_END] = { "capture-end", P_MAIN, P_STACK, 0, 0,
+	    { F_ID("id") } },
+
+	/*
+	 * Listen on addr and port (0: any; "unix": addr is a path) for a
+	 * guest's dst and dport (unix: dpath).  via: "net", over the virtual
+	 * network; "tunnel", what is accepted goes to front.  The id is the
+	 * sender's.
+	 */
+	[IPC_FORWARD_ADD] = { "forward-add", P_MAIN | P_FRONT, P_PORT, 0, 0,
+	    { F_ID("id"), { "proto", F_STR, 3, 4 }, { "addr", F_STR, 1, 255 },
+	    F_TCPUDPPORT("port"), F_IP("dst"), F_TCPUDPPORT("dport"),
+	    F_TEXT("dpath"), { "via", F_STR, 3, 6 },
+	    { "proxy", F_BOOL, 0, 0 } } },
+	/* It listens, on that port. */
+	[IPC_FORWARD_ADDED] = { "forward-added", P_PORT, P_MAIN | P_FRONT,
+	    0, 0, { F_ID("id"), F_TCPUDPPORT("port") } },
+	/* error: a name of <errno.h>; why: what to do, where we know. */
+	[IPC_FORWARD_FAILED] = { "forward-failed", P_PORT, P_MAIN | P_FRONT,
+	    0, 0, { F_ID("id"), { "error", F_STR, 1, 32 }, F_TEXT("why") } },
+	/* Answered by forward-gone, also when there is none of that id. */
+	[IPC_FORWARD_REMOVE] = { "forward-remove", P_MAIN | P_FRONT, P_PORT,
+	    0, 0, { F_ID("id") } },
+	/* It listens no more.  why is empty when that was asked for. */
+	[IPC_FORWARD_GONE] = { "forward-gone", P_PORT, P_MAIN | P_FRONT, 0, 0,
+	    { F_ID("id"), F_TEXT("why") } },
+
+	/*
+	 * A client of a forward through the tunnel: its socket, as in
+	 * flow-offer.  The id is portd's.
+	 */
+	[IPC_TUNNEL_CONN] = { "tunnel-conn", P_PORT, P_FRONT, 1, 2,
+	    { F_ID("id"), F_ID("forward"), F_IP("from"),
+	    F_TCPUDPPORT("fport"), F_IP("to"), F_TCPUDPPORT("tport") } },
+	[IPC_TUNNEL_CLOSE] = { "tunnel-close", P_FRONT, P_PORT, 0, 0,
+	    { F_ID("id") } },
+	/* front needs a connection to the forwarder; the id is front's. */
+	[IPC_TUNNEL_OPEN] = { "tunnel-open", P_FRONT, P_PORT, 0, 0,
+	    { F_ID("id") } },
+	[IPC_TUNNEL_FD] = { "tunnel-fd", P_PORT, P_FRONT, 1, 1,
+	    { F_ID("id") } },
+	[IPC_TUNNEL_REFUSED] = { "tunnel-refused", P_PORT, P_FRONT, 0, 0,
+	    { F_ID("id"), { "error", F_STR, 1, 32 } } },
+
+	/*
+	 * A connection to a Unix socket that leads to dst: front asks there
+	 * and says what was answered; portd has the socket, too, and goes on
+	 * with it.  The id is portd's.
+	 */
+	[IPC_VIA_CONN] = { "via-conn", P_PORT, P_FRONT, 1, 1,
+	    { F_ID("id"), F_IP("dst"), F_TCPUDPPORT("dport") } },
+	[IPC_VIA_ANSWER] = { "via-answer", P_FRONT, P_PORT, 0, 0,
+	    { F_ID("id"), { "accepted", F_BOOL, 0, 0 } } },
+
+	/*
+	 * portd has neither files nor privileges.  The supervisor binds for
+	 * it: a path ("unix"), or a port it may not have; and connects to a
+	 * path of the configuration, the tunnel's where path is empty.  The
+	 * id is portd's.
+	 */
+	[IPC_HOST_BIND] = { "host-bind", P_PORT, P_MAIN, 0, 0,
+	    { F_ID("id"), { "proto", F_STR, 3, 4 }, { "addr", F_STR, 1, 255 },
+	    F_TCPUDPPORT("port") } },
+	[IPC_HOST_CONNECT] = { "host-connect", P_PORT, P_MAIN, 0, 0,
+	    { F_ID("id"), F_TEXT("path") } },
+	[IPC_HOST_FD] = { "host-fd", P_MAIN, P_PORT, 1, 1, { F_ID("id") } },
+	[IPC_HOST_FAILED] = { "host-failed", P_MAIN, P_PORT, 0, 0,
+	    { F_ID("id"), { "error", F_STR, 1, 32 } } },
+	/* What was bound at a path is not needed any more. */
+	[IPC_HOST_RELEASE] = { "host-release", P_PORT, P_MAIN, 0, 0,
 	    { F_ID("id") } },
 };
 /* clang-format on */

@@ -17,11 +17,13 @@ enum ipc_role {
 	ROLE_DNS,   /* dnsd */
 	ROLE_PROXY, /* proxyd */
 	ROLE_PORT,  /* portd */
+	ROLE_FRONT, /* portd's reader of the port protocols */
 	ROLE_ADMIN, /* whoever may open the admin socket: vpnkit-status */
 	ROLE__MAX
 };
 
-extern const char *const ipc_role_name[ROLE__MAX]; /* executables' names */
+/* The executables' names too, but for front's, which is portd. */
+extern const char *const ipc_role_name[ROLE__MAX];
 
 /* -1 when there is no such role. */
 int ipc_role_parse(const char *);
@@ -40,6 +42,11 @@ enum ipc_type {
 	IPC_CONF_DNS,
 	IPC_CONF_PROXY,
 	IPC_CONF_PORT,
+	IPC_CONF_FRONT,
+	IPC_GATEWAY_FORWARDS,
+	IPC_GATEWAY_FORWARD,
+	IPC_VIA_FORWARDS,
+	IPC_VIA_FORWARD,
 	/* VMs. */
 	IPC_LISTENER,
 	IPC_DGRAM,
@@ -48,6 +55,7 @@ enum ipc_type {
 	IPC_VM_OPEN,
 	IPC_VM_CLOSE,
 	IPC_CHAN,
+	IPC_VM_IP,
 	/* Flows of a guest. */
 	IPC_FLOW_OPEN,
 	IPC_FLOW_FD,
@@ -57,6 +65,8 @@ enum ipc_type {
 	/* Raw sockets for portd. */
 	IPC_RAW_OPEN,
 	IPC_RAW_FD,
+	IPC_FLOW_OFFER,
+	IPC_OFFER_DONE,
 	/* Sockets for dnsd and proxyd. */
 	IPC_SOCK_OPEN,
 	IPC_SOCK_FD,
@@ -76,6 +86,27 @@ enum ipc_type {
 	IPC_RECORDS,
 	IPC_CAPTURE,
 	IPC_CAPTURE_END,
+	/* Ports of the host that lead to a guest. */
+	IPC_FORWARD_ADD,
+	IPC_FORWARD_ADDED,
+	IPC_FORWARD_FAILED,
+	IPC_FORWARD_REMOVE,
+	IPC_FORWARD_GONE,
+	/* The tunnel to a forwarder in the VM, and what goes through it. */
+	IPC_TUNNEL_CONN,
+	IPC_TUNNEL_CLOSE,
+	IPC_TUNNEL_OPEN,
+	IPC_TUNNEL_FD,
+	IPC_TUNNEL_REFUSED,
+	/* Connections out that go through a Unix socket. */
+	IPC_VIA_CONN,
+	IPC_VIA_ANSWER,
+	/* What portd has no right to open itself. */
+	IPC_HOST_BIND,
+	IPC_HOST_CONNECT,
+	IPC_HOST_FD,
+	IPC_HOST_FAILED,
+	IPC_HOST_RELEASE,
 	IPC__MAX
 };
 

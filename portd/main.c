@@ -4,6 +4,7 @@
 
 #include <bsd/stdlib.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/log.h"
 #include "common/plat/plat.h"
@@ -130,5 +131,7 @@ static const struct daemon_spec portd = {
 int
 main(int argc, char *argv[])
 {
+	if (argc > 1 && strcmp(argv[1], "front") == 0)
+		return front_main(argc, argv);
 	return daemon_main(&portd, argc, argv);
 }

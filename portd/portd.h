@@ -111,4 +111,7 @@ bool sock_no_room(int error); /* of descriptors or memory: may pass */
 const char *sock_error_name(int error);
 void socks_open(struct daemon *, struct ipc *, struct ipc_msg *);
 
+/* front.c: the other role of this program, a process of its own. */
+int front_main(int argc, char *argv[]);
+
 #endif

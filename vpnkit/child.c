@@ -81,6 +81,13 @@ program_in(const char *dir, const char *name, char *buf, size_t len)
 	return access(buf, X_OK);
 }
 
+/* The executable: front is a role of portd's. */
+static const char *
+program_name(enum ipc_role role)
+{
+	return ipc_role_name[role == ROLE_FRONT ? ROLE_PORT : role];
+}
+
 /*
  * In a build tree each daemon lies in a folder of its name beside ours.  Where
  * the link to our own executable does not exist, only installed ones count.
@@ -89,7 +96,7 @@ int
 child_path(
     const struct children *all, enum ipc_role role, char *buf, size_t len)
 {
-	const char *name = ipc_role_name[role];
+	const char *name = program_name(role);
 	char dir[PATH_MAX], *slash;
 	ssize_t n;
 
@@ -113,15 +120,16 @@ launch(const struct child *c, const char *path, int bus)
 {
 	const int fdmap[][2] = { { bus, DAEMON_BUS_FD },
 		{ c->stats_fd, DAEMON_STATS_FD } };
-	char arg0[32];
-	char *argv[] = { arg0, NULL };
+	char arg0[32], arg1[32];
+	char *argv[] = { arg0, c->role == ROLE_FRONT ? arg1 : NULL, NULL };
 	const struct plat_spawn sp = { .path = path,
 		.argv = argv,
 		.fdmap = fdmap,
 		.nfdmap = 2,
 		.pidns = true };
 
-	snprintf(arg0, sizeof(arg0), "%s", ipc_role_name[c->role]);
+	snprintf(arg0, sizeof(arg0), "%s", program_name(c->role));
+	snprintf(arg1, sizeof(arg1), "%s", ipc_role_name[c->role]);
 	return plat_spawn(&sp);
 }
 

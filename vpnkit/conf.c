@@ -343,13 +343,36 @@ send_port(const struct conf *c, struct ipc *ipc)
 	const struct options *op = c->op;
 	char gw[IPADDR_STRLEN], host[IPADDR_STRLEN], low[IPADDR_STRLEN],
 	    high[IPADDR_STRLEN];
+	json_t *bind = names(&op->allowed_bind);
 
-	ipc_send(ipc, IPC_CONF_PORT, NULL, 0, "{s:s, s:s, s:s, s:s, s:O, s:I}",
-	    "gateway-ip", ipaddr_str(&op->gateway_ip, gw), "host-ip",
+	ipc_send(ipc, IPC_CONF_PORT, NULL, 0,
+	    "{s:s, s:s, s:s, s:s, s:O, s:I, s:O, s:I, s:b}", "gateway-ip",
+	    ipaddr_str(&op->gateway_ip, gw), "host-ip",
 	    ipaddr_str(&op->host_ip, host), "lowest-ip",
 	    ipaddr_str(&op->lowest_ip, low), "highest-ip",
 	    ipaddr_str(&op->highest_ip, high), "servers", c->servers,
-	    "max-connections", (json_int_t)op->max_connections);
+	    "max-connections", (json_int_t)op->max_connections, "allowed-bind",
+	    bind, "backlog", (json_int_t)op->listen_backlog, "preserve-source",
+	    op->preserve_source);
+	json_decref(bind);
+}
+
+/* How the tunnel begins, by the form of its URL. */
+static const char *
+tunnel_kind(const struct options *op)
+{
+	const char *url = options_tunnel(op);
+
+	if (url == NULL)
+		return "";
+	return strncmp(url, "vsock://", 8) == 0 ? "plain" : "hyperkit";
+}
+
+static void
+send_front(const struct conf *c, struct ipc *ipc)
+{
+	ipc_send(ipc, IPC_CONF_FRONT, NULL, 0, "{s:s}", "tunnel",
+	    tunnel_kind(c->op));
 }
 
 void
@@ -361,6 +384,7 @@ conf_send(const struct conf *c, struct ipc *ipc)
 		[ROLE_DNS] = send_dns,
 		[ROLE_PROXY] = send_proxy,
 		[ROLE_PORT] = send_port,
+		[ROLE_FRONT] = send_front,
 	};
 
 	if (send[ipc_peer(ipc)] != NULL)

@@ -119,19 +119,18 @@ open_url(struct listener *l, const struct url *u)
 	return l->fd == -1 ? strerror(errno) : NULL;
 }
 
-/* A duplicate for ethd, which is there. */
+/* A duplicate for the daemon that serves it, which is there. */
 static void
-send_one(const struct listener *l)
+send_one(const struct listener *l, struct ipc *to)
 {
-	struct ipc *eth = l->all->eth;
 	int fd;
 
 	if ((fd = fcntl(l->fd, F_DUPFD_CLOEXEC, 0)) == -1)
 		log_warn("%s listener", l->kind);
 	else if (l->type == SOCK_STREAM)
-		ipc_send(eth, IPC_LISTENER, &fd, 1, "{s:s}", "kind", l->kind);
+		ipc_send(to, IPC_LISTENER, &fd, 1, "{s:s}", "kind", l->kind);
 	else
-		ipc_send(eth, IPC_DGRAM, &fd, 1, "{s:I}", "id",
+		ipc_send(to, IPC_DGRAM, &fd, 1, "{s:I}", "id",
 		    (json_int_t)(l - l->all->v));
 }
 
@@ -190,7 +189,7 @@ dgram_take(struct listener *l, struct sockaddr_un *sun, socklen_t len)
 	l->taken = true;
 	ev_io_stop(ls->loop, &l->rd);
 	if (ls->eth != NULL)
-		send_one(l);
+		send_one(l, ls->eth);
 	return 0;
 }
 
@@ -246,10 +245,12 @@ listen_dgram_gone(struct listeners *ls, uint64_t id)
 static const struct {
 	const char *kind, *option;
 	int type;
+	enum ipc_role role;
 } kinds[] = {
-	{ "vmnet", "ethernet", SOCK_STREAM },
-	{ "qemu", "ethernet-qemu", SOCK_STREAM },
-	{ "dgram", "ethernet-dgram", SOCK_DGRAM },
+	{ "vmnet", "ethernet", SOCK_STREAM, ROLE_ETH },
+	{ "qemu", "ethernet-qemu", SOCK_STREAM, ROLE_ETH },
+	{ "dgram", "ethernet-dgram", SOCK_DGRAM, ROLE_ETH },
+	{ "port", "port", SOCK_STREAM, ROLE_FRONT },
 };
 /* clang-format on */
 
@@ -266,6 +267,7 @@ open_one(struct listeners *ls, size_t kind, const char *text)
 	l->all = ls;
 	l->kind = kinds[kind].kind;
 	l->type = kinds[kind].type;
+	l->role = kinds[kind].role;
 	l->fd = -1;
 	ev_io_init(&l->rd, dgram_read_cb, -1, EV_READ);
 	if (url_parse(text, &u, &why) == -1 || (why = open_url(l, &u)) != NULL)
@@ -297,20 +299,24 @@ listen_open(
 		r = open_one(ls, 1, op->ethernet_qemu);
 	for (i = 0; i < op->ethernet_dgram.n && r == 0; i++)
 		r = open_one(ls, 2, op->ethernet_dgram.v[i]);
+	for (i = 0; i < op->port.n && r == 0; i++)
+		r = open_one(ls, 3, op->port.v[i]);
 	if (r == -1)
 		listen_close(ls);
 	return r;
 }
 
 void
-listen_send(struct listeners *ls, struct ipc *eth)
+listen_send(struct listeners *ls, struct ipc *to)
 {
-	size_t i;
+	const struct listener *l;
 
-	ls->eth = eth;
-	for (i = 0; i < ls->n; i++) {
-		if (ls->v[i].type == SOCK_STREAM || ls->v[i].taken)
-			send_one(&ls->v[i]);
+	if (ipc_peer(to) == ROLE_ETH)
+		ls->eth = to;
+	for (l = ls->v; l < ls->v + ls->n; l++) {
+		if (l->role == ipc_peer(to) &&
+		    (l->type == SOCK_STREAM || l->taken))
+			send_one(l, to);
 	}
 }
 

@@ -2,8 +2,9 @@
 #define LISTEN_H
 
 /*
- * The sockets on which virtual machines connect: made before anything else
- * and kept, so that ethd gets the same ones again when it is restarted.
+ * The sockets on which virtual machines and clients of port control connect:
+ * made before anything else and kept, so that ethd and front get the same ones
+ * again when they are restarted.
  *
  * A datagram socket is for one client at a time.  We wait here for the first
  * datagram, connect the socket to its sender, whose address is all that we
@@ -21,11 +22,12 @@
 
 #include "options.h"
 
-#define LISTEN_MAX (2 + OPTIONS_NAMES)
+#define LISTEN_MAX (2 + 2 * OPTIONS_NAMES)
 
 struct listener {
 	struct listeners *all; /* borrowed */
 	const char *kind;      /* constant: as in the bus message */
+	enum ipc_role role;    /* who serves it */
 	int type;	       /* SOCK_STREAM or SOCK_DGRAM */
 	int fd;		       /* owned */
 	char path[108];	       /* "" unless we made a socket there */
@@ -46,7 +48,10 @@ struct listeners {
 
 /* All that the options ask for, or none and -1, logged. */
 int listen_open(struct listeners *, struct ev_loop *, const struct options *);
-/* ethd is there: duplicates for it, now and when datagram clients come. */
+/*
+ * ethd or front is there: duplicates for it, now and, for ethd, when datagram
+ * clients come.
+ */
 void listen_send(struct listeners *, struct ipc *);
 void listen_eth_gone(struct listeners *);
 /* ethd says that a client has gone.  NULL, or what is wrong with that. */

@@ -87,7 +87,7 @@ const struct opt opts[] = {
 	    K_INT, C_LATER, G_OUT, false, INT32_MIN, INT32_MAX,
 	    "idle time of a destination; 0 disables" },
 
-	{ "port", "URL", NULL, OFF(port), K_URLS, C_LATER, G_IN, false, 0, 0,
+	{ "port", "URL", NULL, OFF(port), K_URLS, C_NOW, G_IN, false, 0, 0,
 	    "port control server; may be given again" },
 	{ "vsock-path", "URL", "", OFF(vsock_path), K_STR, C_LATER, G_IN,
 	    false, 0, 4095, "how to reach the forwarder in the VM" },
@@ -98,6 +98,10 @@ const struct opt opts[] = {
 	    "ports may be bound to" },
 	{ "listen-backlog", "N", NULL, OFF(listen_backlog), K_INT, C_LATER,
 	    G_IN, false, 0, INT32_MAX, "connections waiting to be accepted" },
+
+	{ "preserve-source", NULL, NULL, OFF(preserve_source), K_FLAG, C_NOW,
+	    G_IN, true, 0, 0, "guests see the addresses of the clients of "
+	    "published ports, not the gateway's" },
 
 	{ "config", "FILE", NULL, OFF(config), K_STR, C_NOW, G_ADMIN, true,
 	    1, 4095, "read further options from a JSON file; the command "

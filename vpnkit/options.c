@@ -277,3 +277,13 @@ options_fini(struct options *op)
 		}
 	}
 }
+
+const char *
+options_tunnel(const struct options *op)
+{
+	if (op->vsock_path != NULL && *op->vsock_path != '\0')
+		return op->vsock_path;
+	if (op->port_forwards != NULL && *op->port_forwards != '\0')
+		return op->port_forwards;
+	return NULL;
+}

@@ -56,6 +56,7 @@ struct options {
 	int64_t pcap_snaplen;
 	char *admin;
 	char *config, *unused;
+	bool preserve_source;
 	bool debug, check, help, version;
 	enum opt_given given[OPTIONS_MAX]; /* by row of the table */
 };
@@ -78,6 +79,9 @@ int options_finish(struct options *, char *err);
  * and call until NULL; the text is in buf of OPTIONS_ERRLEN bytes.
  */
 const char *options_note(const struct options *, size_t *row, char *buf);
+
+/* How to reach the forwarder in the VM; NULL: there is no tunnel. */
+const char *options_tunnel(const struct options *);
 
 void options_help(FILE *);
 

@@ -19,7 +19,7 @@
 
 /* Daemons of which there is one, in the order in which they are started. */
 static const enum ipc_role singles[] = {
-	ROLE_PORT, ROLE_DNS, ROLE_PROXY,
+	ROLE_PORT, ROLE_FRONT, ROLE_DNS, ROLE_PROXY,
 	ROLE_ETH, /* the last: with it come the guests */
 };
 
@@ -61,6 +61,8 @@ on_started(struct child *c)
 	}
 	conf_send(&s->conf, c->ipc);
 	wire_connect(c);
+	if (c->role == ROLE_FRONT)
+		listen_send(&s->listen, c->ipc);
 	if (c->role == ROLE_ETH) {
 		/* Leases first: with the listeners come the clients. */
 		vm_eth_started(&s->vms);

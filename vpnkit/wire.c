@@ -17,6 +17,7 @@ static const struct {
 	{ ROLE_DNS,	ROLE_PORT },	/* sockets to name servers */
 	{ ROLE_PROXY,	ROLE_PORT },	/* sockets to web servers */
 	{ ROLE_PROXY,	ROLE_DNS },	/* names of web servers */
+	{ ROLE_FRONT,	ROLE_PORT },	/* ports, the tunnel */
 };
 /* clang-format on */
 

@@ -21,6 +21,8 @@ usec_t plat_now(void); /* monotonic */
 /* Raises the limit on descriptors to the hard limit; returns the limit. */
 int plat_nofile(void);
 int plat_ncpu(void); /* processors that can run us */
+/* What the system's lists of processes call this one. */
+void plat_name(const char *);
 /* libev's name of the back end to use: EVBACKEND_*. */
 unsigned plat_ev_backend(void);
 

@@ -46,6 +46,12 @@ plat_ev_backend(void)
 	return EVBACKEND_EPOLL;
 }
 
+void
+plat_name(const char *name)
+{
+	(void)prctl(PR_SET_NAME, name, 0, 0, 0);
+}
+
 /*
  * Shared memory.
  */

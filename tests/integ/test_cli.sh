@@ -93,7 +93,7 @@ clean --ethernet x
 clean --eth x --mtu=9000 --host-ip 0.0.0.0
 clean --ethernet fd:3 --domain example.org --max-connections 10
 clean --ethernet-qemu x --ethernet-dgram y
-accepted '--port: not in this version' --ethernet fd:3 --port fd:4
+accepted '--pcap: not in this version' --ethernet fd:3 --pcap fd:4
 accepted '--vsock-path: not in' --ethernet fd:3 --vsock-path /x/connect
 accepted '--http: not in this version' --ethernet x --http "$DIR/none"
 accepted '--db: has no meaning' --ethernet x --db /x --branch master
@@ -151,7 +151,7 @@ stop() {
 }
 
 ready() {
-	[ "$(grep -c ' is ready' "$LOG")" -ge 4 ]
+	[ "$(grep -c ' is ready' "$LOG")" -ge 5 ]
 }
 
 # Daemons that cannot even start: tried again, more and more slowly.

@@ -120,10 +120,11 @@ conf(int max)
 {
 	ck_assert_int_eq(
 	    ipc_send(t.sup.ipc, IPC_CONF_PORT, NULL, 0,
-		"{s:s,s:s,s:s,s:s,s:[s,s],s:i}", "gateway-ip", "192.168.65.1",
+		"{s:s,s:s,s:s,s:s,s:[s,s],s:i,s:[s],s:i,s:b}", "gateway-ip", "192.168.65.1",
 		"host-ip", HOST_IP, "lowest-ip", "192.168.65.3", "highest-ip",
 		"192.168.65.254", "servers", "127.0.0.1#53", "::1#5353",
-		"max-connections", max),
+		"max-connections", max, "allowed-bind", "0.0.0.0", "backlog",
+		0, "preserve-source", 0),
 	    0);
 }
 
