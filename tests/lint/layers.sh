@@ -29,7 +29,9 @@ rule "the core does I/O or reads a clock" \
     netstackd/core
 PURE="common/rd.h common/wr.h common/ipaddr.c common/flowtab.c common/tape.c ethd/vmnet.c ethd/framer.c
     ethd/lease.c ethd/switch.c portd/policy.c dnsd/query.c dnsd/names.c
-    vpnkit/resolvconf.c"
+    vpnkit/resolvconf.c portd/front/spec.c portd/front/ninep.c
+    portd/front/fs.c portd/front/fs_tree.c portd/front/http.c
+    portd/front/api.c portd/front/muxframe.c portd/front/mux.c"
 rule "a pure file does I/O or reads a clock" \
     grep -nE '#include <(ev|unistd|sys/socket|time)\.h>' $PURE
 rule "ldns outside dnsd/query.c" \

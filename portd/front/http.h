@@ -1,0 +1,50 @@
+#ifndef HTTP_H
+#define HTTP_H
+
+/*
+ * The heads of HTTP/1.1 requests, as much of them as a control socket needs:
+ * RFC 9112, strictly read.  Pure.
+ *
+ * What a client could mean in two ways is refused: line ends that are not
+ * CRLF, folded lines, a second Content-Length, any Transfer-Encoding.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define HTTP_MAXHEAD	8192
+#define HTTP_MAXBODY	65536
+#define HTTP_MAXFIELDS	64
+#define HTTP_PATHMAX	127
+#define HTTP_REPLY_HEAD 256 /* room for what http_reply() writes */
+
+enum http_method {
+	HTTP_GET,
+	HTTP_PUT,
+	HTTP_POST,
+	HTTP_DELETE,
+	HTTP_OTHER, /* well-formed, but none of these */
+};
+
+struct http_req {
+	enum http_method method;
+	char path[HTTP_PATHMAX + 1]; /* without what is behind a '?' */
+	size_t body;		     /* bytes that follow the head */
+	bool keep;		     /* the connection, for another request */
+	bool expects;		     /* waits for "100 Continue" */
+};
+
+/*
+ * Returns the length of the head, -2 when more bytes are needed, or -1: then
+ * *status is the answer, after which the connection ends.
+ */
+int http_parse(const char *p, size_t len, struct http_req *, int *status);
+
+/* Writes the head of an answer; its length. */
+size_t http_reply(char *buf, size_t size, int status, const char *type,
+    size_t body, bool keep);
+
+/* Bytes with which a request of ours can begin. */
+bool http_begins(const char *p, size_t len);
+
+#endif
