@@ -1,0 +1,326 @@
+/*
+ * capture: packets, live or the last ones, as pcapng.
+ *
+ * A live capture has a ring of its own in the stack, which never waits: we
+ * look into it every few milliseconds, and what was overwritten meanwhile is
+ * lost and counted.
+ */
+
+#include <err.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <bsd/stdlib.h>
+
+#include "tools/status/pcapng.h"
+#include "tools/status/status.h"
+
+#define LOOK_NSEC  3000000
+#define SNAPLEN	   65535
+#define LIVE_LEN   1600 /* MTU 1500 and some; more on demand */
+#define MAXSOURCES 64
+
+struct source {
+	struct file file; /* owned */
+	uint32_t vm, ring;
+	uint64_t next;
+};
+
+struct capture {
+	struct filter filter;
+	const char *path, *ring;
+	uint32_t vm, snaplen;
+	uint64_t count, written, lost;
+	bool last;
+	FILE *out;
+	struct source v[MAXSOURCES];
+	size_t n;
+};
+
+static volatile sig_atomic_t stopped;
+
+static void
+stop(int sig)
+{
+	stopped = 1;
+}
+
+static uint32_t
+number(const char *s, const char *what, uint32_t max)
+{
+	const char *why;
+	uint32_t n = (uint32_t)strtonum(s, 1, max, &why);
+
+	if (why != NULL)
+		errx(EX_USE, "%s: '%s' is %s", what, s, why);
+	return n;
+}
+
+static void
+parse(struct capture *c, int argc, char **argv)
+{
+	static const struct option opts[] = {
+		{ "vm", required_argument, NULL, 'v' },
+		{ "proto", required_argument, NULL, 'P' },
+		{ "host", required_argument, NULL, 'h' },
+		{ "port", required_argument, NULL, 'p' },
+		{ "count", required_argument, NULL, 'c' },
+		{ "snaplen", required_argument, NULL, 's' },
+		{ "write", required_argument, NULL, 'w' },
+		{ "last", no_argument, NULL, 'l' },
+		{ "ring", required_argument, NULL, 'r' },
+		{ NULL, 0, NULL, 0 },
+	};
+	const char *why = NULL;
+	int o, r = 0;
+
+	optind = 1;
+	while ((o = getopt_long(argc, argv, "w:c:s:", opts, NULL)) != -1) {
+		switch (o) {
+		case 'v':
+			c->vm = number(optarg, "--vm", UINT32_MAX);
+			break;
+		case 'P':
+			r = filter_word(&c->filter, "proto", optarg, &why);
+			break;
+		case 'h':
+			r = filter_word(&c->filter, "host", optarg, &why);
+			break;
+		case 'p':
+			r = filter_word(&c->filter, "port", optarg, &why);
+			break;
+		case 'c':
+			c->count = number(optarg, "--count", UINT32_MAX);
+			break;
+		case 's':
+			c->snaplen = number(optarg, "--snaplen", SNAPLEN);
+			break;
+		case 'w':
+			c->path = optarg;
+			break;
+		case 'l':
+			c->last = true;
+			break;
+		case 'r':
+			c->ring = optarg;
+			c->last = true;
+			break;
+		default:
+			exit(EX_USE);
+		}
+		if (r == -1)
+			errx(EX_USE, "%s: %s", optarg, why);
+	}
+	if (optind != argc)
+		errx(EX_USE, "%s: what is this?", argv[optind]);
+}
+
+static void
+open_out(struct capture *c)
+{
+	if (c->path != NULL && strcmp(c->path, "-") != 0) {
+		if ((c->out = fopen(c->path, "we")) == NULL)
+			err(EX_USE, "%s", c->path);
+		return;
+	}
+	if (isatty(STDOUT_FILENO))
+		errx(EX_USE, "packets are not for a terminal: use --write "
+			     "FILE, or | tshark -r -");
+	c->out = stdout;
+}
+
+/* The ring of that name; -1: the file has none. */
+static int
+find_ring(
+    const struct file *f, const char *name, uint64_t *count, uint32_t *nslot)
+{
+	char is[16];
+	uint32_t i;
+
+	if (f->p == NULL || tape_check(f->p, f->len) == -1)
+		return -1;
+	for (i = 0; i < tape_nring(f->p); i++) {
+		if (tape_ring(f->p, f->len, i, is, count, nslot) &&
+		    strcmp(is, name) == 0)
+			return (int)i;
+	}
+	return -1;
+}
+
+/* The file becomes owned. */
+static void
+add_source(struct capture *c, struct file *f, uint32_t vm, uint32_t ring,
+    uint64_t from)
+{
+	struct source *s = &c->v[c->n++];
+	char name[16];
+
+	s->file = *f;
+	s->vm = vm;
+	s->ring = ring;
+	s->next = from;
+	memset(f, 0, sizeof(*f));
+	snprintf(name, sizeof(name), "vm%u", vm);
+	if (pcapng_interface(c->out, name, SNAPLEN) == -1)
+		stopped = 1;
+}
+
+static void
+open_last(struct capture *c, struct process *p)
+{
+	uint64_t count;
+	uint32_t nslot;
+	int ring = find_ring(
+	    &p->capture, c->ring != NULL ? c->ring : "all", &count, &nslot);
+
+	if (ring == -1)
+		errx(EX_REFUSED, "%s keeps no such packets", p->name);
+	add_source(c, &p->capture, p->vm, (uint32_t)ring,
+	    count > nslot ? count - nslot + 1 : 1);
+}
+
+static void
+open_live(struct capture *c, struct conn *conn, const struct process *p)
+{
+	int fd = conn_capture(conn, p->vm, c->snaplen);
+	struct file f;
+
+	if (fd != -1 && read_map(&f, fd) == 0)
+		add_source(c, &f, p->vm, 0, 1);
+}
+
+static void
+open_sources(struct capture *c, struct conn *conn)
+{
+	struct snapshot s;
+	size_t i;
+
+	conn_snapshot(conn, &s);
+	for (i = 0; i < s.n && c->n < MAXSOURCES; i++) {
+		if (s.v[i].vm == 0 || (c->vm != 0 && s.v[i].vm != c->vm))
+			continue;
+		if (c->last)
+			open_last(c, &s.v[i]);
+		else
+			open_live(c, conn, &s.v[i]);
+	}
+	snapshot_fini(&s);
+	if (c->n == 0)
+		errx(EX_REFUSED,
+		    c->vm != 0 ? "there is no such VM" : "there is no VM");
+}
+
+static void
+write_packet(struct capture *c, uint32_t i, const struct tape_pkt *pkt)
+{
+	if (!filter_match(&c->filter, pkt->data, pkt->head.cap))
+		return;
+	if (pcapng_packet(c->out, i, pkt) == -1)
+		stopped = 1;
+	else if (++c->written == c->count)
+		stopped = 1;
+}
+
+/* What was overwritten: on with the oldest that is there. */
+static void
+catch_up(struct capture *c, struct source *s)
+{
+	uint64_t count, oldest;
+	uint32_t nslot;
+	char name[16];
+
+	oldest = ++s->next;
+	c->lost++;
+	if (tape_ring(s->file.p, s->file.len, s->ring, name, &count, &nslot) &&
+	    count >= nslot)
+		oldest = count - nslot + 1;
+	if (oldest > s->next) {
+		c->lost += oldest - s->next;
+		s->next = oldest;
+	}
+}
+
+/* At most a ring full at a time, so that every source gets its turn. */
+static void
+drain(struct capture *c, uint32_t i, struct tape_pkt *pkt)
+{
+	struct source *s = &c->v[i];
+	int k, r;
+
+	for (k = 0; k < 65536 && !stopped; k++) {
+		r = tape_get(s->file.p, s->file.len, s->ring, s->next, pkt);
+		if (r == 0)
+			return;
+		if (r == -1) {
+			/* The end of what was kept is no loss. */
+			if (c->last)
+				s->next++;
+			else
+				catch_up(c, s);
+			continue;
+		}
+		s->next++;
+		write_packet(c, i, pkt);
+	}
+}
+
+static void
+run(struct capture *c, struct conn *conn)
+{
+	static const struct timespec pause = { 0, LOOK_NSEC };
+	struct tape_pkt *pkt;
+	bool alive;
+	uint32_t i;
+
+	if ((pkt = malloc(sizeof(*pkt))) == NULL)
+		err(EX_NOSUITE, NULL);
+	do {
+		alive = c->last || conn_alive(conn);
+		for (i = 0; i < c->n; i++)
+			drain(c, i, pkt);
+		if (fflush(c->out) == EOF)
+			stopped = 1;
+		if (!c->last && !stopped)
+			nanosleep(&pause, NULL);
+	} while (!c->last && !stopped && alive);
+	free(pkt);
+	if (!alive)
+		errx(EX_NOSUITE, "the suite has ended");
+}
+
+int
+capture_main(struct conn *conn, const struct style *st, int argc, char **argv)
+{
+	struct sigaction sa = { .sa_handler = stop };
+	struct capture *c = calloc(1, sizeof(*c));
+	size_t i;
+
+	if (c == NULL)
+		err(EX_NOSUITE, NULL);
+	c->snaplen = LIVE_LEN;
+	parse(c, argc, argv);
+	open_out(c);
+	sigaction(SIGINT, &sa, NULL);
+	sigaction(SIGTERM, &sa, NULL);
+	if (pcapng_head(c->out) == -1)
+		err(EX_USE, "write");
+	open_sources(c, conn);
+	/* Whoever started us may wait for this before he makes packets. */
+	fflush(c->out);
+	if (!c->last)
+		fprintf(stderr, "capturing; ^C ends it\n");
+	run(c, conn);
+	fprintf(stderr, "%llu packets%s\n", (unsigned long long)c->written,
+	    c->lost > 0 ? ", and some were lost" : "");
+	if (c->lost > 0)
+		fprintf(stderr, "%llu packets lost: too fast for us\n",
+		    (unsigned long long)c->lost);
+	for (i = 0; i < c->n; i++)
+		read_unmap(&c->v[i].file);
+	free(c);
+	return EX_FINE;
+}

@@ -1,0 +1,310 @@
+/*
+ * The admin socket, one request at a time: send it, run the loop until its
+ * answer is there.
+ */
+
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <ev.h>
+#include <err.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <bsd/string.h>
+
+#include "common/ipc.h"
+#include "common/plat/plat.h"
+#include "tools/status/status.h"
+
+#define ANSWER_SECS 10.
+
+struct conn {
+	struct ev_loop *loop;
+	struct ipc *ipc; /* owned; NULL when the suite is gone */
+	struct ev_timer timer;
+	struct snapshot *snap; /* borrowed: being filled */
+	char version[256];
+	bool greeted, answered, end, late;
+	char error[256]; /* of admin-done */
+	int fd;		 /* owned: of admin-capture-fd; -1 */
+};
+
+static void
+copy(char *to, size_t size, const struct ipc_msg *m, const char *field)
+{
+	strlcpy(to, ipc_str(m, field), size);
+}
+
+static void
+on_hello(struct conn *c, struct ipc_msg *m)
+{
+	copy(c->version, sizeof(c->version), m, "version");
+	c->greeted = true;
+}
+
+static struct file *
+file_named(struct process *p, const char *name)
+{
+	if (strcmp(name, "counters") == 0)
+		return &p->counters;
+	if (strcmp(name, "flows") == 0)
+		return &p->flows;
+	if (strcmp(name, "capture") == 0)
+		return &p->capture;
+	return strcmp(name, "queries") == 0 ? &p->queries : NULL;
+}
+
+static void
+take_files(struct process *p, struct ipc_msg *m)
+{
+	size_t i, n = ipc_nstr(m, "files");
+	struct file *f;
+	int fd;
+
+	for (i = 0; i < n && (fd = ipc_take_fd(m, i)) != -1; i++) {
+		f = file_named(p, ipc_strat(m, "files", i));
+		if (f == NULL || f->p != NULL)
+			close(fd);
+		else
+			read_map(f, fd);
+	}
+}
+
+static void
+on_process(struct conn *c, struct ipc_msg *m)
+{
+	struct snapshot *s = c->snap;
+	struct process *v, *p;
+	size_t i;
+
+	c->answered = true;
+	v = reallocarray(s->v, s->n + 1, sizeof(*v));
+	if (v == NULL)
+		err(EX_NOSUITE, NULL);
+	s->v = v;
+	p = &v[s->n++];
+	memset(p, 0, sizeof(*p));
+	p->serial = (uint32_t)ipc_u64(m, "serial");
+	p->vm = (uint32_t)ipc_u64(m, "vm");
+	p->restarts = (uint32_t)ipc_u64(m, "restarts");
+	p->pid = (int64_t)ipc_u64(m, "pid");
+	p->uptime_ms = (int64_t)ipc_u64(m, "uptime-ms");
+	p->memory = ipc_u64(m, "memory");
+	p->log_level = (int)ipc_u64(m, "log-level");
+	copy(p->name, sizeof(p->name), m, "name");
+	copy(p->role, sizeof(p->role), m, "role");
+	copy(p->state, sizeof(p->state), m, "state");
+	copy(p->why, sizeof(p->why), m, "why");
+	copy(p->uuid, sizeof(p->uuid), m, "uuid");
+	copy(p->mac, sizeof(p->mac), m, "mac");
+	copy(p->ip, sizeof(p->ip), m, "ip");
+	for (i = 0; i < ipc_nstr(m, "sandbox"); i++) {
+		if (i > 0)
+			strlcat(p->sandbox, " ", sizeof(p->sandbox));
+		strlcat(
+		    p->sandbox, ipc_strat(m, "sandbox", i), sizeof(p->sandbox));
+	}
+	take_files(p, m);
+}
+
+static void
+client_msg(struct ipc *ipc, struct ipc_msg *m)
+{
+	struct conn *c = ipc_data(ipc);
+
+	switch (m->type) {
+	case IPC_ADMIN_HELLO:
+		on_hello(c, m);
+		break;
+	case IPC_STATUS_PROCESS:
+		if (c->snap != NULL)
+			on_process(c, m);
+		break;
+	case IPC_STATUS_END:
+		c->answered = c->end = true;
+		break;
+	case IPC_ADMIN_DONE:
+		copy(c->error, sizeof(c->error), m, "error");
+		c->answered = true;
+		break;
+	case IPC_ADMIN_CAPTURE_FD:
+		c->fd = ipc_take_fd(m, 0);
+		c->answered = true;
+		break;
+	default:
+		break;
+	}
+}
+
+static void
+client_gone(struct ipc *ipc, const char *why)
+{
+	struct conn *c = ipc_data(ipc);
+
+	if (why != NULL)
+		warnx("the suite does not speak this version's language: %s",
+		    why);
+	ipc_free(ipc);
+	c->ipc = NULL;
+}
+
+static const struct ipc_events events = { client_msg, client_gone };
+
+static void
+late_cb(struct ev_loop *loop, struct ev_timer *w, int revents)
+{
+	struct conn *c = w->data;
+
+	c->late = true;
+}
+
+/* Until *flag is true. */
+static void
+wait_for(struct conn *c, const bool *flag)
+{
+	c->late = false;
+	ev_timer_stop(c->loop, &c->timer);
+	ev_timer_set(&c->timer, ANSWER_SECS, 0.);
+	ev_timer_start(c->loop, &c->timer);
+	while (!*flag && c->ipc != NULL && !c->late)
+		ev_run(c->loop, EVRUN_ONCE);
+	ev_timer_stop(c->loop, &c->timer);
+	if (c->late)
+		errx(EX_NOSUITE, "the suite does not answer");
+	if (!*flag)
+		errx(EX_NOSUITE, "the suite has closed the connection");
+}
+
+static int
+connect_to(const char *path)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	int fd;
+
+	if (strlcpy(sun.sun_path, path, sizeof(sun.sun_path)) >=
+	    sizeof(sun.sun_path)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd == -1)
+		return -1;
+	if (connect(fd, (struct sockaddr *)&sun, sizeof(sun)) == 0)
+		return fd;
+	close(fd);
+	return -1;
+}
+
+struct conn *
+conn_open(const char *path)
+{
+	struct conn *c;
+	int fd;
+
+	signal(SIGPIPE, SIG_IGN);
+	if ((fd = connect_to(path)) == -1)
+		err(EX_NOSUITE, "%s", path);
+	if ((c = calloc(1, sizeof(*c))) == NULL ||
+	    (c->loop = ev_loop_new(EVFLAG_AUTO)) == NULL)
+		err(EX_NOSUITE, NULL);
+	c->fd = -1;
+	ev_init(&c->timer, late_cb);
+	c->timer.data = c;
+	c->ipc = ipc_new(c->loop, fd, ROLE_ADMIN, ROLE_MAIN, 0, &events, c);
+	if (c->ipc == NULL)
+		errx(EX_NOSUITE, "out of memory");
+	wait_for(c, &c->greeted);
+	return c;
+}
+
+void
+conn_close(struct conn *c)
+{
+	ipc_free(c->ipc);
+	if (c->fd != -1)
+		close(c->fd);
+	ev_loop_destroy(c->loop);
+	free(c);
+}
+
+bool
+conn_alive(struct conn *c)
+{
+	ev_run(c->loop, EVRUN_NOWAIT);
+	return c->ipc != NULL;
+}
+
+static void
+ask(struct conn *c, enum ipc_type type, json_t *body)
+{
+	int r = -1;
+
+	c->answered = false;
+	c->error[0] = '\0';
+	if (c->ipc != NULL && body != NULL)
+		r = ipc_send(c->ipc, type, NULL, 0, "O", body);
+	json_decref(body);
+	if (r == -1)
+		errx(EX_USE, "this cannot be asked");
+	wait_for(c, &c->answered);
+}
+
+void
+conn_snapshot(struct conn *c, struct snapshot *s)
+{
+	uint32_t after = 0;
+
+	memset(s, 0, sizeof(*s));
+	strlcpy(s->version, c->version, sizeof(s->version));
+	c->snap = s;
+	c->end = false;
+	while (!c->end) {
+		ask(c, IPC_STATUS_NEXT,
+		    json_pack("{s:I}", "after", (json_int_t)after));
+		if (s->n > 0)
+			after = s->v[s->n - 1].serial;
+	}
+	c->snap = NULL;
+	s->now = plat_now();
+}
+
+void
+snapshot_fini(struct snapshot *s)
+{
+	size_t i;
+
+	for (i = 0; i < s->n; i++) {
+		read_unmap(&s->v[i].counters);
+		read_unmap(&s->v[i].flows);
+		read_unmap(&s->v[i].capture);
+		read_unmap(&s->v[i].queries);
+	}
+	free(s->v);
+	memset(s, 0, sizeof(*s));
+}
+
+void
+conn_do(struct conn *c, int type, json_t *body)
+{
+	ask(c, (enum ipc_type)type, body);
+	if (c->error[0] != '\0')
+		errx(EX_REFUSED, "%s", c->error);
+}
+
+int
+conn_capture(struct conn *c, uint32_t vm, uint32_t snaplen)
+{
+	int fd;
+
+	ask(c, IPC_ADMIN_CAPTURE,
+	    json_pack("{s:I, s:I}", "vm", (json_int_t)vm, "snaplen",
+		(json_int_t)snaplen));
+	if (c->error[0] != '\0')
+		warnx("VM %u: %s", vm, c->error);
+	fd = c->fd;
+	c->fd = -1;
+	return fd;
+}

@@ -1,0 +1,437 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "tools/status/status.h"
+
+/*
+ * Order.
+ */
+
+static double
+weight(const struct flow *f, enum flow_sort by, usec_t now)
+{
+	switch (by) {
+	case SORT_RATE:
+		if (f->out_bps >= 0 || f->in_bps >= 0)
+			return f->out_bps + f->in_bps;
+		break;
+	case SORT_AGE:
+		return (double)(now - f->f.opened);
+	case SORT_RTT:
+		return (double)f->f.rtt_guest + (double)f->f.rtt_host;
+	case SORT_BYTES:
+		break;
+	}
+	return (double)f->f.to_host + (double)f->f.to_guest;
+}
+
+struct ranked {
+	double weight;
+	size_t i;
+};
+
+static int
+by_weight(const void *pa, const void *pb)
+{
+	const struct ranked *a = pa, *b = pb;
+
+	if (a->weight != b->weight)
+		return a->weight < b->weight ? 1 : -1;
+	return a->i < b->i ? -1 : a->i > b->i;
+}
+
+void
+flows_sort(struct flow *v, size_t n, enum flow_sort by, usec_t now)
+{
+	struct ranked *r = calloc(n, sizeof(*r));
+	struct flow *copy = calloc(n, sizeof(*copy));
+	size_t i;
+
+	for (i = 0; r != NULL && copy != NULL && i < n; i++) {
+		r[i].weight = weight(&v[i], by, now);
+		r[i].i = i;
+		copy[i] = v[i];
+	}
+	if (i == n && n > 0) {
+		qsort(r, n, sizeof(*r), by_weight);
+		for (i = 0; i < n; i++)
+			v[i] = copy[r[i].i];
+	}
+	free(r);
+	free(copy);
+}
+
+static int
+by_key(const void *pa, const void *pb)
+{
+	const struct flow *a = pa, *b = pb;
+	int c;
+
+#define CMP(x) (a->x < b->x ? -1 : a->x > b->x)
+	if ((c = CMP(vm)) != 0 || (c = CMP(f.guest_port)) != 0 ||
+	    (c = CMP(f.host_port)) != 0 || (c = CMP(f.host_ip)) != 0 ||
+	    (c = CMP(f.opened)) != 0)
+		return c;
+#undef CMP
+	return strcmp(a->f.proto, b->f.proto);
+}
+
+void
+flows_rates(
+    struct flow *v, size_t n, const struct flow *old, size_t nold, usec_t dt)
+{
+	struct flow *was = calloc(nold + 1, sizeof(*was)), *w;
+	double secs = (double)dt / (double)USEC_SEC;
+	size_t i;
+
+	if (was == NULL || dt <= 0) {
+		free(was);
+		return;
+	}
+	if (nold > 0)
+		memcpy(was, old, nold * sizeof(*was));
+	qsort(was, nold, sizeof(*was), by_key);
+	for (i = 0; i < n; i++) {
+		uint64_t o = 0, g = 0;
+
+		w = bsearch(&v[i], was, nold, sizeof(*was), by_key);
+		if (w != NULL) {
+			o = w->f.to_host;
+			g = w->f.to_guest;
+		}
+		v[i].out_bps = v[i].f.to_host >= o
+				   ? (double)(v[i].f.to_host - o) * 8 / secs
+				   : 0;
+		v[i].in_bps = v[i].f.to_guest >= g
+				  ? (double)(v[i].f.to_guest - g) * 8 / secs
+				  : 0;
+	}
+	free(was);
+}
+
+/* Without a second look: the mean over the flow's life. */
+static void
+mean_rate(struct flow *f, usec_t now)
+{
+	double secs = (double)(now - f->f.opened) / (double)USEC_SEC;
+
+	if (f->out_bps >= 0 || secs <= 0)
+		return;
+	f->out_bps = (double)f->f.to_host * 8 / secs;
+	f->in_bps = (double)f->f.to_guest * 8 / secs;
+}
+
+/*
+ * Text and JSON.
+ */
+
+static const char *
+rtt_text(uint32_t us, char *buf)
+{
+	if (us == 0)
+		snprintf(buf, PRINT_NUM, "-");
+	else if (us < 9950)
+		snprintf(buf, PRINT_NUM, "%.1fms", us / 1000.);
+	else
+		snprintf(buf, PRINT_NUM, "%.0fms", us / 1000.);
+	return buf;
+}
+
+static void
+remote_cells(struct table *t, const struct flow *f)
+{
+	char addr[PRINT_NUM];
+
+	/* What listens to everybody has no other end. */
+	if (f->f.host_ip == 0 && f->f.host_port == 0)
+		table_cell(t, "*");
+	else
+		table_cell(
+		    t, "%s", print_addr(f->f.host_ip, f->f.host_port, addr));
+}
+
+void
+flows_table(FILE *out, const struct flow *v, size_t n, usec_t now,
+    const struct style *st)
+{
+	static const char *const head[] = { ">VM", "PROTO", "GUEST", "REMOTE",
+		"NAME", "STATE", "LIMITED BY", ">SENT", ">RATE", ">RECEIVED",
+		">RATE", ">RTT GUEST", ">RTT HOST", ">AGE" };
+	char b[PRINT_NUM];
+	struct table t;
+	size_t i;
+
+	table_init(&t, head, 14);
+	for (i = 0; i < n; i++) {
+		const struct flowtab_flow *f = &v[i].f;
+
+		table_cell(&t, "%u", v[i].vm);
+		table_cell(&t, "%s", f->proto);
+		table_cell(&t, "%s", print_addr(f->guest_ip, f->guest_port, b));
+		remote_cells(&t, &v[i]);
+		table_cell(&t, "%s", v[i].name[0] != '\0' ? v[i].name : "-");
+		table_cell(&t, "%s", f->state);
+		table_cell(&t, "%s", f->limit[0] != '\0' ? f->limit : "-");
+		table_cell(&t, "%s", print_bytes((double)f->to_host, b));
+		table_cell(&t, "%s", print_rate(v[i].out_bps, b));
+		table_cell(&t, "%s", print_bytes((double)f->to_guest, b));
+		table_cell(&t, "%s", print_rate(v[i].in_bps, b));
+		table_cell(&t, "%s", rtt_text(f->rtt_guest, b));
+		table_cell(&t, "%s", rtt_text(f->rtt_host, b));
+		table_cell(&t, "%s", print_time(now - f->opened, b));
+	}
+	table_print(out, &t, st);
+}
+
+static json_t *
+flow_json(const struct flow *v, usec_t now)
+{
+	const struct flowtab_flow *f = &v->f;
+	char g[PRINT_NUM], h[PRINT_NUM];
+
+	return json_pack("{s:I, s:o, s:s, s:s, s:o, s:o, s:o, s:I, s:I, s:f, "
+			 "s:f, s:f, s:f, s:f}",
+	    "vm", (json_int_t)v->vm, "proto", print_json(f->proto), "guest",
+	    print_addr(f->guest_ip, f->guest_port, g), "remote",
+	    print_addr(f->host_ip, f->host_port, h), "name",
+	    v->name[0] != '\0' ? print_json(v->name) : json_null(), "state",
+	    print_json(f->state), "limited-by",
+	    f->limit[0] != '\0' ? print_json(f->limit) : json_null(),
+	    "bytes-sent", (json_int_t)f->to_host, "bytes-received",
+	    (json_int_t)f->to_guest, "bits-per-second-sent", v->out_bps,
+	    "bits-per-second-received", v->in_bps, "rtt-guest",
+	    f->rtt_guest / 1e6, "rtt-host", f->rtt_host / 1e6, "age",
+	    (double)(now - f->opened) / 1e6);
+}
+
+static size_t
+only_vm(struct flow *v, size_t n, uint32_t vm)
+{
+	size_t i, k = 0;
+
+	for (i = 0; i < n; i++) {
+		if (vm == 0 || v[i].vm == vm)
+			v[k++] = v[i];
+	}
+	return k;
+}
+
+void
+flows_print(
+    FILE *out, const struct snapshot *s, uint32_t vm, const struct style *st)
+{
+	struct flow *v;
+	size_t i, n;
+	json_t *a;
+
+	n = read_flows(s, &v);
+	n = only_vm(v, n, vm);
+	for (i = 0; i < n; i++)
+		mean_rate(&v[i], s->now);
+	flows_sort(v, n, SORT_BYTES, s->now);
+	if (st->json) {
+		a = json_array();
+		for (i = 0; i < n; i++)
+			json_array_append_new(a, flow_json(&v[i], s->now));
+		print_json_dump(out, json_pack("{s:o}", "flows", a));
+	} else {
+		flows_table(out, v, n, s->now, st);
+	}
+	free(v);
+}
+
+/*
+ * Why.
+ */
+
+static const struct {
+	const char *counter, *text;
+} meaning[] = {
+	{ "rx-short", "frames cut short, or with lengths that lie" },
+	{ "rx-ethertype", "neither IPv4 nor ARP: IPv6 is not served" },
+	{ "rx-not-for-us", "frames for another Ethernet address" },
+	{ "rx-bad-checksum", "a wrong checksum: often offload in the guest" },
+	{ "rx-bad-source", "not from the address that DHCP gave" },
+	{ "rx-bad-destination", "to an address nobody can have" },
+	{ "rx-protocol", "an IP protocol that is not served" },
+	{ "tx-full", "the guest does not take its packets" },
+	{ "frag-limit", "too many fragments at a time" },
+	{ "frag-timeout", "fragments whose rest never came" },
+	{ "icmp-limit", "more errors at once than may be sent" },
+	{ "icmp-ignored", "ICMP that is not served" },
+	{ "udp-queue-full", "datagrams before there was a socket" },
+	{ "udp-failed", "datagrams the host's kernel refused" },
+	{ "udp-limit", "UDP flows ended early: too many" },
+	{ "tcp-refused", "connections the other end, or policy, refused" },
+	{ "tcp-timeout", "connections whose guest fell silent" },
+	{ "tcp-evicted", "connects that waited and made room for others" },
+	{ "flow-limit", "flows beyond the limit" },
+	{ "refused-policy", "addresses the guest may not reach" },
+	{ "limit-all", "connections beyond --max-connections" },
+	{ "limit-vm", "connections of one VM beyond its share" },
+	{ "limit-destination", "connections to one destination, too many" },
+};
+
+static void
+explain_counters(struct table *t, const struct snapshot *s)
+{
+	const struct process *p;
+	uint64_t n;
+	size_t i;
+
+	for (p = s->v; p < s->v + s->n; p++) {
+		for (i = 0; i < sizeof(meaning) / sizeof(meaning[0]); i++) {
+			n = read_counter(&p->counters, meaning[i].counter);
+			if (n == 0)
+				continue;
+			table_cell(t, "%s", p->name);
+			table_cell(t, "%llu", (unsigned long long)n);
+			table_cell(t, "%s", meaning[i].counter);
+			table_cell(t, "%s", meaning[i].text);
+		}
+	}
+}
+
+/* Flows that came to an end for a reason, newest first. */
+static size_t
+with_reason(struct flow *v, size_t n)
+{
+	size_t i, k = 0;
+
+	for (i = 0; i < n; i++) {
+		if (v[i].f.limit[0] != '\0')
+			v[k++] = v[i];
+	}
+	return k;
+}
+
+static void
+ends_table(FILE *out, const struct flow *v, size_t n, usec_t now,
+    const struct style *st)
+{
+	static const char *const head[] = { ">AGO", ">VM", "PROTO", "GUEST",
+		"REMOTE", "STATE", "ENDED BY", ">SENT", ">RECEIVED" };
+	char b[PRINT_NUM];
+	struct table t;
+	size_t i;
+
+	table_init(&t, head, 9);
+	for (i = 0; i < n; i++) {
+		const struct flowtab_flow *f = &v[i].f;
+
+		table_cell(&t, "%s", print_time(now - f->changed, b));
+		table_cell(&t, "%u", v[i].vm);
+		table_cell(&t, "%s", f->proto);
+		table_cell(&t, "%s", print_addr(f->guest_ip, f->guest_port, b));
+		remote_cells(&t, &v[i]);
+		table_cell(&t, "%s", f->state);
+		table_cell(&t, "%s", f->limit[0] != '\0' ? f->limit : "itself");
+		table_cell(&t, "%s", print_bytes((double)f->to_host, b));
+		table_cell(&t, "%s", print_bytes((double)f->to_guest, b));
+	}
+	table_print(out, &t, st);
+}
+
+static json_t *
+ends_json(const struct flow *v, size_t n, usec_t now)
+{
+	json_t *a = json_array(), *j;
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		j = flow_json(&v[i], now);
+		json_object_del(j, "limited-by");
+		json_object_set_new(j, "ended-by",
+		    v[i].f.limit[0] != '\0' ? print_json(v[i].f.limit)
+					    : json_null());
+		json_object_set_new(
+		    j, "ago", json_real((double)(now - v[i].f.changed) / 1e6));
+		json_array_append_new(a, j);
+	}
+	return a;
+}
+
+/* The text of one of a flow's ends is what the user gave. */
+static size_t
+only_matching(struct flow *v, size_t n, const char *what)
+{
+	char g[PRINT_NUM], h[PRINT_NUM];
+	size_t i, k = 0;
+
+	for (i = 0; i < n; i++) {
+		print_addr(v[i].f.guest_ip, v[i].f.guest_port, g);
+		print_addr(v[i].f.host_ip, v[i].f.host_port, h);
+		if (strstr(g, what) == g || strstr(h, what) == h ||
+		    (v[i].name[0] != '\0' && strcmp(v[i].name, what) == 0))
+			v[k++] = v[i];
+	}
+	return k;
+}
+
+static void
+drops_print(FILE *out, const struct snapshot *s, const struct style *st)
+{
+	static const char *const head[] = { "PROCESS", ">COUNT", "COUNTER",
+		"MEANING" };
+	struct flow *v;
+	struct table t;
+	size_t n;
+
+	n = read_ends(s, &v);
+	n = with_reason(v, n);
+	if (st->json) {
+		print_json_dump(
+		    out, json_pack("{s:o}", "ended", ends_json(v, n, s->now)));
+	} else {
+		table_init(&t, head, 4);
+		explain_counters(&t, s);
+		if (t.n == 0)
+			fputs("Nothing was dropped or refused.\n\n", out);
+		else
+			table_print(out, &t, st);
+		fputs(t.n == 0 ? "" : "\n", out);
+		ends_table(out, v, n < 20 ? n : 20, s->now, st);
+	}
+	free(v);
+}
+
+int
+explain_print(FILE *out, const struct snapshot *s, const char *what,
+    const struct style *st)
+{
+	struct flow *v, *e;
+	size_t i, n, ne;
+
+	if (strcmp(what, "drops") == 0) {
+		drops_print(out, s, st);
+		return 0;
+	}
+	n = read_flows(s, &v);
+	n = only_matching(v, n, what);
+	ne = read_ends(s, &e);
+	ne = only_matching(e, ne, what);
+	for (i = 0; i < n; i++)
+		mean_rate(&v[i], s->now);
+	if (st->json) {
+		json_t *a = json_array();
+
+		for (i = 0; i < n; i++)
+			json_array_append_new(a, flow_json(&v[i], s->now));
+		print_json_dump(out, json_pack("{s:o, s:o}", "flows", a,
+					 "ended", ends_json(e, ne, s->now)));
+	} else {
+		if (n > 0)
+			flows_table(out, v, n, s->now, st);
+		if (n > 0 && ne > 0)
+			fputc('\n', out);
+		if (ne > 0)
+			ends_table(out, e, ne, s->now, st);
+		if (n + ne == 0)
+			fputs("No such flow, and none of the last ones that "
+			      "ended.\n",
+			    out);
+	}
+	free(v);
+	free(e);
+	return n + ne > 0 ? 0 : -1;
+}
