@@ -90,7 +90,7 @@ for step in "asan gcc" "clang clang" "release gcc"; do
 	esac
 done
 
-# An hour for each fuzz target.
+# An hour for each fuzz target, less what it has had before.
 if [ -n "$LONG" ]; then
 	echo "== fuzz"
 	# shellcheck disable=SC2086
