@@ -221,6 +221,7 @@ struct net {
 	uint32_t free_head, nfree;
 	bool udp_first; /* to use the channel's space, this time */
 	bool server_up[3]; /* by enum net_server */
+	usec_t arp_defend[2]; /* when next: the gateway, the host */
 	/* Timers. */
 	struct timer **heap;
 	uint32_t nheap, heap_cap;

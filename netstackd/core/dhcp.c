@@ -156,6 +156,8 @@ dhcp_reply(struct net *net, const struct dhcp_msg *m, enum dhcp_type type)
 	ip4_put(net, frame, &o, 8 + w.len);
 	ip4_push(net, 0, FRAME_HDRLEN + 8 + w.len);
 	stat_inc(net, NETS_DHCP_TX);
+	if (type == DHCP_NAK)
+		stat_inc(net, NETS_DHCP_NAK);
 }
 
 void
@@ -173,6 +175,8 @@ dhcp_input(
 	/* INFORM comes from an address; not every client repeats it. */
 	if (m.type == DHCP_INFORM && m.ciaddr == 0)
 		m.ciaddr = pkt->src;
+	if (m.type == DHCP_DECLINE)
+		stat_inc(net, NETS_DHCP_DECLINED);
 	if ((type = dhcp_decide(net, &m)) != 0)
 		dhcp_reply(net, &m, type);
 }

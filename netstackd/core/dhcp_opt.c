@@ -19,7 +19,8 @@ enum {
 	OPT_REQUESTED = 50, OPT_LEASE = 51, OPT_TYPE = 53,
 	OPT_SERVER_ID = 54, OPT_ASKED = 55, OPT_MESSAGE = 56,
 	OPT_MAX_SIZE = 57, OPT_T1 = 58, OPT_T2 = 59, OPT_CLASS_ID = 60,
-	OPT_CLIENT_ID = 61, OPT_SEARCH = 119, OPT_END = 255,
+	OPT_CLIENT_ID = 61, OPT_SEARCH = 119, OPT_ROUTES = 121,
+	OPT_ROUTES_MS = 249, OPT_END = 255,
 };
 /* clang-format on */
 
@@ -197,12 +198,26 @@ opt_put_mtu(const struct net *net, struct wr *w)
 	opt_put(w, OPT_MTU, b, sizeof(b));
 }
 
+/*
+ * Classless routes (RFC 3442; Windows' own number has the same content): who
+ * gets them ignores the router option, so they say the same, 0.0.0.0/0.
+ */
+static void
+opt_put_routes(const struct net *net, uint8_t code, struct wr *w)
+{
+	uint8_t b[5] = { 0 };
+
+	put_u32(b + 1, net->conf.gateway_ip);
+	opt_put(w, code, b, sizeof(b));
+}
+
 /* What a client may ask for, sorted by code. */
 static void
 opt_put_asked(const struct net *net, const struct dhcp_msg *m, struct wr *w)
 {
 	static const uint8_t codes[] = { OPT_MASK, OPT_ROUTER, OPT_DNS,
-		OPT_DOMAIN, OPT_MTU, OPT_BROADCAST, OPT_NTP, OPT_SEARCH };
+		OPT_DOMAIN, OPT_MTU, OPT_BROADCAST, OPT_NTP, OPT_SEARCH,
+		OPT_ROUTES, OPT_ROUTES_MS };
 	uint8_t c;
 	size_t i;
 
@@ -220,6 +235,8 @@ opt_put_asked(const struct net *net, const struct dhcp_msg *m, struct wr *w)
 			opt_put_mtu(net, w);
 		else if (c == OPT_SEARCH)
 			opt_put_search(net, w);
+		else if (c == OPT_ROUTES || c == OPT_ROUTES_MS)
+			opt_put_routes(net, c, w);
 		else
 			opt_put_u32(w, c, net->conf.gateway_ip);
 	}

@@ -155,7 +155,12 @@ enum net_stat {
 	NETS_RX_PROTO,	    /* IP protocol not served */
 	NETS_TX_FULL,	    /* dropped: channel full */
 	NETS_ARP_REPLIES,
+	NETS_ARP_FOREIGN,   /* from an address that is not the guest's */
+	NETS_ARP_CONFLICT,  /* the guest says that it is the gateway or host */
+	NETS_ARP_DEFENDED,  /* and was contradicted */
 	NETS_DHCP_RX, NETS_DHCP_TX, NETS_DHCP_BAD,
+	NETS_DHCP_NAK,	    /* asked for another address */
+	NETS_DHCP_DECLINED, /* found its address in use */
 	NETS_FRAG_RX, NETS_FRAG_OK, NETS_FRAG_TIMEOUT, NETS_FRAG_LIMIT,
 	NETS_FRAG_BAD,
 	NETS_ICMP_ECHO, NETS_ICMP_TX, NETS_ICMP_LIMIT, NETS_ICMP_IGNORED,

@@ -81,6 +81,83 @@ START_TEST(test_who_has)
 }
 END_TEST
 
+/* Who speaks as another is not answered, whatever it asks or says. */
+static const struct {
+	const char *what;
+	uint32_t sender, target;
+	uint16_t op;
+	enum net_stat stat;
+} thief[] = {
+	{ "another VM's address", 0xc0a84104, NT_GATEWAY, 1, NETS_ARP_FOREIGN },
+	{ "announces it", 0xc0a84104, 0xc0a84104, 1, NETS_ARP_FOREIGN },
+	{ "of another network", 0x0a000205, NT_GATEWAY, 1, NETS_ARP_FOREIGN },
+	{ "answers with it", 0xc0a84104, NT_GUEST, 2, NETS_ARP_FOREIGN },
+	{ "the gateway's", NT_GATEWAY, NT_GATEWAY, 1, NETS_ARP_CONFLICT },
+	{ "asks as the gateway", NT_GATEWAY, NT_HOST, 1, NETS_ARP_CONFLICT },
+	{ "answers as the gateway", NT_GATEWAY, NT_GUEST, 2,
+	    NETS_ARP_CONFLICT },
+	{ "the host's", NT_HOST, NT_HOST, 1, NETS_ARP_CONFLICT },
+};
+
+START_TEST(test_thief)
+{
+	uint8_t f[ARP_FRAME];
+
+	request(f, all, thief[_i].sender, thief[_i].target);
+	put_u16(f + 20, thief[_i].op);
+	nt_frame(&t, f, sizeof(f));
+	ck_assert_msg(t.stat[thief[_i].stat] == 1, "%s", thief[_i].what);
+	ck_assert_uint_eq(t.stat[NETS_ARP_REPLIES], 0);
+	if (thief[_i].stat == NETS_ARP_FOREIGN)
+		nt_none(&t);
+}
+END_TEST
+
+/* RFC 5227 2.4 c: an address of ours is defended, once in ten seconds. */
+START_TEST(test_defend)
+{
+	uint8_t f[ARP_FRAME], want[ARP_FRAME] = { 0 };
+	const struct nt_dgram *r;
+	int i;
+
+	request(want, all, NT_GATEWAY, NT_GATEWAY);
+	memcpy(want + 6, t.conf.server_mac, 6);
+	memcpy(want + 22, t.conf.server_mac, 6);
+	for (i = 0; i < 3; i++) {
+		request(f, all, NT_GATEWAY, NT_GATEWAY);
+		nt_frame(&t, f, sizeof(f));
+		r = nt_next(&t);
+		ck_assert_ptr_nonnull(r);
+		ck_assert_uint_eq(r->len, ARP_FRAME);
+		ck_assert_mem_eq(r->p, want, ARP_FRAME);
+		nt_wait(&t, 9999999);
+		nt_frame(&t, f, sizeof(f));
+		nt_none(&t);
+		/* The host is another address. */
+		request(f, all, NT_HOST, NT_HOST);
+		nt_frame(&t, f, sizeof(f));
+		ck_assert_ptr_nonnull(nt_next(&t));
+		nt_wait(&t, 1);
+	}
+	ck_assert_uint_eq(t.stat[NETS_ARP_CONFLICT], 9);
+	ck_assert_uint_eq(t.stat[NETS_ARP_DEFENDED], 6);
+}
+END_TEST
+
+/* RFC 5227 2.1.1: a probe for an address of ours finds it taken, and is no
+ * claim to it. */
+START_TEST(test_probe)
+{
+	uint8_t f[ARP_FRAME];
+
+	request(f, all, 0, NT_GATEWAY);
+	nt_frame(&t, f, sizeof(f));
+	ck_assert_ptr_nonnull(nt_next(&t));
+	nt_none(&t);
+	ck_assert_uint_eq(t.stat[NETS_ARP_CONFLICT], 0);
+}
+END_TEST
+
 /* One byte changed makes it none of our business. */
 static const struct {
 	const char *what;
@@ -178,6 +255,9 @@ main(void)
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_loop_test(tc, test_who_has, 0, nitems(cases));
+	tcase_add_loop_test(tc, test_thief, 0, nitems(thief));
+	tcase_add_test(tc, test_defend);
+	tcase_add_test(tc, test_probe);
 	tcase_add_loop_test(tc, test_broken, 0, nitems(broken));
 	tcase_add_test(tc, test_unicast_and_padding);
 	tcase_add_test(tc, test_no_host_ip);

@@ -173,8 +173,10 @@ static const struct {
 	    2, NT_GUEST, NT_GUEST,
 	    LEASE " 1:ffffff00 3:c0a84101 6:c0a84101 26:05dc 28:c0a841ff "
 		  "42:c0a84101" },
-	{ "what there is not", { .type = 1, .asked = "\14\17\41\171\374" }, 2,
+	{ "what there is not", { .type = 1, .asked = "\14\17\41\374" }, 2,
 	    NT_GUEST, NT_GUEST, LEASE },
+	{ "classless routes", { .type = 1, .asked = "\371\171\3" }, 2, NT_GUEST,
+	    NT_GUEST, LEASE " 3:c0a84101 121:00c0a84101 249:00c0a84101" },
 	{ "relay", { .type = 1, .giaddr = 0x0a000009 }, 2, 0x0a000009, NT_GUEST,
 	    LEASE },
 	{ "relayed NAK",
