@@ -82,9 +82,12 @@ const struct ipc_desc ipc_desc[IPC__MAX] = {
 	    { "max-connections", F_INT, -1, INT32_MAX },
 	    F_NAMES("allowed-bind"), { "backlog", F_INT, 0, INT32_MAX },
 	    { "preserve-source", F_BOOL, 0, 0 } } },
-	/* How the tunnel begins: "hyperkit", "plain"; "": there is none. */
+	/*
+	 * How the tunnel begins: "hyperkit", "plain"; "": there is none.  What
+	 * is spoken then: "auto", "mux", "mux-handshake", "2017".
+	 */
 	[IPC_CONF_FRONT] = { "conf-front", P_MAIN, P_FRONT, 0, 0,
-	    { { "tunnel", F_STR, 0, 16 } } },
+	    { { "tunnel", F_STR, 0, 16 }, { "protocol", F_STR, 1, 16 } } },
 	/*
 	 * Ports of the gateway that lead elsewhere: so many follow, and then
 	 * all of them together replace the ones before.

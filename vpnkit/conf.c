@@ -371,8 +371,8 @@ tunnel_kind(const struct options *op)
 static void
 send_front(const struct conf *c, struct ipc *ipc)
 {
-	ipc_send(ipc, IPC_CONF_FRONT, NULL, 0, "{s:s}", "tunnel",
-	    tunnel_kind(c->op));
+	ipc_send(ipc, IPC_CONF_FRONT, NULL, 0, "{s:s, s:s}", "tunnel",
+	    tunnel_kind(c->op), "protocol", c->op->tunnel_protocol);
 }
 
 void

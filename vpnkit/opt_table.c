@@ -93,6 +93,9 @@ const struct opt opts[] = {
 	    false, 0, 4095, "how to reach the forwarder in the VM" },
 	{ "port-forwards", "URL", "", OFF(port_forwards), K_STR, C_LATER,
 	    G_IN, false, 0, 4095, "the same as --vsock-path" },
+	{ "tunnel-protocol", "WORD", "auto", OFF(tunnel_protocol), K_STR,
+	    C_NOW, G_IN, true, 0, 16, "what the forwarder in the VM speaks: "
+	    "auto, mux, mux-handshake or 2017" },
 	{ "allowed-bind-addresses", "LIST", "0.0.0.0", OFF(allowed_bind),
 	    K_IPS, C_LATER, G_IN, false, 0, 0, "addresses that published "
 	    "ports may be bound to" },

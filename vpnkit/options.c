@@ -209,6 +209,22 @@ check_addresses(const struct options *op, char *err)
 	return 0;
 }
 
+static int
+check_tunnel(const struct options *op, char *err)
+{
+	static const char *const words[] = { "auto", "mux", "mux-handshake",
+		"2017" };
+	size_t i;
+
+	for (i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		if (strcmp(op->tunnel_protocol, words[i]) == 0)
+			return 0;
+	}
+	return opt_fail(err,
+	    "--tunnel-protocol: '%s' is not auto, mux, mux-handshake or 2017",
+	    op->tunnel_protocol);
+}
+
 int
 options_finish(struct options *op, char *err)
 {
@@ -223,7 +239,7 @@ options_finish(struct options *op, char *err)
 	if (op->ethernet == NULL && op->ethernet_qemu == NULL &&
 	    op->ethernet_dgram.n == 0)
 		return opt_fail(err, "Please provide an --ethernet argument");
-	return check_addresses(op, err);
+	return check_tunnel(op, err) == -1 ? -1 : check_addresses(op, err);
 }
 
 const char *

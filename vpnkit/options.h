@@ -48,7 +48,7 @@ struct options {
 	char *gateway_forwards, *forwards;
 	char *http, *http_api_path;
 	struct strlist port;
-	char *vsock_path, *port_forwards;
+	char *vsock_path, *port_forwards, *tunnel_protocol;
 	struct strlist allowed_bind;
 	int64_t max_connections; /* -1: no limit */
 	int64_t listen_backlog, port_max_idle_s;
