@@ -75,6 +75,16 @@ const struct ipc_desc ipc_desc[IPC__MAX] = {
 	    { F_IP("gateway-ip"), F_IP("host-ip"), F_IP("lowest-ip"),
 	    F_NAMES("gateway-names"), F_NAMES("host-names"),
 	    F_NAMES("vm-names"), F_NAMES("servers") } },
+	/*
+	 * A server, and names with their addresses ("ADDRESS NAME"), for the
+	 * conf-dns that follows: that replaces everything at once.
+	 */
+	[IPC_DNS_SERVER] = { "dns-server", P_MAIN, P_DNS, 0, 0,
+	    { F_IP("addr"), { "port", F_INT, 1, 65535 },
+	    { "order", F_INT, 0, INT32_MAX },
+	    { "timeout-ms", F_INT, 0, 3600000 }, F_NAMES("zones") } },
+	[IPC_DNS_HOSTS] = { "dns-hosts", P_MAIN, P_DNS, 0, 0,
+	    { F_NAMES("names") } },
 	[IPC_CONF_PROXY] = { "conf-proxy", P_MAIN, P_PROXY, 0, 0, { { 0 } } },
 	[IPC_CONF_PORT] = { "conf-port", P_MAIN, P_PORT, 0, 0,
 	    { F_IP("gateway-ip"), F_IP("host-ip"), F_IP("lowest-ip"),
@@ -184,6 +194,19 @@ const struct ipc_desc ipc_desc[IPC__MAX] = {
 	    { F_ID("id") } },
 	[IPC_SOCK_REFUSED] = { "sock-refused", P_PORT, P_DNS | P_PROXY, 0, 0,
 	    { F_ID("id"), { "error", F_STR, 1, 32 } } },
+
+	/*
+	 * One end of a new socketpair for a stack, as flow-fd of the flow it
+	 * has asked the sender for, and the other for the sender.  proto:
+	 * "tcp" for a stream, "dns" for datagrams.  Who parses what guests
+	 * send passes no descriptors itself: the call takes addresses, too.
+	 */
+	[IPC_PAIR_OPEN] = { "pair-open", P_DNS | P_PROXY, P_PORT, 0, 0,
+	    { F_ID("id"), F_VM, { "proto", F_STR, 3, 3 } } },
+	[IPC_PAIR_FD] = { "pair-fd", P_PORT, P_DNS | P_PROXY, 1, 1,
+	    { F_ID("id"), F_VM } },
+	[IPC_PAIR_REFUSED] = { "pair-refused", P_PORT, P_DNS | P_PROXY, 0, 0,
+	    { F_ID("id"), F_VM, { "error", F_STR, 1, 32 } } },
 
 	/* What a client of the admin socket hears first. */
 	[IPC_ADMIN_HELLO] = { "admin-hello", P_MAIN, P_ADMIN, 0, 0,

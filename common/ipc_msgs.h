@@ -40,6 +40,8 @@ enum ipc_type {
 	IPC_CONF_ETH,
 	IPC_CONF_STACK,
 	IPC_CONF_DNS,
+	IPC_DNS_SERVER,
+	IPC_DNS_HOSTS,
 	IPC_CONF_PROXY,
 	IPC_CONF_PORT,
 	IPC_CONF_FRONT,
@@ -71,6 +73,10 @@ enum ipc_type {
 	IPC_SOCK_OPEN,
 	IPC_SOCK_FD,
 	IPC_SOCK_REFUSED,
+	/* Socketpairs between those and the stacks. */
+	IPC_PAIR_OPEN,
+	IPC_PAIR_FD,
+	IPC_PAIR_REFUSED,
 	/* The admin socket. */
 	IPC_ADMIN_HELLO,
 	IPC_STATUS_NEXT,

@@ -1,8 +1,10 @@
 /*
- * The guest's side.  A datagram, both ways, is {address, port, zero} of the
- * guest's end, eight bytes that only netstackd understands, and a message.  A
- * stream is messages behind their lengths, RFC 1035 4.2.2; answers leave as
- * they come, RFC 7766 6.2.1.1.
+ * The guest's side.  A datagram, both ways, is one or many messages, each
+ * behind {address, port} of the guest's end, which only netstackd understands,
+ * and its length.  A stream is messages behind their lengths, RFC 1035 4.2.2;
+ * answers leave as they come, RFC 7766 6.2.1.1.
+ *
+ * The descriptors are made by portd, which gives netstackd the other ends.
  *
  * A stream is not read while enough of its queries are in flight or while it
  * does not take its answers.
@@ -16,8 +18,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/plat/plat.h"
+#include "common/wr.h"
 #include "dnsd/dnsd.h"
+
+#define PREFIX_LEN (ORIGIN_LEN + 2) /* and the length */
+#define UDP_MAXLEN 65507	    /* of a payload, IPv4 */
 
 static struct guest *
 guest_find(struct dnsd *d, const struct ipc *link)
@@ -61,17 +66,14 @@ static void
 batch_flush(struct dnsd *d)
 {
 	struct batch *b = &d->batch;
-	int n;
 
 	if (b->client == NULL)
 		return;
-	n = sendmmsg(b->client->fd, b->tx, b->ntx, MSG_DONTWAIT);
-	if (n < (int)b->ntx)
-		stats_add(&d->d->stats, DNSS_CLIENT_FULL,
-		    b->ntx - (unsigned)(n > 0 ? n : 0));
+	if (write(b->client->fd, b->tx, b->len) == -1)
+		stats_add(&d->d->stats, DNSS_CLIENT_FULL, b->n);
 	b->client = NULL;
-	b->ntx = 0;
-	b->txlen = 0;
+	b->n = 0;
+	b->len = 0;
 }
 
 static void
@@ -91,7 +93,8 @@ client_free(struct client *c)
 	ev_io_stop(loop, &c->rd);
 	ev_io_stop(loop, &c->wr);
 	ev_timer_stop(loop, &c->idle);
-	close(c->fd);
+	if (c->fd != -1)
+		close(c->fd);
 	if (c->tcp)
 		c->guest->nconn--;
 	else
@@ -100,16 +103,24 @@ client_free(struct client *c)
 	free(c);
 }
 
+/* The messages of one datagram. */
 static void
-client_datagram(struct client *c, const uint8_t *p, size_t len, bool cut)
+client_messages(struct client *c, struct rd r)
 {
 	struct stats *stats = &c->d->d->stats;
+	uint8_t origin[ORIGIN_LEN];
+	struct rd msg;
+	uint16_t len;
 
-	stats_inc(stats, DNSS_UDP);
-	if (cut || len < ORIGIN_LEN)
-		stats_inc(stats, DNSS_MALFORMED);
-	else
-		lookup_start(c, p, p + ORIGIN_LEN, len - ORIGIN_LEN);
+	while (r.len > 0) {
+		if (rd_bytes(&r, origin, sizeof(origin)) == -1 ||
+		    rd_u16(&r, &len) == -1 || rd_sub(&r, len, &msg) == -1) {
+			stats_inc(stats, DNSS_MALFORMED);
+			return;
+		}
+		stats_inc(stats, DNSS_UDP);
+		lookup_start(c, origin, msg.p, msg.len);
+	}
 }
 
 static void
@@ -117,12 +128,16 @@ client_datagrams(struct ev_loop *loop, struct ev_io *w, int revents)
 {
 	struct client *c = w->data;
 	struct batch *b = &c->d->batch;
-	int i, n;
+	ssize_t n;
+	int i;
 
-	n = recvmmsg(c->fd, b->rx, DNSD_BATCH, MSG_DONTWAIT, NULL);
-	for (i = 0; i < n; i++)
-		client_datagram(c, b->slot[i], b->rx[i].msg_len,
-		    (b->rx[i].msg_hdr.msg_flags & MSG_TRUNC) != 0);
+	for (i = 0; i < DNSD_READS; i++) {
+		if ((n = read(c->fd, b->rx, sizeof(b->rx))) == -1)
+			return;
+		if (n == 0)
+			stats_inc(&c->d->d->stats, DNSS_MALFORMED);
+		client_messages(c, rd_init(b->rx, (size_t)n));
+	}
 }
 
 static void
@@ -136,39 +151,26 @@ batch_add(
     struct client *c, const uint8_t *origin, const uint8_t *msg, size_t len)
 {
 	struct batch *b = &c->d->batch;
-	uint8_t *p;
+	struct wr w;
 
-	if (len > sizeof(b->txbuf) - ORIGIN_LEN) {
+	if (b->client != c || b->len + PREFIX_LEN + len > DNSD_BATCH)
+		batch_flush(c->d);
+	w = wr_init(b->tx + b->len, sizeof(b->tx) - b->len);
+	if (len > UDP_MAXLEN || wr_bytes(&w, origin, ORIGIN_LEN) == -1 ||
+	    wr_u16(&w, (uint16_t)len) == -1 || wr_bytes(&w, msg, len) == -1) {
 		stats_inc(&c->d->d->stats, DNSS_CLIENT_FULL);
 		return;
 	}
-	if (b->client != c || b->ntx == DNSD_BATCH ||
-	    len > sizeof(b->txbuf) - ORIGIN_LEN - b->txlen)
-		batch_flush(c->d);
-	p = b->txbuf + b->txlen;
-	memcpy(p, origin, ORIGIN_LEN);
-	memcpy(p + ORIGIN_LEN, msg, len);
-	b->txiov[b->ntx].iov_base = p;
-	b->txiov[b->ntx].iov_len = ORIGIN_LEN + len;
 	b->client = c;
-	b->ntx++;
-	b->txlen += ORIGIN_LEN + len;
+	b->len += w.len;
+	b->n++;
 }
 
 void
 client_init(struct dnsd *d)
 {
 	struct batch *b = &d->batch;
-	int i;
 
-	for (i = 0; i < DNSD_BATCH; i++) {
-		b->rxiov[i].iov_base = b->slot[i];
-		b->rxiov[i].iov_len = DNSD_SLOT;
-		b->rx[i].msg_hdr.msg_iov = &b->rxiov[i];
-		b->rx[i].msg_hdr.msg_iovlen = 1;
-		b->tx[i].msg_hdr.msg_iov = &b->txiov[i];
-		b->tx[i].msg_hdr.msg_iovlen = 1;
-	}
 	ev_prepare_init(&b->flush, batch_cb);
 	b->flush.data = d;
 	ev_prepare_start(d->d->loop, &b->flush);
@@ -348,58 +350,49 @@ client_lookup_done(struct client *c)
 	stream_wake(c);
 }
 
-/* fd becomes owned. */
 static struct client *
-client_new(struct dnsd *d, struct guest *g, uint32_t id, bool tcp, int fd)
+client_new(struct dnsd *d, struct guest *g, uint32_t id, bool tcp)
 {
 	struct client *c;
 
-	if ((c = calloc(1, sizeof(*c))) == NULL) {
-		close(fd);
+	if ((c = calloc(1, sizeof(*c))) == NULL)
 		return NULL;
-	}
 	c->d = d;
 	c->guest = g;
 	c->id = id;
 	c->tcp = tcp;
-	c->fd = fd;
+	c->fd = -1;
 	LIST_INIT(&c->lookups);
 	STAILQ_INIT(&c->out);
-	ev_io_init(&c->rd, tcp ? stream_read : client_datagrams, fd, EV_READ);
-	ev_io_init(&c->wr, stream_write, fd, EV_WRITE);
+	ev_init(&c->rd, tcp ? stream_read : client_datagrams);
+	ev_init(&c->wr, stream_write);
 	ev_init(&c->idle, stream_idle);
 	c->rd.data = c->wr.data = c->idle.data = c;
-	ev_io_start(d->d->loop, &c->rd);
-	if (tcp) {
-		c->idle.repeat = DNSD_CONNIDLE_SEC;
-		ev_timer_again(d->d->loop, &c->idle);
+	if (tcp)
 		g->nconn++;
-	} else {
+	else
 		g->ndgram++;
-	}
 	LIST_INSERT_HEAD(&g->clients, c, entry);
 	return c;
 }
 
-/* Returns netstackd's end; -1 with errno. */
-static int
-client_open(struct dnsd *d, struct guest *g, uint32_t id, bool tcp)
+/* While there is no portd it waits; client_portd() asks then. */
+static void
+client_ask(struct client *c)
 {
-	int sv[2];
+	struct ipc *portd = daemon_peer(c->d->d, ROLE_PORT, 0);
 
-	if (tcp ? g->nconn >= DNSD_VMCONNS : g->ndgram >= DNSD_VMDGRAMS) {
-		stats_inc(&d->d->stats, DNSS_CONN_LIMIT);
-		errno = EMFILE;
-		return -1;
-	}
-	if (plat_socketpair(tcp ? SOCK_STREAM : SOCK_DGRAM, sv) == -1)
-		return -1;
-	if (client_new(d, g, id, tcp, sv[0]) == NULL) {
-		close(sv[1]);
-		errno = ENOMEM;
-		return -1;
-	}
-	return sv[1];
+	if (portd != NULL)
+		ipc_send(portd, IPC_PAIR_OPEN, NULL, 0, "{s:I,s:I,s:s}", "id",
+		    (json_int_t)c->id, "vm", (json_int_t)ipc_vm(c->guest->link),
+		    "proto", c->tcp ? "tcp" : "dns");
+}
+
+static void
+flow_refuse(struct ipc *stack, uint32_t id, const char *error)
+{
+	ipc_send(stack, IPC_FLOW_REFUSED, NULL, 0, "{s:I,s:s}", "id",
+	    (json_int_t)id, "error", error);
 }
 
 void
@@ -410,7 +403,7 @@ client_flow_open(struct daemon *dm, struct ipc *from, struct ipc_msg *m)
 	bool tcp = strcmp(proto, "tcp") == 0;
 	struct dnsd *d = dm->data;
 	struct guest *g = guest_get(d, from);
-	int fd;
+	struct client *c = NULL;
 
 	if (!tcp && strcmp(proto, "dns") != 0) {
 		daemon_bad_peer(dm, from, "flow-open of an unknown kind");
@@ -420,13 +413,75 @@ client_flow_open(struct daemon *dm, struct ipc *from, struct ipc_msg *m)
 		daemon_bad_peer(dm, from, "flow-open of a flow that is open");
 		return;
 	}
-	fd = g == NULL ? -1 : client_open(d, g, id, tcp);
-	if (fd == -1) {
-		ipc_send(from, IPC_FLOW_REFUSED, NULL, 0, "{s:I,s:s}", "id",
-		    (json_int_t)id, "error", "EMFILE");
+	if (g != NULL &&
+	    (tcp ? g->nconn < DNSD_VMCONNS : g->ndgram < DNSD_VMDGRAMS))
+		c = client_new(d, g, id, tcp);
+	if (c == NULL) {
+		stats_inc(&dm->stats, DNSS_CONN_LIMIT);
+		flow_refuse(from, id, "EMFILE");
 		return;
 	}
-	ipc_send(from, IPC_FLOW_FD, &fd, 1, "{s:I}", "id", (json_int_t)id);
+	client_ask(c);
+}
+
+/* The client portd speaks of, if it still waits. */
+static struct client *
+client_asked(struct daemon *dm, const struct ipc_msg *m)
+{
+	struct ipc *link =
+	    daemon_peer(dm, ROLE_STACK, (uint32_t)ipc_u64(m, "vm"));
+	struct guest *g = link == NULL ? NULL : guest_find(dm->data, link);
+	struct client *c;
+
+	c = g == NULL ? NULL : client_find(g, (uint32_t)ipc_u64(m, "id"));
+	return c != NULL && c->fd == -1 ? c : NULL;
+}
+
+void
+client_pair_fd(struct daemon *dm, struct ipc *from, struct ipc_msg *m)
+{
+	struct client *c = client_asked(dm, m);
+
+	if (c == NULL)
+		return; /* the stack has given up */
+	c->fd = ipc_take_fd(m, 0);
+	ev_io_set(&c->rd, c->fd, EV_READ);
+	ev_io_set(&c->wr, c->fd, EV_WRITE);
+	ev_io_start(dm->loop, &c->rd);
+	if (c->tcp) {
+		c->idle.repeat = DNSD_CONNIDLE_SEC;
+		ev_timer_again(dm->loop, &c->idle);
+	}
+}
+
+void
+client_pair_refused(struct daemon *dm, struct ipc *from, struct ipc_msg *m)
+{
+	struct client *c = client_asked(dm, m);
+
+	if (c == NULL)
+		return;
+	stats_inc(&dm->stats, DNSS_SOCK_REFUSED);
+	flow_refuse(c->guest->link, c->id, ipc_str(m, "error"));
+	client_free(c);
+}
+
+/*
+ * The old one may have given the stack its end and not lived to give us ours:
+ * then the stack finds that nobody has the other, and opens another flow.
+ */
+void
+client_portd(struct dnsd *d)
+{
+	struct guest *g;
+	struct client *c;
+
+	LIST_FOREACH (g, &d->guests, entry) {
+		LIST_FOREACH (c, &g->clients, entry) {
+			if (c->fd == -1)
+				client_ask(c);
+		}
+	}
 }
 
 void

@@ -6,8 +6,6 @@
  * of.
  */
 
-#include <sys/socket.h>
-
 #include <bsd/sys/queue.h>
 #include <ev.h>
 #include <stdbool.h>
@@ -24,7 +22,7 @@ struct dnsd;
 struct lookup;
 
 /* Where a datagram came from, as netstackd wrote it before the message. */
-#define ORIGIN_LEN 8
+#define ORIGIN_LEN 6
 
 /* A guest. */
 struct guest {
@@ -47,7 +45,7 @@ struct client {
 	struct guest *guest; /* borrowed */
 	uint32_t id;	     /* the stack's number for it */
 	bool tcp;
-	int fd; /* owned */
+	int fd; /* owned; -1: portd was asked for it */
 	struct ev_io rd;
 	LIST_HEAD(, lookup) lookups; /* owned */
 	/* Streams only. */
@@ -62,21 +60,17 @@ struct client {
 };
 
 /*
- * Datagrams go in batches, so that netstackd is woken once for many: what it
- * sent is read many at a time, and answers wait for the end of the turn.
+ * Datagrams go in batches, so that netstackd is woken once for many: answers
+ * wait for the end of the turn.
  */
-#define DNSD_BATCH    32
-#define DNSD_BATCHBUF 65536
-#define DNSD_SLOT     (ORIGIN_LEN + DNSD_MAXQUERY)
+#define DNSD_BATCH 32768 /* bytes of one that holds many */
+#define DNSD_READS 4	 /* of a socket in a turn */
 
 struct batch {
-	struct mmsghdr rx[DNSD_BATCH], tx[DNSD_BATCH];
-	struct iovec rxiov[DNSD_BATCH], txiov[DNSD_BATCH];
-	uint8_t slot[DNSD_BATCH][DNSD_SLOT];
 	struct client *client; /* borrowed; whose tx is, NULL: empty */
-	unsigned ntx;
-	size_t txlen; /* bytes of txbuf in use */
-	uint8_t txbuf[DNSD_BATCHBUF];
+	unsigned n;
+	size_t len;
+	uint8_t tx[65536], rx[65536];
 	struct ev_prepare flush;
 };
 
@@ -84,7 +78,11 @@ void client_init(struct dnsd *);
 void client_fini(struct dnsd *);
 void client_flow_open(struct daemon *, struct ipc *, struct ipc_msg *);
 void client_flow_close(struct daemon *, struct ipc *, struct ipc_msg *);
+void client_pair_fd(struct daemon *, struct ipc *, struct ipc_msg *);
+void client_pair_refused(struct daemon *, struct ipc *, struct ipc_msg *);
 void client_peer_gone(struct dnsd *, struct ipc *);
+/* portd is there, or there again. */
+void client_portd(struct dnsd *);
 /* An answer; the message is borrowed. */
 void client_answer(
     struct client *, const uint8_t *origin, const uint8_t *msg, size_t len);

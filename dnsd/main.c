@@ -80,9 +80,10 @@ dnsd_conf(struct daemon *dm, struct ipc *from, struct ipc_msg *m)
 static void
 dnsd_peer(struct daemon *dm, struct ipc *link)
 {
-	if (ipc_peer(link) == ROLE_PORT)
+	if (ipc_peer(link) == ROLE_PORT) {
 		upstream_portd(dm->data);
-	else
+		client_portd(dm->data);
+	} else
 		ipc_hold(link); /* a stack, which only asks */
 }
 
@@ -132,14 +133,16 @@ static const struct ipc_handler handlers[] = {
 	{ IPC_CONF_DNS, dnsd_conf },
 	{ IPC_FLOW_OPEN, client_flow_open },
 	{ IPC_FLOW_CLOSE, client_flow_close },
+	{ IPC_PAIR_FD, client_pair_fd },
+	{ IPC_PAIR_REFUSED, client_pair_refused },
 	{ IPC_SOCK_FD, upstream_sock_fd },
 	{ IPC_SOCK_REFUSED, upstream_sock_refused },
 };
 
 static const struct daemon_spec dnsd = {
 	.role = ROLE_DNS,
-	.sandbox = SANDBOX_READER,
-	.spins = true, /* sockets come from portd */
+	.sandbox = SANDBOX_STACK, /* sockets come from portd */
+	.spins = true,
 	.handler = handlers,
 	.nhandler = nitems(handlers),
 	.stats_name = stat_name,

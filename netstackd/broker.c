@@ -143,7 +143,10 @@ broker_close(struct stackd *s, uint32_t id)
 	b->ask = ASK_NONE;
 }
 
-/* The request an answer is for; NULL when nobody waits for it any more. */
+/*
+ * The request an answer is for; NULL when nobody waits for it any more.  Only
+ * portd makes sockets, also those that dnsd has the other end of.
+ */
 static struct broker_slot *
 slot_answered(struct stackd *s, struct ipc *from, uint64_t bus_id)
 {
@@ -154,7 +157,7 @@ slot_answered(struct stackd *s, struct ipc *from, uint64_t bus_id)
 		return NULL;
 	b = &s->broker.slot[id];
 	if (b->ask != ASK_PENDING || b->bus_id != bus_id ||
-	    s->broker.link[b->server] != from)
+	    (s->broker.link[b->server] != from && ipc_peer(from) != ROLE_PORT))
 		return NULL;
 	return b;
 }

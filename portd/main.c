@@ -25,6 +25,8 @@ const char *const portd_stat_name[PORTS__MAX] = {
 	[PORTS_WAIT_FULL] = "refused-wait-full",
 	[PORTS_SOCKS] = "sockets-given",
 	[PORTS_SOCKS_REFUSED] = "sockets-refused",
+	[PORTS_PAIRS] = "pairs-given",
+	[PORTS_PAIRS_REFUSED] = "pairs-refused",
 	[PORTS_BAD_SERVER] = "bad-servers",
 };
 
@@ -112,6 +114,7 @@ static const struct ipc_handler handlers[] = {
 	{ IPC_FLOW_OPEN, opener_flow_open },
 	{ IPC_FLOW_CLOSE, opener_flow_close },
 	{ IPC_SOCK_OPEN, socks_open },
+	{ IPC_PAIR_OPEN, pairs_open },
 };
 
 static const struct daemon_spec portd = {

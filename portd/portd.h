@@ -36,7 +36,9 @@ enum portd_stat {
 	PORTS_WAIT_FULL, /* refused: too many waiting */
 	PORTS_SOCKS,
 	PORTS_SOCKS_REFUSED, /* of dnsd and proxyd */
-	PORTS_BAD_SERVER,    /* not "address#port" in the configuration */
+	PORTS_PAIRS,	     /* between a stack and dnsd or proxyd */
+	PORTS_PAIRS_REFUSED,
+	PORTS_BAD_SERVER, /* not "address#port" in the configuration */
 	PORTS__MAX
 };
 
@@ -113,5 +115,8 @@ void socks_open(struct daemon *, struct ipc *, struct ipc_msg *);
 
 /* front.c: the other role of this program, a process of its own. */
 int front_main(int argc, char *argv[]);
+
+/* pairs.c: what a stack and dnsd or proxyd hold the ends of. */
+void pairs_open(struct daemon *, struct ipc *, struct ipc_msg *);
 
 #endif

@@ -119,7 +119,10 @@ struct net_hooks {
 
 	/* Datagrams; the number received or sent, or -1. */
 	int (*recv)(void *arg, uint32_t id, struct net_dgram *, int n);
-	/* All n have one size but the last, which may be shorter. */
+	/*
+	 * All n have one size but the last, which may be shorter; not so
+	 * those to dnsd, which may go in one datagram.
+	 */
 	int (*send)(void *arg, uint32_t id, const struct net_dgram *, int n);
 
 	uint32_t (*random)(void *arg);

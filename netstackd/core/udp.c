@@ -2,7 +2,8 @@
  * UDP (RFC 768), and the guest's way out with it.
  *
  *	gateway:53	dnsd, over one socket for the whole VM: each message has
- *			the guest's address in front, both ways
+ *			the guest's address in front, both ways, and many may
+ *			go in one datagram
  *	gateway:67	the DHCP server
  *	gateway:other	port unreachable
  *	host, remote	a NAT with endpoint-independent mapping and filtering
@@ -223,8 +224,12 @@ udp_queue_flush(struct net *net, usec_t now, struct udp_flow *u)
 static bool
 batch_takes(const struct udp_batch *b, const struct udp_flow *u, size_t len)
 {
-	return b->flow == u && u->f.proto == NET_UDP && b->n < UDP_BATCH &&
-	       len <= b->size && b->total + len <= BATCH_BYTES;
+	if (b->flow != u || b->n == UDP_BATCH)
+		return false;
+	if (u->f.proto == NET_DNS)
+		return b->total + DNS_PREFIX + len <= DNS_BATCH;
+	return u->f.proto == NET_UDP && len <= b->size &&
+	       b->total + len <= BATCH_BYTES;
 }
 
 /*
@@ -237,6 +242,7 @@ batch_add(struct net *net, usec_t now, struct udp_flow *u, struct rd payload,
 {
 	struct udp_batch *b = &net->udp->batch;
 	struct net_dgram *d;
+	bool dns = u->f.proto == NET_DNS;
 
 	if (!batch_takes(b, u, payload.len))
 		udp_batch_flush(net, now);
@@ -247,31 +253,44 @@ batch_add(struct net *net, usec_t now, struct udp_flow *u, struct rd payload,
 	}
 	d = &b->d[b->n++];
 	d->niov = 0;
-	if (u->f.proto == NET_DNS)
-		d->iov[d->niov++] = (struct iovec){ b->prefix, DNS_PREFIX };
+	if (dns) {
+		d->iov[d->niov++] =
+		    (struct iovec){ b->prefix[b->n - 1], DNS_PREFIX };
+		b->total += DNS_PREFIX;
+	}
 	d->iov[d->niov++] =
 	    (struct iovec){ (void *)(uintptr_t)payload.p, payload.len };
 	b->total += payload.len;
-	if (last || payload.len < b->size || payload.len == 0)
+	if (last || (!dns && (payload.len < b->size || payload.len == 0)))
 		udp_batch_flush(net, now);
+}
+
+/* Puts what dnsd has to know before the payload. */
+static void
+dns_prefix(uint8_t *p, const struct ip4_pkt *pkt, uint16_t sport, size_t len)
+{
+	put_u32(p, pkt->src);
+	put_u16(p + 4, sport);
+	put_u16(p + 6, (uint16_t)len);
 }
 
 static void
 udp_to_dns(struct net *net, usec_t now, const struct ip4_pkt *pkt,
     const struct udp_hdr *h, struct rd payload)
 {
+	struct udp_batch *b = &net->udp->batch;
 	struct udp_flow *u;
-	uint8_t *p = net->udp->batch.prefix;
 
-	/* The prefix is part of the batch, and so of one query at a time. */
-	udp_batch_flush(net, now);
 	if ((u = udp_dns_flow(net, now)) == NULL) {
 		icmp_unreachable(net, now, pkt, NET_ELIMIT, 0);
 		return;
 	}
-	put_u32(p, pkt->src);
-	put_u16(p + 4, h->sport);
-	put_u16(p + 6, 0);
+	if (!batch_takes(b, u, payload.len))
+		udp_batch_flush(net, now);
+	/* The flush may have found that dnsd is gone, and ended the flow. */
+	if ((u = udp_dns_flow(net, now)) == NULL)
+		return;
+	dns_prefix(b->prefix[b->n], pkt, h->sport, payload.len);
 	batch_add(net, now, u, payload, pkt->copied);
 }
 

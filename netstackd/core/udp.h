@@ -24,8 +24,12 @@
 #define UDP_IDLE     (300 * USEC_SEC)
 #define UDP_IDLE_DNS (30 * USEC_SEC)
 
-/* What dnsd is told of a query's sender, and gives back with the answer. */
+/*
+ * A message on the socket to dnsd is {guest address, guest port, length} and
+ * the DNS message; a datagram there has one of them or many.
+ */
 #define DNS_PREFIX 8
+#define DNS_BATCH  32768 /* bytes of one of ours, if it has many */
 #define DNS_PORT   53
 
 struct udp_pkt {
@@ -57,7 +61,7 @@ struct udp_flow {
 struct udp_batch {
 	struct udp_flow *flow; /* NULL: empty */
 	struct net_dgram d[UDP_BATCH];
-	uint8_t prefix[DNS_PREFIX];
+	uint8_t prefix[UDP_BATCH][DNS_PREFIX];
 	size_t size, total;
 	int n;
 };

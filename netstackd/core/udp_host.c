@@ -67,7 +67,7 @@ places_init(
 	pl->pitch = ETH_HDRLEN + (u->big ? net->conf.mtu : small_packet(net));
 	n = room / (u->big ? net->udp->room_min : pl->pitch);
 	pl->n = n < UDP_BATCH ? (int)n : UDP_BATCH;
-	pl->head = UDP_OVERHEAD - (u->f.proto == NET_DNS ? DNS_PREFIX : 0);
+	pl->head = UDP_OVERHEAD;
 	cap = pl->pitch - pl->head;
 	for (i = 0; i < pl->n; i++) {
 		d = &net->udp->d[i];
@@ -78,25 +78,6 @@ places_init(
 		d->iov[1] =
 		    (struct iovec){ spill_of(net, i) + cap, UDP_SPILL - cap };
 	}
-}
-
-/* dnsd says in front of each answer whose it is. */
-static int
-arrival_of_dns(const struct net *net, struct arrival *a)
-{
-	struct rd r = rd_init(a->p, a->len);
-	uint32_t ip;
-	uint16_t zero;
-
-	if (rd_u32(&r, &ip) == -1 || rd_u16(&r, &a->dport) == -1 ||
-	    rd_u16(&r, &zero) == -1 || ip != net->conf.guest_ip ||
-	    a->dport == 0 || zero != 0)
-		return -1;
-	a->p += DNS_PREFIX;
-	a->len -= DNS_PREFIX;
-	a->src = net->conf.gateway_ip;
-	a->sport = DNS_PORT;
-	return 0;
 }
 
 /*
@@ -124,10 +105,7 @@ arrival_init(const struct net *net, const struct udp_flow *u,
 {
 	*a =
 	    (struct arrival){ .p = p, .len = d->len, .dport = u->f.guest_port };
-	if (u->f.proto == NET_DNS) {
-		if (arrival_of_dns(net, a) == -1)
-			return -1;
-	} else if (u->f.proto == NET_UDP_BIND) {
+	if (u->f.proto == NET_UDP_BIND) {
 		if (arrival_of_bind(net, d, a) == -1)
 			return -1;
 	} else {
@@ -250,6 +228,76 @@ recv_error(struct net *net, usec_t now, struct udp_flow *u, int error)
 	return true;
 }
 
+/* dnsd says in front of each answer whose it is. */
+static int
+dns_answer(const struct net *net, struct rd *r, struct arrival *a)
+{
+	struct rd msg;
+	uint32_t ip;
+	uint16_t len;
+
+	if (rd_u32(r, &ip) == -1 || rd_u16(r, &a->dport) == -1 ||
+	    rd_u16(r, &len) == -1 || rd_sub(r, len, &msg) == -1 ||
+	    ip != net->conf.guest_ip || a->dport == 0 || len > UDP_MAXLEN)
+		return -1;
+	a->src = net->conf.gateway_ip;
+	a->sport = DNS_PORT;
+	a->p = (uint8_t *)(uintptr_t)msg.p;
+	a->len = msg.len;
+	return 0;
+}
+
+/* The answers of one datagram.  Whether the guest got any of them. */
+static bool
+dns_deliver(struct net *net, struct rd r)
+{
+	struct arrival a;
+	bool any = false;
+
+	do {
+		if (dns_answer(net, &r, &a) == -1) {
+			stat_inc(net, NETS_UDP_BADPEER);
+			return any;
+		}
+		arrival_send(net, &a);
+		any = true;
+	} while (r.len > 0);
+	return any;
+}
+
+/* As udp_pull(); the channel must have room for a datagram of many answers. */
+static void
+dns_pull(struct net *net, usec_t now, struct udp_flow *u)
+{
+	struct net_dgram *d = &net->udp->d[0];
+	size_t room;
+	int got, errors = 0;
+
+	while (errors < RECV_ERRORS) {
+		(void)ip4_space(net, &room);
+		if (room < 2 * net->udp->room_min) {
+			udp_block(net, u);
+			return;
+		}
+		*d = (struct net_dgram){ .niov = 1 };
+		d->iov[0] = (struct iovec){ net->udp->spill, UDP_SPILL };
+		got = net->hook->recv(net->arg, u->f.id, d, 1);
+		if (got > 0) {
+			udp_touch(net, now, u, true);
+			if (d->len > UDP_SPILL)
+				d->len = UDP_SPILL;
+			errors =
+			    dns_deliver(net, rd_init(net->udp->spill, d->len))
+				? 0
+				: errors + 1;
+		} else if (got == 0 || !recv_error(net, now, u, errno)) {
+			return;
+		} else {
+			errors++;
+		}
+	}
+}
+
 void
 udp_pull(struct net *net, usec_t now, struct udp_flow *u)
 {
@@ -257,6 +305,10 @@ udp_pull(struct net *net, usec_t now, struct udp_flow *u)
 	size_t room;
 	int got, errors = 0;
 
+	if (u->f.proto == NET_DNS) {
+		dns_pull(net, now, u);
+		return;
+	}
 	while (errors < RECV_ERRORS) {
 		pl.base = ip4_space(net, &room);
 		if (room < net->udp->room_min) {

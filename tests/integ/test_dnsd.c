@@ -24,7 +24,8 @@
 
 #define nitems(a)  (sizeof(a) / sizeof((a)[0]))
 #define MAXSERVERS 4096
-#define ORIGIN	   "\xc0\xa8\x41\x03\x30\x39\0\0"
+#define ORIGIN	   "\xc0\xa8\x41\x03\x30\x39"
+#define PREFIX	   8 /* that and the length */
 #define HDR	   "\x12\x34\1\0\0\1\0\0\0\0\0\0"
 #define A_IN	   "\0\1\0\1"
 #define OTHER	   "\3www\7example\0"
@@ -41,7 +42,7 @@ static struct {
 	pid_t pid;
 	struct stats_file *stats;
 	struct ipc *sup, *stack, *port; /* owned */
-	bool ready, stack_gone;
+	bool ready, stack_gone, no_pairs;
 	enum { GIVE, REFUSE, IGNORE } portd;
 	unsigned asked; /* sock-open messages */
 	unsigned asked_tcp;
@@ -72,9 +73,38 @@ give(const struct ipc_msg *m)
 	    0);
 }
 
+/* As portd would, but that our stack gets its end directly. */
+static void
+give_pair(const struct ipc_msg *m)
+{
+	bool tcp = strcmp(ipc_str(m, "proto"), "tcp") == 0;
+	int sv[2];
+
+	if (t.no_pairs) {
+		ck_assert_int_eq(
+		    ipc_send(t.port, IPC_PAIR_REFUSED, NULL, 0, "{s:I,s:I,s:s}",
+			"id", (json_int_t)ipc_u64(m, "id"), "vm",
+			(json_int_t)ipc_u64(m, "vm"), "error", "ENFILE"),
+		    0);
+		return;
+	}
+	ck_assert_int_eq(
+	    plat_socketpair(tcp ? SOCK_STREAM : SOCK_DGRAM, sv), 0);
+	ck_assert_int_eq(ipc_send(t.port, IPC_PAIR_FD, &sv[1], 1, "{s:I,s:I}",
+			     "id", (json_int_t)ipc_u64(m, "id"), "vm",
+			     (json_int_t)ipc_u64(m, "vm")),
+	    0);
+	t.flow_answer = IPC_FLOW_FD;
+	t.flow_fd = sv[0];
+}
+
 static void
 on_port(struct ipc *ipc, struct ipc_msg *m)
 {
+	if (m->type == IPC_PAIR_OPEN) {
+		give_pair(m);
+		return;
+	}
 	ck_assert_int_eq(m->type, IPC_SOCK_OPEN);
 	t.asked++;
 	if (strcmp(ipc_str(m, "proto"), "tcp") == 0)
@@ -91,8 +121,9 @@ on_port(struct ipc *ipc, struct ipc_msg *m)
 static void
 on_stack(struct ipc *ipc, struct ipc_msg *m)
 {
+	ck_assert_int_eq(m->type, IPC_FLOW_REFUSED); /* has no descriptor */
 	t.flow_answer = m->type;
-	t.flow_fd = m->type == IPC_FLOW_FD ? ipc_take_fd(m, 0) : -1;
+	t.flow_fd = -1;
 }
 
 static void
@@ -260,6 +291,18 @@ put(int fd, const void *p, size_t len)
 	ck_assert_int_eq(write(fd, p, len), (ssize_t)len);
 }
 
+/* A query as netstackd sends it. */
+static void
+ask(int fd, const void *p, size_t len)
+{
+	uint8_t buf[4200] = ORIGIN;
+
+	buf[6] = (uint8_t)(len >> 8);
+	buf[7] = (uint8_t)len;
+	memcpy(buf + PREFIX, p, len);
+	put(fd, buf, PREFIX + len);
+}
+
 /* Turns the bus until a server got a query; addr NULL: any. */
 static int
 asked(const char *addr, uint8_t *buf, size_t cap, size_t *len)
@@ -290,7 +333,7 @@ wait_counter(const char *name, uint64_t v)
 	}
 }
 
-#define DGRAM(s) ORIGIN s, sizeof(ORIGIN s) - 1
+#define DGRAM(s) s, sizeof(s) - 1
 
 /* clang-format off */
 static const struct {
@@ -328,10 +371,11 @@ START_TEST(test_builtin)
 	uint8_t buf[600];
 	int fd = flow(1, "dns");
 
-	put(fd, builtin[_i].in, builtin[_i].inlen);
-	ck_assert_msg(get(fd, buf, sizeof(buf)) == builtin[_i].outlen, "%s",
-	    builtin[_i].what);
-	ck_assert_msg(memcmp(buf, builtin[_i].out, builtin[_i].outlen) == 0,
+	ask(fd, builtin[_i].in, builtin[_i].inlen);
+	ck_assert_msg(get(fd, buf, sizeof(buf)) == PREFIX + builtin[_i].outlen,
+	    "%s", builtin[_i].what);
+	ck_assert_msg(
+	    memcmp(buf + PREFIX, builtin[_i].out, builtin[_i].outlen) == 0,
 	    "%s", builtin[_i].what);
 }
 END_TEST
@@ -344,7 +388,7 @@ START_TEST(test_relay)
 	int fd = flow(1, "dns"), up;
 	size_t n;
 
-	put(fd, DGRAM(HDR OTHER A_IN "\0\0\x29\x10\0\0\0\0\0\0\0"));
+	ask(fd, DGRAM(HDR OTHER A_IN "\0\0\x29\x10\0\0\0\0\0\0\0"));
 	up = asked("192.0.2.1", buf, sizeof(buf), &n);
 	ck_assert_uint_eq(n, sizeof(q) - 1);
 	ck_assert_mem_eq(buf + 2, q + 2, n - 2);
@@ -361,7 +405,8 @@ START_TEST(test_relay)
 	put(up, ans, sizeof(ans));
 	n = get(fd, buf, sizeof(buf));
 	ck_assert_uint_eq(n, 8 + sizeof(ans));
-	ck_assert_mem_eq(buf, ORIGIN "\x12\x34", 10);
+	ck_assert_mem_eq(buf, ORIGIN, 6);
+	ck_assert_mem_eq(buf + PREFIX, "\x12\x34", 2);
 	ck_assert_mem_eq(buf + 10, ans + 2, sizeof(ans) - 2);
 	ck_assert_uint_eq(counter("dropped-wrong-answer"), 3);
 	wait_counter("in-flight", 0);
@@ -376,7 +421,7 @@ START_TEST(test_relay_other_type)
 	uint8_t buf[600];
 	size_t n;
 
-	put(flow(1, "dns"), DGRAM(HDR "\4host\10internal\0\0\x10\0\1"));
+	ask(flow(1, "dns"), DGRAM(HDR "\4host\10internal\0\0\x10\0\1"));
 	(void)asked("192.0.2.1", buf, sizeof(buf), &n);
 	ck_assert_uint_eq(counter("answered-here"), 0);
 }
@@ -389,7 +434,7 @@ START_TEST(test_socket_per_query)
 	size_t n;
 
 	for (i = 0; i < (int)nitems(up); i++) {
-		put(fd, DGRAM(HDR OTHER A_IN));
+		ask(fd, DGRAM(HDR OTHER A_IN));
 		up[i] = asked(NULL, buf, sizeof(buf), &n);
 		for (j = 0; j < i; j++)
 			ck_assert_int_ne(up[j], up[i]);
@@ -410,7 +455,7 @@ START_TEST(test_next_server)
 	uint8_t buf[600];
 	size_t n;
 
-	put(fd, DGRAM(HDR OTHER A_IN));
+	ask(fd, DGRAM(HDR OTHER A_IN));
 	first = asked("192.0.2.1", buf, sizeof(buf), &n);
 	up = asked("2001:db8::1", buf, sizeof(buf), &n);
 	buf[2] |= 0x80;
@@ -418,7 +463,7 @@ START_TEST(test_next_server)
 	ck_assert_uint_eq(get(fd, buf, sizeof(buf)), 8 + n);
 	wait_counter("in-flight", 0);
 	ck_assert_int_eq(write(first, buf, n), -1);
-	put(fd, DGRAM(HDR OTHER A_IN));
+	ask(fd, DGRAM(HDR OTHER A_IN));
 	(void)asked("2001:db8::1", buf, sizeof(buf), &n);
 }
 END_TEST
@@ -430,7 +475,7 @@ START_TEST(test_slow_server)
 	int fd = flow(1, "dns"), first;
 	size_t n, m;
 
-	put(fd, DGRAM(HDR OTHER A_IN));
+	ask(fd, DGRAM(HDR OTHER A_IN));
 	first = asked("192.0.2.1", buf, sizeof(buf), &n);
 	(void)asked("2001:db8::1", other, sizeof(other), &m);
 	buf[2] |= 0x80;
@@ -445,10 +490,10 @@ expect_servfail(int fd)
 	uint8_t buf[600];
 
 	ck_assert_uint_eq(
-	    get(fd, buf, sizeof(buf)), sizeof(ORIGIN HDR OTHER A_IN) - 1);
-	ck_assert_mem_eq(buf,
-	    ORIGIN "\x12\x34\x81\x82\0\1\0\0\0\0\0\0" OTHER A_IN,
-	    sizeof(ORIGIN HDR OTHER A_IN) - 1);
+	    get(fd, buf, sizeof(buf)), PREFIX + sizeof(HDR OTHER A_IN) - 1);
+	ck_assert_mem_eq(buf + PREFIX,
+	    "\x12\x34\x81\x82\0\1\0\0\0\0\0\0" OTHER A_IN,
+	    sizeof(HDR OTHER A_IN) - 1);
 	wait_counter("in-flight", 0);
 }
 
@@ -458,7 +503,7 @@ START_TEST(test_refused)
 
 	t.portd = REFUSE;
 	fd = flow(1, "dns");
-	put(fd, DGRAM(HDR OTHER A_IN));
+	ask(fd, DGRAM(HDR OTHER A_IN));
 	expect_servfail(fd);
 }
 END_TEST
@@ -470,13 +515,13 @@ START_TEST(test_unreachable)
 	int fd = flow(1, "dns");
 	size_t n, i;
 
-	put(fd, DGRAM(HDR OTHER A_IN));
+	ask(fd, DGRAM(HDR OTHER A_IN));
 	(void)asked(NULL, buf, sizeof(buf), &n);
 	for (i = 0; i < t.nserver; i++)
 		close(t.server[i].fd);
 	t.nserver = 0;
 	t.portd = REFUSE;
-	put(fd, DGRAM(HDR OTHER A_IN));
+	ask(fd, DGRAM(HDR OTHER A_IN));
 	expect_servfail(fd);
 }
 END_TEST
@@ -487,7 +532,7 @@ START_TEST(test_no_server)
 
 	conf(NULL, NULL);
 	fd = flow(1, "dns");
-	put(fd, DGRAM(HDR OTHER A_IN));
+	ask(fd, DGRAM(HDR OTHER A_IN));
 	expect_servfail(fd);
 	ck_assert_uint_eq(counter("no-server"), 1);
 }
@@ -500,7 +545,7 @@ START_TEST(test_reconfigured)
 	uint8_t buf[600];
 	size_t n;
 
-	put(fd, DGRAM(HDR OTHER A_IN));
+	ask(fd, DGRAM(HDR OTHER A_IN));
 	up = asked("192.0.2.1", buf, sizeof(buf), &n);
 	conf("192.0.2.7#53", NULL);
 	ck_assert_int_ne(asked("192.0.2.7", buf, sizeof(buf), &n), up);
@@ -518,7 +563,7 @@ START_TEST(test_portd_restarted)
 
 	t.portd = IGNORE;
 	conf("192.0.2.7#53", NULL);
-	put(fd, DGRAM(HDR OTHER A_IN));
+	ask(fd, DGRAM(HDR OTHER A_IN));
 	wait_counter("in-flight", 1);
 	ipc_free(t.port);
 	t.portd = GIVE;
@@ -533,8 +578,7 @@ static const struct {
 	const char *in;
 	size_t inlen;
 } bad[] = {
-	{ "no origin",	    "abc", 3 },
-	{ "origin only",    ORIGIN, 8 },
+	{ "nothing",	    "", 0 },
 	{ "an answer",	    DGRAM("\x12\x34\x81\0\0\1\0\0\0\0\0\0" OTHER A_IN) },
 	{ "two questions",  DGRAM("\x12\x34\1\0\0\2\0\0\0\0\0\0" OTHER A_IN
 	    OTHER A_IN) },
@@ -545,31 +589,54 @@ static const struct {
 
 START_TEST(test_malformed)
 {
-	put(flow(1, "dns"), bad[_i].in, bad[_i].inlen);
+	ask(flow(1, "dns"), bad[_i].in, bad[_i].inlen);
 	wait_counter("dropped-malformed", 1);
 	ck_assert_uint_eq(counter("in-flight"), 0);
+}
+END_TEST
+
+/* What is no message with its length before it. */
+static const struct {
+	const char *in;
+	size_t inlen;
+} unframed[] = {
+	{ "abc", 3 },
+	{ ORIGIN "\0", 7 },
+	{ ORIGIN "\0\5"
+		 "abcd",
+	    12 },
+	{ "", 0 },
+};
+
+START_TEST(test_unframed)
+{
+	int fd = flow(1, "dns");
+
+	ck_assert_int_eq(send(fd, unframed[_i].in, unframed[_i].inlen, 0),
+	    (ssize_t)unframed[_i].inlen);
+	wait_counter("dropped-malformed", 1);
 }
 END_TEST
 
 /* A good query with every byte changed in turn; then it still serves. */
 START_TEST(test_mutations)
 {
-	static const char q[] = ORIGIN HDR OTHER A_IN;
+	static const char q[] = HDR OTHER A_IN;
 	uint8_t buf[sizeof(q)], out[600];
 	int fd = flow(1, "dns"), bit;
 	size_t i;
 
-	for (i = 8; i < sizeof(q) - 1; i++)
+	for (i = 0; i < sizeof(q) - 1; i++)
 		for (bit = 0; bit < 8; bit++) {
 			memcpy(buf, q, sizeof(q));
 			buf[i] ^= (uint8_t)(1 << bit);
-			put(fd, buf, sizeof(q) - 1);
+			ask(fd, buf, sizeof(q) - 1);
 			ev_run(t.loop, EVRUN_NOWAIT);
 		}
 	conf(NULL, NULL);
-	put(fd, builtin[0].in, builtin[0].inlen);
-	while (get(fd, out, sizeof(out)) != builtin[0].outlen ||
-	       memcmp(out, builtin[0].out, builtin[0].outlen) != 0)
+	ask(fd, builtin[0].in, builtin[0].inlen);
+	while (get(fd, out, sizeof(out)) != PREFIX + builtin[0].outlen ||
+	       memcmp(out + PREFIX, builtin[0].out, builtin[0].outlen) != 0)
 		continue;
 }
 END_TEST
@@ -581,7 +648,7 @@ START_TEST(test_limit)
 	t.portd = IGNORE;
 	fd = flow(1, "dns");
 	for (i = 0; i < 1024 + 10; i++) {
-		put(fd, DGRAM(HDR OTHER A_IN));
+		ask(fd, DGRAM(HDR OTHER A_IN));
 		wait_counter("udp-queries", (uint64_t)i + 1);
 	}
 	wait_counter("dropped-vm-limit", 10);
@@ -723,6 +790,17 @@ START_TEST(test_tcp_hit_and_run)
 }
 END_TEST
 
+/* Without a pair there is no flow, and the stack hears of it. */
+START_TEST(test_no_pair)
+{
+	t.no_pairs = true;
+	flow_open(1, "dns");
+	ck_assert_int_eq(t.flow_answer, IPC_FLOW_REFUSED);
+	t.no_pairs = false;
+	(void)flow(1, "dns");
+}
+END_TEST
+
 START_TEST(test_bad_stack)
 {
 	flow_open(1, "udp");
@@ -755,6 +833,7 @@ main(int argc, char *argv[])
 	tcase_add_test(tc, test_reconfigured);
 	tcase_add_test(tc, test_portd_restarted);
 	tcase_add_loop_test(tc, test_malformed, 0, (int)nitems(bad));
+	tcase_add_loop_test(tc, test_unframed, 0, (int)nitems(unframed));
 	tcase_add_test(tc, test_mutations);
 	tcase_add_test(tc, test_limit);
 	tcase_add_test(tc, test_tcp);
@@ -763,6 +842,7 @@ main(int argc, char *argv[])
 	tcase_add_test(tc, test_tcp_limit);
 	tcase_add_test(tc, test_dgram_limit);
 	tcase_add_test(tc, test_tcp_hit_and_run);
+	tcase_add_test(tc, test_no_pair);
 	tcase_add_test(tc, test_bad_stack);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);

@@ -605,6 +605,34 @@ START_TEST(sockets_for_dnsd)
 }
 END_TEST
 
+/* One end each for the stack of the VM that is named and for dnsd. */
+START_TEST(pairs_for_dnsd)
+{
+	struct seen *s, *d;
+	char c = 'x';
+
+	begin(-1);
+	ck_assert_int_eq(
+	    ipc_send(t.dns.ipc, IPC_PAIR_OPEN, NULL, 0, "{s:i,s:i,s:s}", "id",
+		9, "vm", 2, "proto", _i == 0 ? "tcp" : "dns"),
+	    0);
+	d = wait_msg(&t.dns, IPC_PAIR_FD);
+	s = wait_msg(&t.stack[1], IPC_FLOW_FD);
+	ck_assert_uint_eq(d->id, 9);
+	ck_assert_uint_eq(s->id, 9);
+	ck_assert_int_eq(write(s->fd[0], &c, 1), 1);
+	ck_assert_int_eq(read(d->fd[0], &c, 1), 1);
+	ck_assert_uint_eq(t.stack[0].nseen, 0);
+	ck_assert_uint_eq(counter("flows"), 0);
+	/* A VM without a stack, now. */
+	ck_assert_int_eq(ipc_send(t.dns.ipc, IPC_PAIR_OPEN, NULL, 0,
+			     "{s:i,s:i,s:s}", "id", 9, "vm", 3, "proto", "dns"),
+	    0);
+	ck_assert_str_eq(
+	    wait_msg(&t.dns, IPC_PAIR_REFUSED)->text, "ECONNREFUSED");
+}
+END_TEST
+
 /*
  * More requests in one message batch than there are descriptors: those that
  * find none wait until the first sockets have left, and all are served.
@@ -655,6 +683,7 @@ main(int argc, char *argv[])
 	tc = tcase_create("few descriptors");
 	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, setup_few, teardown);
+	tcase_add_loop_test(tc, pairs_for_dnsd, 0, 2);
 	tcase_add_test(tc, waits_for_descriptors);
 	suite_add_tcase(s, tc);
 	srunner_run_all(sr, CK_NORMAL);

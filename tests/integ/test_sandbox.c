@@ -90,7 +90,7 @@ mini_start(struct daemon *d)
 }
 
 static const struct daemon_spec mini[] = {
-	[SANDBOX_READER] = { .role = ROLE_DNS,
+	[SANDBOX_READER] = { .role = ROLE_PROXY,
 	    .sandbox = SANDBOX_READER,
 	    .start = mini_start },
 	[SANDBOX_STACK] = { .role = ROLE_STACK,
@@ -632,7 +632,7 @@ try_uid(uid_t uid)
  */
 
 static const struct target minimal[] = {
-	{ "a reader", NULL, ROLE_DNS, SANDBOX_READER },
+	{ "a reader", NULL, ROLE_PROXY, SANDBOX_READER },
 	{ "a stack", NULL, ROLE_STACK, SANDBOX_STACK },
 	{ "an opener", NULL, ROLE_PORT, SANDBOX_OPENER },
 	{ "a supervisor", NULL, ROLE_ETH, SANDBOX_SUPERVISOR },
@@ -641,7 +641,7 @@ static const struct target minimal[] = {
 static const struct target daemons[] = {
 	{ "ethd", NULL, ROLE_ETH, SANDBOX_READER },
 	{ "netstackd", NULL, ROLE_STACK, SANDBOX_STACK },
-	{ "dnsd", NULL, ROLE_DNS, SANDBOX_READER },
+	{ "dnsd", NULL, ROLE_DNS, SANDBOX_STACK },
 	{ "proxyd", NULL, ROLE_PROXY, SANDBOX_READER },
 	{ "portd", NULL, ROLE_PORT, SANDBOX_OPENER },
 };

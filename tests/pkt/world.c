@@ -214,6 +214,7 @@ dgram_get(const struct world *w, const struct host *h, struct net_dgram *d)
 
 	put_u32(prefix, w->conf.guest_ip);
 	put_u16(prefix + 4, h->dgram_port);
+	put_u16(prefix + 6, (uint16_t)h->dgram_len);
 	for (i = 0; i < (size_t)d->niov; i++) {
 		p = d->iov[i].iov_base;
 		for (k = 0; k < d->iov[i].iov_len && done < head + h->dgram_len;

@@ -702,7 +702,7 @@ END_TEST
 
 /* Names. */
 
-static const uint8_t query[] = { 0xc0, 0xa8, 65, 3, 0x03, 0xe8, 0, 0, 'q' };
+static const uint8_t query[] = { 0xc0, 0xa8, 65, 3, 0x03, 0xe8, 0, 1, 'q' };
 
 static uint32_t
 open_dns(void)
@@ -720,10 +720,10 @@ open_dns(void)
 START_TEST(test_dns)
 {
 	uint32_t id = open_dns();
-	uint8_t q2[9];
+	uint8_t q2[9], many[26];
 
 	ck_assert_int_eq(t.last_open.server, NET_DNSD);
-	/* One flow for all ports; each query is a call of its own. */
+	/* One flow for all ports. */
 	memcpy(q2, query, sizeof(q2));
 	put_u16(q2 + 4, 1001);
 	nt_udp(&t, 1001, NT_GATEWAY, 53, "q", 1);
@@ -734,11 +734,17 @@ START_TEST(test_dns)
 	expect_sent(id, query, sizeof(query));
 	nt_arrive(&t, id, 0, 0, q2, sizeof(q2));
 	nt_arrive(&t, id, 0, 0, query, sizeof(query));
-	nt_arrive(&t, id, 0, 0, query, 8);
+	memcpy(many, query, 9);
+	memcpy(many + 9, query, 8);
+	many[16] = 0;
+	memcpy(many + 17, q2, 9);
+	nt_arrive(&t, id, 0, 0, many, sizeof(many));
 	nt_readable(&t, id);
 	expect_udp(NT_GATEWAY, 53, 1001, "q", 1);
 	expect_udp(NT_GATEWAY, 53, 1000, "q", 1);
+	expect_udp(NT_GATEWAY, 53, 1000, "q", 1);
 	expect_udp(NT_GATEWAY, 53, 1000, "", 0);
+	expect_udp(NT_GATEWAY, 53, 1001, "q", 1);
 	/* It never ends by itself. */
 	nt_wait(&t, 100000 * USEC_SEC);
 	ck_assert_uint_eq(net_flows(t.net), 1);
@@ -751,7 +757,7 @@ static const struct {
 	uint8_t v;
 } bad_dns[] = {
 	{ "another VM", 3, 9, 4 },
-	{ "not zero", 7, 9, 1 },
+	{ "longer than it is", 7, 9, 2 },
 	{ "cut", 0, 7, 0xc0 },
 	{ "nothing", 0, 0, 0xc0 },
 };
@@ -781,6 +787,7 @@ START_TEST(test_dns_big_answer)
 
 	fill(b, sizeof(b), 1);
 	memcpy(b, query, 8);
+	put_u16(b + 6, 4000);
 	nt_arrive(&t, id, 0, 0, b, sizeof(b));
 	nt_arrive(&t, id, 0, 0, query, sizeof(query));
 	nt_readable(&t, id);
