@@ -140,7 +140,22 @@ broker_close(struct stackd *s, uint32_t id)
 	if ((b->ask == ASK_PENDING || b->ask == ASK_OPEN) && link != NULL)
 		ipc_send(link, IPC_FLOW_CLOSE, NULL, 0, "{s:I}", "id",
 		    (json_int_t)b->bus_id);
+	if (b->ask == ASK_OFFERED && link != NULL)
+		ipc_send(link, IPC_OFFER_DONE, NULL, 0, "{s:I}", "id",
+		    (json_int_t)b->bus_id);
 	b->ask = ASK_NONE;
+}
+
+void
+broker_offered(
+    struct stackd *s, uint32_t id, enum net_proto proto, uint32_t offer)
+{
+	struct broker_slot *b = &s->broker.slot[id];
+
+	b->bus_id = offer;
+	b->server = NET_PORTD;
+	b->ask = ASK_OFFERED;
+	b->proto = (uint8_t)proto;
 }
 
 /*

@@ -24,6 +24,7 @@
 #define HOSTIO_MAXEVENTS 128
 #define HOSTIO_MAXIOV	 1024 /* of one writev(); IOV_MAX everywhere */
 #define HOSTIO_MAXDGRAM	 64
+#define HOSTIO_MAXPEEK	 NET_TXBATCH
 /* Limits of one write with UDP_SEGMENT. */
 #define GSO_MAXSEGS  64
 #define GSO_MAXBYTES 65507
@@ -150,7 +151,7 @@ hostio_init(struct stackd *s, uint32_t nflow)
 		return -1;
 	h->nflow = nflow;
 	for (i = 0; i < nflow; i++)
-		h->flow[i].fd = -1;
+		h->flow[i].fd = h->flow[i].early = -1;
 	ev_io_set(&h->watch, h->set, EV_READ);
 	ev_io_start(s->d->loop, &h->watch);
 	return 0;
@@ -192,6 +193,32 @@ hostio_add(struct stackd *s, uint32_t id, int fd, enum net_proto proto,
 	return 0;
 }
 
+int
+hostio_head(struct stackd *s, uint32_t id, const void *p, size_t len)
+{
+	struct hostflow *f = &s->host.flow[id];
+
+	if ((f->head = malloc(len)) == NULL)
+		return -1;
+	memcpy(f->head, p, len);
+	f->headlen = len;
+	return 0;
+}
+
+void
+hostio_early(struct stackd *s, uint32_t id, int early)
+{
+	s->host.flow[id].early = early;
+}
+
+static void
+early_close(struct hostflow *f)
+{
+	if (f->early != -1)
+		close(f->early);
+	f->early = -1;
+}
+
 void
 hostio_close(struct stackd *s, uint32_t id, bool reset)
 {
@@ -205,6 +232,9 @@ hostio_close(struct stackd *s, uint32_t id, bool reset)
 	plat_edge_del(s->host.set, f->fd);
 	close(f->fd);
 	f->fd = -1;
+	early_close(f);
+	free(f->head);
+	f->head = NULL;
 }
 
 int
@@ -229,6 +259,68 @@ iov_len(const struct iovec *iov, int n)
 	return len;
 }
 
+/* What is left of iov behind its first skip bytes, in out. */
+static int
+iov_behind(const struct iovec *iov, int n, size_t skip, struct iovec *out)
+{
+	int i, k = 0;
+
+	for (i = 0; i < n; i++) {
+		if (skip >= iov[i].iov_len) {
+			skip -= iov[i].iov_len;
+			continue;
+		}
+		out[k++] = (struct iovec){ (uint8_t *)iov[i].iov_base + skip,
+			iov[i].iov_len - skip };
+		skip = 0;
+	}
+	return k;
+}
+
+/* A peek at a stream that begins with bytes of our own. */
+static ssize_t
+head_peek(struct hostflow *f, size_t off, const struct iovec *iov, int n)
+{
+	struct iovec rest[HOSTIO_MAXPEEK];
+	size_t put = 0, k;
+	ssize_t got = 0;
+	int i, nrest;
+
+	if (n > HOSTIO_MAXPEEK)
+		n = HOSTIO_MAXPEEK;
+	for (i = 0; i < n && off + put < f->headlen; i++) {
+		k = f->headlen - off - put;
+		if (k > iov[i].iov_len)
+			k = iov[i].iov_len;
+		memcpy(iov[i].iov_base, f->head + off + put, k);
+		put += k;
+	}
+	nrest = iov_behind(iov, n, put, rest);
+	if (nrest > 0)
+		got = plat_peek(
+		    f->fd, off + put - f->headlen, &f->cur, rest, nrest);
+	if (put > 0)
+		return (ssize_t)put + (got > 0 ? got : 0);
+	return got;
+}
+
+/* Drops up to n bytes of the head; how many. */
+static size_t
+head_consume(struct hostflow *f, size_t n)
+{
+	if (f->head == NULL)
+		return 0;
+	if (n < f->headlen) {
+		memmove(f->head, f->head + n, f->headlen - n);
+		f->headlen -= n;
+		return n;
+	}
+	n = f->headlen;
+	free(f->head);
+	f->head = NULL;
+	return n;
+}
+
 /*
  * A peek that gets less than it asked for has seen the end of the queue, and
  * whatever comes later is announced by an edge: until then there is nothing
@@ -243,6 +335,8 @@ hostio_peek(void *arg, uint32_t id, size_t off, const struct iovec *iov, int n)
 
 	if (f == NULL)
 		return -1;
+	if (f->head != NULL)
+		return head_peek(f, off, iov, n);
 	if (f->dry > 0 && off >= f->dry) {
 		errno = EAGAIN;
 		return -1;
@@ -260,7 +354,9 @@ hostio_consume(void *arg, uint32_t id, size_t n)
 
 	if (f == NULL)
 		return;
-	plat_discard(f->fd, n, &f->cur);
+	n -= head_consume(f, n);
+	if (n > 0)
+		plat_discard(f->fd, n, &f->cur);
 	show_moved(arg, id, 0, n);
 	f->dry = f->dry > n ? f->dry - n : 0;
 }
@@ -318,7 +414,14 @@ hostio_recv(void *arg, uint32_t id, struct net_dgram *d, int n)
 			.msg_iovlen = (size_t)d[i].niov,
 		};
 	}
-	got = recvmmsg(f->fd, mm, (unsigned)n, MSG_DONTWAIT, NULL);
+	got = -1;
+	if (f->early != -1) {
+		got = recvmmsg(f->early, mm, (unsigned)n, MSG_DONTWAIT, NULL);
+		if (got <= 0)
+			early_close(f); /* there will be no more */
+	}
+	if (got <= 0)
+		got = recvmmsg(f->fd, mm, (unsigned)n, MSG_DONTWAIT, NULL);
 	for (i = 0; i < got; i++) {
 		d[i].len = mm[i].msg_len;
 		show_moved(arg, id, 0, d[i].len);

@@ -78,6 +78,38 @@ conf_parse(const struct ipc_msg *m, struct net_conf *c)
 	c->nsearch = (unsigned)i;
 }
 
+/* Applied when the last one is there. */
+static void
+forwards_apply(struct stackd *s)
+{
+	if (s->nforward == 0 && s->net != NULL)
+		net_set_forwards(s->net, &s->forward[0], &s->forward[1]);
+}
+
+static void
+stackd_forwards(struct daemon *d, struct ipc *from, struct ipc_msg *m)
+{
+	struct stackd *s = d->data;
+
+	memset(s->forward, 0, sizeof(s->forward));
+	s->nforward = (uint32_t)ipc_u64(m, "count");
+	forwards_apply(s);
+}
+
+static void
+stackd_forward(struct daemon *d, struct ipc *from, struct ipc_msg *m)
+{
+	struct stackd *s = d->data;
+	bool tcp = strcmp(ipc_str(m, "proto"), "tcp") == 0;
+	uint16_t port = (uint16_t)ipc_u64(m, "port");
+
+	if (s->nforward == 0)
+		return;
+	s->forward[!tcp].bit[port / 8] |= (uint8_t)(1u << port % 8);
+	s->nforward--;
+	forwards_apply(s);
+}
+
 /*
  * The first one makes the core.  A guest cannot be given another address or
  * MTU behind its back, so later ones change what DHCP says of names, no more.
@@ -101,6 +133,7 @@ stackd_conf(struct daemon *d, struct ipc *from, struct ipc_msg *m)
 		log_warn("VM %u", s->vm);
 		return;
 	}
+	forwards_apply(s);
 	broker_start(s);
 	link_start(s);
 }
@@ -177,6 +210,9 @@ static const struct ipc_handler handlers[] = {
 	{ IPC_CHAN, stackd_chan },
 	{ IPC_FLOW_FD, broker_flow_fd },
 	{ IPC_FLOW_REFUSED, broker_flow_refused },
+	{ IPC_FLOW_OFFER, offer_flow },
+	{ IPC_GATEWAY_FORWARDS, stackd_forwards },
+	{ IPC_GATEWAY_FORWARD, stackd_forward },
 	{ IPC_RECORDS, show_records },
 	{ IPC_CAPTURE, show_capture },
 	{ IPC_CAPTURE_END, show_capture_end },

@@ -43,6 +43,9 @@ struct link {
 /* The host side of one flow. */
 struct hostflow {
 	int fd;		  /* owned; -1: none */
+	int early;	  /* owned; datagrams from before fd; -1: none */
+	uint8_t *head;	  /* owned; comes before the stream; NULL: none */
+	size_t headlen;
 	uint32_t gen;	  /* counts the slot's uses; part of an event's tag */
 	ssize_t cur;	  /* plat_peek()'s own */
 	size_t dry;	  /* a peek from here on finds nothing; 0: unknown */
@@ -64,6 +67,7 @@ enum ask {
 	ASK_NONE,
 	ASK_PENDING,
 	ASK_OPEN,
+	ASK_OFFERED, /* portd asked us; bus_id is its number */
 	ASK_REFUSED, /* by us; the core is told when the turn ends */
 };
 
@@ -96,6 +100,8 @@ struct stackd {
 	struct hostio host;
 	struct broker broker;
 	struct clock clock;
+	struct net_ports forward[2]; /* of the gateway, as they come */
+	uint32_t nforward;	     /* still to come */
 	struct show show;
 	struct ev_prepare settle; /* the end of each turn */
 };
@@ -121,6 +127,9 @@ void hostio_fini(struct stackd *);
 /* fd becomes owned, even on error. */
 int hostio_add(
     struct stackd *, uint32_t id, int fd, enum net_proto, bool connecting);
+/* What a flow's socket has before its own: copied; early becomes owned. */
+int hostio_head(struct stackd *, uint32_t id, const void *, size_t len);
+void hostio_early(struct stackd *, uint32_t id, int early);
 void hostio_close(struct stackd *, uint32_t id, bool reset);
 /* -1: none, or of another protocol.  Borrowed. */
 int hostio_fd(const struct stackd *, uint32_t id, enum net_proto);
@@ -148,6 +157,12 @@ void broker_peer(struct daemon *, struct ipc *);
 void broker_peer_gone(struct daemon *, struct ipc *);
 void broker_flow_fd(struct daemon *, struct ipc *, struct ipc_msg *);
 void broker_flow_refused(struct daemon *, struct ipc *, struct ipc_msg *);
+/* A flow that portd offered has this id now. */
+void broker_offered(struct stackd *, uint32_t id, enum net_proto,
+    uint32_t offer);
+
+/* offer.c: clients of the host's published ports. */
+void offer_flow(struct daemon *, struct ipc *, struct ipc_msg *);
 
 /* clock.c */
 void clock_init(struct stackd *);

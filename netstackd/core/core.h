@@ -176,6 +176,19 @@ void tcp_input(struct net *, usec_t now, const struct ip4_pkt *);
 void dhcp_input(struct net *, usec_t now, const struct ip4_pkt *,
     struct rd *payload);
 
+/*
+ * A client of the host: want lacks nothing but the host's port where host_ip
+ * is the gateway's.  The flow's id, and it waits for net_opened(); -1: no.
+ */
+int64_t tcp_offer(struct net *, usec_t now, struct flow *want);
+int64_t udp_offer(struct net *, usec_t now, struct flow *want);
+/* A port of the gateway's that nothing of the guest's port speaks with, from
+ * *last on, which follows; 0: there is none. */
+uint16_t flow_gateway_port(struct net *, const struct flow *, uint16_t *last);
+
+/* Whether this port of the gateway leads elsewhere. */
+bool net_gateway_forward(const struct net *, enum net_proto, uint16_t port);
+
 /* Per-protocol halves of net.h's calls, by flow->proto. */
 struct flow_ops {
 	void (*opened)(struct net *, usec_t, struct flow *, bool connected);
@@ -222,6 +235,7 @@ struct net {
 	bool udp_first; /* to use the channel's space, this time */
 	bool server_up[3]; /* by enum net_server */
 	usec_t arp_defend[2]; /* when next: the gateway, the host */
+	struct net_ports forward[2]; /* of the gateway: TCP, UDP */
 	/* Timers. */
 	struct timer **heap;
 	uint32_t nheap, heap_cap;

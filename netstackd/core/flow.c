@@ -127,6 +127,24 @@ flow_find(struct net *net, enum net_proto proto, uint32_t guest_ip,
 	return NULL;
 }
 
+/* As high as hosts' own ephemeral ports, which no server uses. */
+#define PORT_LOW 32768
+
+uint16_t
+flow_gateway_port(struct net *net, const struct flow *f, uint16_t *last)
+{
+	uint32_t i, port;
+
+	for (i = 0; i <= UINT16_MAX - PORT_LOW; i++) {
+		port = PORT_LOW + ((uint32_t)*last + 1) % PORT_LOW;
+		*last = (uint16_t)port;
+		if (flow_find(net, f->proto, f->guest_ip, f->guest_port,
+			net->conf.gateway_ip, (uint16_t)port) == NULL)
+			return (uint16_t)port;
+	}
+	return 0;
+}
+
 void
 flow_open(struct net *net, struct flow *f)
 {

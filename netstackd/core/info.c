@@ -53,7 +53,7 @@ tcp_limit(const struct tcp *t)
 
 	if (t->state == TCPS_PENDING)
 		return dial(&t->f, false);
-	if (t->state == TCPS_SYN_RCVD)
+	if (t->state == TCPS_SYN_RCVD || t->state == TCPS_SYN_SENT)
 		return "guest";
 	if (t->list == TCPL_BLOCKED)
 		return "channel";

@@ -55,6 +55,7 @@ const char *const net_stat_name[NETS__MAX] = {
 	[NETS_TCP_FLOWS] = "tcp-flows",
 	[NETS_TCP_OPENED] = "tcp-opened",
 	[NETS_TCP_ESTABLISHED] = "tcp-established",
+	[NETS_TCP_OFFERED] = "tcp-offered",
 	[NETS_TCP_REFUSED] = "tcp-refused",
 	[NETS_TCP_RST_RX] = "tcp-rst-rx",
 	[NETS_TCP_RST_TX] = "tcp-rst-tx",
@@ -72,6 +73,7 @@ const char *const net_stat_name[NETS__MAX] = {
 	[NETS_TCP_CHALLENGE] = "tcp-challenge-ack",
 	[NETS_TCP_EVICTED] = "tcp-evicted",
 	[NETS_FLOW_LIMIT] = "flow-limit",
+	[NETS_OFFER_REFUSED] = "offer-refused",
 };
 
 static const struct flow_ops *const flow_ops[] = {
@@ -156,6 +158,22 @@ net_set_names(struct net *net, const struct net_conf *conf)
 	memcpy(net->conf.domain, conf->domain, sizeof(conf->domain));
 	memcpy(net->conf.search, conf->search, sizeof(conf->search));
 	net->conf.nsearch = conf->nsearch;
+}
+
+void
+net_set_forwards(
+    struct net *net, const struct net_ports *tcp, const struct net_ports *udp)
+{
+	net->forward[0] = *tcp;
+	net->forward[1] = *udp;
+}
+
+bool
+net_gateway_forward(const struct net *net, enum net_proto proto, uint16_t port)
+{
+	const struct net_ports *p = &net->forward[proto != NET_TCP];
+
+	return (p->bit[port / 8] >> port % 8 & 1) != 0;
 }
 
 void
@@ -252,6 +270,30 @@ net_open_failed(struct net *net, usec_t now, uint32_t id, enum net_error e)
 	net->fail = info_error(e);
 	if (f != NULL)
 		flow_ops[f->proto]->open_failed(net, now, f, e);
+}
+
+int64_t
+net_offer(struct net *net, usec_t now, const struct net_offer *o)
+{
+	struct flow want = { .proto = o->proto,
+		.server = NET_PORTD,
+		.guest_ip = net->conf.guest_ip,
+		.guest_port = o->guest_port,
+		.host_ip = o->from,
+		.host_port = o->fport };
+	int64_t id;
+
+	net->drop = net->fail = NULL;
+	/* Only somebody whom the guest would reach at that address. */
+	if (o->fport == 0 || ip4_classify(net, o->from) != DST_REMOTE)
+		want.host_ip = net->conf.gateway_ip;
+	id = o->proto == NET_TCP ? tcp_offer(net, now, &want)
+				 : udp_offer(net, now, &want);
+	if (id == -1)
+		stat_inc(net, NETS_OFFER_REFUSED);
+	else
+		flow_get(net, (uint32_t)id)->ask = FLOW_ASKED;
+	return id;
 }
 
 void

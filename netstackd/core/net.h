@@ -172,13 +172,14 @@ enum net_stat {
 	NETS_UDP_LIMIT,	  /* ended early: too many */
 	NETS_UDP_BADPEER, /* from an address the guest must not see */
 	NETS_TCP_FLOWS, NETS_TCP_OPENED, NETS_TCP_ESTABLISHED,
-	NETS_TCP_REFUSED, NETS_TCP_RST_RX, NETS_TCP_RST_TX,
+	NETS_TCP_OFFERED, NETS_TCP_REFUSED, NETS_TCP_RST_RX, NETS_TCP_RST_TX,
 	NETS_TCP_RETRANS, NETS_TCP_RTO, NETS_TCP_FAST, NETS_TCP_DUPACK,
 	NETS_TCP_OOO, NETS_TCP_OOO_FULL, NETS_TCP_BADSEQ, NETS_TCP_PROBE,
 	NETS_TCP_TIMEOUT, NETS_TCP_PARTIAL, NETS_TCP_CHALLENGE,
 	NETS_TCP_TAIL,	  /* probes for the loss of a flight's end */
 	NETS_TCP_EVICTED, /* made room while they waited for the host */
 	NETS_FLOW_LIMIT,
+	NETS_OFFER_REFUSED, /* no room for a client of the host */
 	NETS__MAX
 };
 
@@ -191,6 +192,14 @@ struct net *net_new(const struct net_conf *, const struct net_hooks *,
 void net_free(struct net *); /* closes every flow first */
 /* Takes domain and search from conf, for the next DHCP answers. */
 void net_set_names(struct net *, const struct net_conf *);
+
+/* Ports as a set. */
+struct net_ports {
+	uint8_t bit[65536 / 8];
+};
+/* The gateway's ports that portd leads elsewhere; copied. */
+void net_set_forwards(
+    struct net *, const struct net_ports *tcp, const struct net_ports *udp);
 
 /*
  * One frame of the guest, without FCS, borrowed until net_flush() returns.
@@ -214,6 +223,19 @@ void net_tx_ready(struct net *, usec_t now);
  */
 void net_opened(struct net *, usec_t now, uint32_t id, bool connected);
 void net_open_failed(struct net *, usec_t now, uint32_t id, enum net_error);
+/*
+ * A client of the host wants to speak with a port of the guest, which shall
+ * see it as from:fport, or, where that cannot be, as some port of the gateway.
+ * The flow's id: its socket is there, and net_opened() says so to the core;
+ * -1: no room.
+ */
+struct net_offer {
+	enum net_proto proto; /* NET_TCP or NET_UDP */
+	uint16_t guest_port;
+	uint32_t from; /* 0: the gateway */
+	uint16_t fport;
+};
+int64_t net_offer(struct net *, usec_t now, const struct net_offer *);
 /* Edges of a socket. */
 void net_readable(struct net *, usec_t now, uint32_t id);
 void net_writable(struct net *, usec_t now, uint32_t id);

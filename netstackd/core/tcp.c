@@ -30,11 +30,11 @@
  * tcp_in.c	a segment arrives	tcp_out.c	what may be sent
  * tcp_host.c	writes to the host	tcp_reasm.c	what waits for them
  * tcp_cc.c	congestion, SACK	tcp_rtt.c	round-trip time
- * tcp_timer.c	deadlines		tcp.c		life of a flow
+ * tcp_timer.c	deadlines		tcp_open.c	flows that we open
+ * tcp.c		life of a flow
  *
  * Not done: urgent data (read as ordinary), delayed ACKs (one for each batch
- * instead, but see tcp_out.c on answers), simultaneous open (we never open),
- *D-SACK, ECN; docs/rfc.md.
+ * instead, but see tcp_out.c on answers), D-SACK, ECN; docs/rfc.md.
  */
 
 #include <stddef.h>
@@ -88,8 +88,8 @@ siphash(const uint64_t key[2], uint64_t a, uint64_t b)
 }
 
 /* RFC 6528: a clock of 4 us, moved by a secret for each pair of ends. */
-static uint32_t
-initial_seq(const struct net *net, usec_t now, const struct flow *f)
+uint32_t
+tcp_initial_seq(const struct net *net, usec_t now, const struct flow *f)
 {
 	uint64_t hash =
 	    siphash(net->tcp->key, (uint64_t)f->guest_ip << 32 | f->host_ip,
@@ -273,21 +273,15 @@ tcp_syn(const struct net *net, struct tcp *t, const struct tcp_seg *s)
 	t->snd_wl1 = s->seq;
 }
 
-static struct tcp *
-tcp_new(struct net *net, usec_t now, const struct ip4_pkt *pkt,
-    const struct tcp_seg *s, enum net_server server)
+struct tcp *
+tcp_new(struct net *net, usec_t now, const struct flow *want)
 {
 	struct tcp *t;
 
 	make_room(net);
 	if ((t = calloc(1, sizeof(*t))) == NULL)
 		return NULL;
-	t->f.proto = NET_TCP;
-	t->f.server = server;
-	t->f.guest_ip = pkt->src;
-	t->f.host_ip = pkt->dst;
-	t->f.guest_port = s->sport;
-	t->f.host_port = s->dport;
+	t->f = *want;
 	t->state = TCPS_CLOSED;
 	t->timer.fn = tcp_timer_cb;
 	t->rexmit_at = t->ack_at = USEC_NEVER;
@@ -309,25 +303,32 @@ void
 tcp_listen(struct net *net, usec_t now, const struct ip4_pkt *pkt,
     const struct tcp_seg *s, const uint32_t *iss_after)
 {
-	enum net_server server = NET_PORTD;
+	struct flow want = { .proto = NET_TCP,
+		.server = NET_PORTD,
+		.guest_ip = pkt->src,
+		.host_ip = pkt->dst,
+		.guest_port = s->sport,
+		.host_port = s->dport };
 	enum ip4_dst dst = ip4_classify(net, pkt->dst);
 	struct tcp *t = NULL;
 
+	if (dst == DST_GATEWAY && net_gateway_forward(net, NET_TCP, s->dport))
+		dst = DST_REMOTE;
 	if (dst == DST_GATEWAY && s->dport == 53)
-		server = NET_DNSD;
+		want.server = NET_DNSD;
 	else if (dst != DST_HOST && dst != DST_REMOTE && dst != DST_GATEWAY) {
 		stat_inc(net, NETS_RX_BADDST);
 		return;
 	}
-	if (dst != DST_GATEWAY || server == NET_DNSD)
-		t = tcp_new(net, now, pkt, s, server);
+	if (dst != DST_GATEWAY || want.server == NET_DNSD)
+		t = tcp_new(net, now, &want);
 	if (t == NULL) {
 		tcp_reset_reply(net, pkt, s);
 		return;
 	}
 	tcp_event(t, TCPE_SYN);
 	tcp_syn(net, t, s);
-	t->iss = initial_seq(net, now, &t->f);
+	t->iss = tcp_initial_seq(net, now, &t->f);
 	if (iss_after != NULL && !seq_gt(t->iss, *iss_after))
 		t->iss = *iss_after + UINT16_MAX;
 	stat_inc(net, NETS_TCP_OPENED);
@@ -336,22 +337,28 @@ tcp_listen(struct net *net, usec_t now, const struct ip4_pkt *pkt,
 	flow_open(net, &t->f);
 }
 
+void
+tcp_begin(struct net *net, struct tcp *t)
+{
+	uint32_t win = tcp_queue_room(net, NULL);
+
+	win = win < UINT16_MAX ? win : UINT16_MAX;
+	t->rcv_adv = t->rcv_nxt + (win > t->mss ? win : t->mss);
+	t->last_ack = t->rcv_nxt;
+	tcp_cc_init(t);
+}
+
 /* The host side is there: answer the SYN. */
 static void
 connected(struct net *net, usec_t now, struct tcp *t)
 {
-	uint32_t win = tcp_queue_room(net, NULL);
-
 	if (tcp_event(t, TCPE_CONNECTED) == -1)
 		return;
 	tcp_enlist(net, t, TCPL_NONE);
-	win = win < UINT16_MAX ? win : UINT16_MAX;
-	t->rcv_adv = t->rcv_nxt + (win > t->mss ? win : t->mss);
-	t->last_ack = t->rcv_nxt;
+	tcp_begin(net, t);
 	t->snd_una = t->snd_max = t->iss;
 	t->snd_nxt = t->iss + 1;
 	t->ack_due = true;
-	tcp_cc_init(t);
 	tcp_output(net, now, t);
 }
 
@@ -417,7 +424,9 @@ op_opened(struct net *net, usec_t now, struct flow *f, bool ready)
 	struct tcp *t = (struct tcp *)f;
 
 	t->host_open = t->host_fd = true;
-	if (ready)
+	if (t->active)
+		tcp_open(net, now, t);
+	else if (ready)
 		connected(net, now, t);
 }
 
@@ -427,6 +436,10 @@ op_open_failed(struct net *net, usec_t now, struct flow *f, enum net_error e)
 	struct tcp *t = (struct tcp *)f;
 
 	t->host_open = true;
+	if (t->active) {
+		tcp_free(net, t, true); /* the guest knows nothing of it */
+		return;
+	}
 	refuse(net, now, t, e);
 }
 

@@ -122,6 +122,7 @@ struct tcp {
 	uint8_t rexmits;	      /* timeouts in a row */
 	uint8_t keeps;		      /* keep-alive probes in a row */
 	bool wscale_on, sack_on, ts_on;
+	bool active;	    /* opened by us */
 	bool host_open;	    /* hook->close() has to be called */
 	bool host_fd;	    /* there is a socket */
 	bool host_readable; /* the last peek did not say EAGAIN */
@@ -129,7 +130,7 @@ struct tcp {
 	bool host_shut;	    /* and the guest was told a window of 0 */
 	bool host_eof;
 	bool guest_fin;
-	bool ack_due;	  /* in SYN-RECEIVED: the SYN-ACK */
+	bool ack_due;	  /* in SYN-RECEIVED: the SYN-ACK; SYN-SENT: the SYN */
 	bool ack_now;	  /* if due, it does not wait for an answer */
 	bool answers;	  /* host data follows guest data quickly */
 	bool answers_late; /* a held ACK waited in vain: none again */
@@ -157,11 +158,17 @@ struct tcp_net {
 	uint32_t ts_off; /* RFC 7323 5.4: not the uptime */
 	usec_t challenge_from;
 	uint32_t challenges; /* in the second that began then */
+	uint16_t port;	     /* of the gateway's, last used for an offer */
 };
 
 /* tcp.c: life of a flow.  Those that may free it say so. */
 void tcp_listen(struct net *, usec_t now, const struct ip4_pkt *,
     const struct tcp_seg *, const uint32_t *iss_after);
+/* want has the addresses.  NULL: no memory, or the table is full. */
+struct tcp *tcp_new(struct net *, usec_t now, const struct flow *want);
+uint32_t tcp_initial_seq(const struct net *, usec_t now, const struct flow *);
+/* Both SYNs are known: the window we offer, and congestion control. */
+void tcp_begin(struct net *, struct tcp *);
 void tcp_free(struct net *, struct tcp *, bool reset); /* frees */
 /* RST to the guest and to the host; frees. */
 void tcp_abort(struct net *, usec_t now, struct tcp *);
@@ -187,6 +194,16 @@ tcp_expect(const struct net *net, const struct tcp *t)
 {
 	return t->rcv_nxt + (net->tcp->batch == t ? net->tcp->batch_len : 0);
 }
+
+/* tcp_open.c: flows that we open. */
+/* The socket is there: the SYN. */
+void tcp_open(struct net *, usec_t now, struct tcp *);
+/* A segment in SYN-SENT; may free. */
+void tcp_in_syn_sent(struct net *, usec_t now, struct tcp *,
+    const struct ip4_pkt *, struct tcp_seg *);
+
+/* tcp_in.c: the guest has our SYN.  -1: it acknowledged something else. */
+int tcp_ack_of_syn(struct net *, usec_t now, struct tcp *, struct tcp_seg *);
 
 /* tcp_out.c */
 void tcp_output(struct net *, usec_t now, struct tcp *); /* may free */

@@ -1,6 +1,7 @@
 /*
  * The state machine of RFC 9293 3.3.2, as seen by a server that has to ask
- * somebody else before it answers a SYN.
+ * somebody else before it answers a SYN, and by a client whose own client is
+ * there already.
  */
 
 #include "netstackd/core/tcp.h"
@@ -11,8 +12,10 @@
 
 /* clang-format off */
 static const enum tcp_state edge[TCPS__MAX][TCPE__MAX] = {
-	ROW(CLOSED) = { ON(SYN, PENDING) },
+	ROW(CLOSED) = { ON(SYN, PENDING), ON(OPEN, SYN_SENT) },
 	ROW(PENDING) = { ON(CONNECTED, SYN_RCVD), ON(RESET, CLOSED) },
+	ROW(SYN_SENT) = { ON(SYN, SYN_RCVD), ON(SYN_ACKED, ESTABLISHED),
+	    ON(RESET, CLOSED) },
 	ROW(SYN_RCVD) = { ON(SYN_ACKED, ESTABLISHED), ON(RESET, CLOSED) },
 	ROW(ESTABLISHED) = { ON(CLOSE, FIN_WAIT_1), ON(FIN, CLOSE_WAIT),
 	    ON(RESET, CLOSED) },
@@ -29,6 +32,7 @@ const char *const tcp_state_name[TCPS__MAX] = {
 	[TCPS_NONE] = "none",
 	[TCPS_CLOSED] = "CLOSED",
 	[TCPS_PENDING] = "PENDING",
+	[TCPS_SYN_SENT] = "SYN-SENT",
 	[TCPS_SYN_RCVD] = "SYN-RECEIVED",
 	[TCPS_ESTABLISHED] = "ESTABLISHED",
 	[TCPS_FIN_WAIT_1] = "FIN-WAIT-1",
@@ -41,6 +45,7 @@ const char *const tcp_state_name[TCPS__MAX] = {
 
 const char *const tcp_event_name[TCPE__MAX] = {
 	[TCPE_SYN] = "syn",
+	[TCPE_OPEN] = "open",
 	[TCPE_CONNECTED] = "connected",
 	[TCPE_SYN_ACKED] = "syn-acked",
 	[TCPE_CLOSE] = "close",

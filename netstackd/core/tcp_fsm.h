@@ -4,7 +4,8 @@
 /*
  * The states of a flow toward the guest and the edges between them, as data.
  * The names are RFC 9293's; PENDING is ours: the guest's SYN waits for the
- * host socket.  LISTEN and SYN-SENT do not occur.
+ * host socket.  LISTEN does not occur; SYN-SENT does when a client of the host
+ * wants to speak with the guest.
  */
 
 struct tcp;
@@ -13,6 +14,7 @@ enum tcp_state {
 	TCPS_NONE, /* no state: what "no such edge" looks like */
 	TCPS_CLOSED,
 	TCPS_PENDING,
+	TCPS_SYN_SENT,
 	TCPS_SYN_RCVD,
 	TCPS_ESTABLISHED,
 	TCPS_FIN_WAIT_1,
@@ -26,6 +28,7 @@ enum tcp_state {
 
 enum tcp_event {
 	TCPE_SYN,	/* the guest opens */
+	TCPE_OPEN,	/* we do */
 	TCPE_CONNECTED, /* the host socket is there */
 	TCPE_SYN_ACKED, /* the guest has our SYN */
 	TCPE_CLOSE,	/* the host's stream ended: our FIN goes out */

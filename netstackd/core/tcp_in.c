@@ -104,6 +104,14 @@ step_syn(struct net *net, usec_t now, struct tcp *t, struct tcp_seg *s)
 {
 	if ((s->flags & TCP_SYN) == 0 || (s->flags & TCP_RST) != 0)
 		return 0;
+	if (t->state == TCPS_SYN_RCVD && t->active && s->seq == t->irs &&
+	    s->ack == t->iss + 1 && (s->flags & TCP_ACK) != 0) {
+		/* Both have opened: its answer to our SYN (figure 8). */
+		s->flags &= (uint8_t)~TCP_SYN;
+		s->seq++;
+		t->ack_due = true;
+		return 0;
+	}
 	if (t->state == TCPS_SYN_RCVD && s->seq == t->irs &&
 	    (s->flags & TCP_ACK) == 0) {
 		t->ack_due = true; /* our SYN-ACK was lost */
@@ -199,8 +207,8 @@ step_seq(struct net *net, usec_t now, struct tcp *t, struct tcp_seg *s)
 	return 0;
 }
 
-static int
-ack_of_syn(struct net *net, usec_t now, struct tcp *t, struct tcp_seg *s)
+int
+tcp_ack_of_syn(struct net *net, usec_t now, struct tcp *t, struct tcp_seg *s)
 {
 	if (s->ack != t->iss + 1) {
 		struct ip4_pkt pkt = { .dst = t->f.host_ip };
@@ -311,7 +319,7 @@ step_ack(struct net *net, usec_t now, struct tcp *t, struct tcp_seg *s)
 
 	if ((s->flags & TCP_ACK) == 0)
 		return -1;
-	if (t->state == TCPS_SYN_RCVD && ack_of_syn(net, now, t, s) == -1)
+	if (t->state == TCPS_SYN_RCVD && tcp_ack_of_syn(net, now, t, s) == -1)
 		return -1;
 	if (seq_gt(s->ack, t->snd_max) ||
 	    seq_lt(s->ack, t->snd_una - t->max_wnd)) { /* RFC 5961 5 */
@@ -450,6 +458,8 @@ tcp_input(struct net *net, usec_t now, const struct ip4_pkt *pkt)
 		in_closed(net, now, pkt, &s);
 	else if (t->state == TCPS_PENDING)
 		in_pending(net, now, t, pkt, &s);
+	else if (t->state == TCPS_SYN_SENT)
+		tcp_in_syn_sent(net, now, t, pkt, &s);
 	else if (t->state == TCPS_TIME_WAIT)
 		in_time_wait(net, now, t, pkt, &s);
 	else

@@ -374,6 +374,27 @@ send_synack(struct net *net, usec_t now, struct tcp *t)
 	return OUT_IDLE;
 }
 
+/* Offers all we can do; what the guest's SYN says of it holds. */
+static enum out
+send_syn(struct net *net, usec_t now, struct tcp *t)
+{
+	struct tcp_seg s;
+	uint32_t win = tcp_queue_room(net, NULL);
+
+	seg_init(net, now, t, &s, t->iss, TCP_SYN);
+	s.opt.has = TCPO_MSS | TCPO_SACKOK | TCPO_WSCALE | TCPO_TS;
+	s.opt.mss = (uint16_t)(net->conf.mtu - IP4_HDRLEN - TCP_HDRLEN);
+	s.opt.wscale = TCP_WND_SHIFT;
+	s.opt.tsval = (uint32_t)(now / USEC_MS) + net->tcp->ts_off;
+	s.ack = 0;
+	s.wnd = (uint16_t)(win < UINT16_MAX ? win : UINT16_MAX);
+	if (emit_bare(net, t->f.host_ip, &s) == -1)
+		return OUT_FULL;
+	sent(net, now, t, t->iss, t->snd_nxt);
+	t->ack_due = false;
+	return OUT_IDLE;
+}
+
 static enum out
 send_ack(struct net *net, usec_t now, struct tcp *t)
 {
@@ -394,7 +415,8 @@ void
 tcp_ack_now(struct net *net, usec_t now, struct tcp *t)
 {
 	/* The SYN-ACK is still to be sent, and will say it. */
-	if (t->state == TCPS_SYN_RCVD && t->ack_due)
+	if ((t->state == TCPS_SYN_RCVD || t->state == TCPS_SYN_SENT) &&
+	    t->ack_due)
 		return;
 	if (send_ack(net, now, t) == OUT_FULL && t->list != TCPL_TIME_WAIT) {
 		t->ack_due = true;
@@ -484,7 +506,9 @@ tcp_output(struct net *net, usec_t now, struct tcp *t)
 		net->hook->consume(net->arg, t->f.id, t->acked);
 		t->acked = 0;
 	}
-	if (t->state == TCPS_SYN_RCVD)
+	if (t->state == TCPS_SYN_SENT)
+		o = t->ack_due ? send_syn(net, now, t) : OUT_IDLE;
+	else if (t->state == TCPS_SYN_RCVD)
 		o = t->ack_due ? send_synack(net, now, t) : OUT_IDLE;
 	else if (t->state >= TCPS_ESTABLISHED)
 		o = send_data(net, now, t);
@@ -595,8 +619,14 @@ tcp_reset_flow(struct net *net, struct tcp *t)
 		.ack = t->rcv_nxt,
 		.flags = TCP_RST | TCP_ACK };
 
-	if (t->state != TCPS_PENDING)
+	if (t->state == TCPS_SYN_SENT) {
+		/* It has our SYN or has not; nothing of its own is known. */
+		s.flags = TCP_RST;
+		s.ack = 0;
+		s.seq = t->snd_max;
+	} else if (t->state != TCPS_PENDING) {
 		s.seq = bare_seq(t);
+	}
 	if (emit_bare(net, t->f.host_ip, &s) == 0)
 		stat_inc(net, NETS_TCP_RST_TX);
 	else

@@ -18,6 +18,7 @@ deadline(const struct tcp *t)
 		return t->last_rx + TCP_PENDING_MAX;
 	case TCPS_TIME_WAIT:
 		return t->last_rx + TCP_TIME_WAIT;
+	case TCPS_SYN_SENT:
 	case TCPS_SYN_RCVD:
 		return t->rexmit_at;
 	default:
@@ -95,7 +96,7 @@ tail_timeout(struct net *net, usec_t now, struct tcp *t)
 static bool
 too_silent(usec_t now, const struct tcp *t)
 {
-	if (t->state == TCPS_SYN_RCVD)
+	if (t->state < TCPS_ESTABLISHED)
 		return t->rexmits >= TCP_REXMIT_MAX_SYN;
 	if (t->rexmits < TCP_REXMIT_MAX)
 		return false;
@@ -145,7 +146,7 @@ rexmit_timeout(struct net *net, usec_t now, struct tcp *t)
 	}
 	stat_inc(net, NETS_TCP_RTO);
 	t->rexmit_at = now + tcp_rto(t);
-	if (t->state == TCPS_SYN_RCVD) {
+	if (t->state < TCPS_ESTABLISHED) {
 		t->ack_due = true;
 		t->rtt_running = false;
 	} else {

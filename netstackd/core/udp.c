@@ -308,6 +308,16 @@ udp_to_host(struct net *net, usec_t now, const struct ip4_pkt *pkt,
 	batch_add(net, now, u, payload, pkt->copied);
 }
 
+/* A port of the gateway's that leads elsewhere, or has a client behind it. */
+static bool
+udp_to_us(
+    struct net *net, const struct ip4_pkt *pkt, const struct udp_hdr *h)
+{
+	return net_gateway_forward(net, NET_UDP, h->dport) ||
+	       flow_find(net, NET_UDP, pkt->src, h->sport, pkt->dst,
+		   h->dport) != NULL;
+}
+
 void
 udp_input(struct net *net, usec_t now, const struct ip4_pkt *pkt)
 {
@@ -324,6 +334,8 @@ udp_input(struct net *net, usec_t now, const struct ip4_pkt *pkt)
 		return;
 	}
 	stat_inc(net, NETS_UDP_RX);
+	if (dst == DST_GATEWAY && udp_to_us(net, pkt, &h))
+		dst = DST_REMOTE;
 	if (h.dport == DHCP_SERVER_PORT &&
 	    (dst == DST_GATEWAY || dst == DST_BROADCAST))
 		dhcp_input(net, now, pkt, &r);

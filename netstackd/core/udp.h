@@ -73,6 +73,7 @@ struct udp_net {
 	uint32_t nlru[2];
 	uint32_t limit;		 /* of both together */
 	struct udp_flow *dns;	 /* NULL until needed */
+	uint16_t port;		 /* of the gateway's, last used for an offer */
 	struct udp_list blocked; /* oldest first */
 	/* Receiving. */
 	size_t room_min; /* of the channel, for the largest datagram */

@@ -271,6 +271,26 @@ udp_flow_for(struct net *net, usec_t now, const struct ip4_pkt *pkt,
 	return u;
 }
 
+/* The socket is the client's own: no bind belongs to it. */
+int64_t
+udp_offer(struct net *net, usec_t now, struct flow *want)
+{
+	struct udp_flow *u;
+
+	if (want->host_ip != net->conf.gateway_ip &&
+	    flow_find(net, NET_UDP, want->guest_ip, want->guest_port,
+		want->host_ip, want->host_port) != NULL)
+		want->host_ip = net->conf.gateway_ip;
+	if (want->host_ip == net->conf.gateway_ip)
+		want->host_port =
+		    flow_gateway_port(net, want, &net->udp->port);
+	if (want->host_port == 0)
+		return -1;
+	udp_make_room(net, now);
+	want->ask = FLOW_ASKED; /* udp_new() shall not ask */
+	return (u = udp_new(net, now, want)) != NULL ? (int64_t)u->f.id : -1;
+}
+
 int
 udp_net_new(struct net *net)
 {
@@ -322,7 +342,7 @@ udp_open_failed(struct net *net, usec_t now, struct flow *f, enum net_error e)
 	struct udp_flow *u = udp_of(f);
 
 	stat_inc(net, NETS_UDP_FAILED);
-	if (u->bind->stale) {
+	if (u->bind != NULL && u->bind->stale) {
 		udp_del(net, u->bind);
 		return;
 	}
