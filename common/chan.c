@@ -266,6 +266,10 @@ chan_next(struct chan *c, struct chan_frame *f)
 	if (c->rxq_next == c->nrxq)
 		return false;
 	r = c->rxq[c->rxq_next++];
+	/* The writer started again, with all it had used given back. */
+	if (r.pos - c->rx_end >= CREDIT_LAZY)
+		c->credit_sent += r.pos - c->rx_end;
+	c->rx_end = r.pos + r.len;
 	f->p = c->rx + (r.pos & CHAN_MASK);
 	f->len = r.len;
 	f->end = r.pos + r.len;

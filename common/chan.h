@@ -58,6 +58,7 @@ struct chan {
 	struct chan_rec rxq[CHAN_BATCH];
 	size_t nrxq, rxq_next; /* whole records; next to hand out */
 	size_t rx_part;	       /* bytes of an incomplete record behind them */
+	uint32_t rx_end;       /* position after the last frame */
 	uint32_t credit;       /* position to give back */
 	uint32_t credit_sent;  /* position given back already */
 	bool credit_due;

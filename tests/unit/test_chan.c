@@ -192,6 +192,34 @@ START_TEST(full_ring_waits_for_credit)
 }
 END_TEST
 
+/* Starting again skips to the ring's beginning: nobody waits for that part. */
+START_TEST(restarts_make_no_credit)
+{
+	struct pair *p = pair_new();
+	struct chan_frame f;
+	uint64_t out = 0, in = 0, back = 0;
+	int i;
+
+	for (i = 0; i < 10; i++) {
+		push(&p->a, 2, 60, &out);
+		ck_assert_int_eq(chan_flush(&p->a), 0);
+		ck_assert_int_eq(chan_read(&p->b), 1);
+		ck_assert(chan_next(&p->b, &f));
+		expect(&f, &in);
+		chan_release(&p->b, f.end);
+		ck_assert_int_eq(chan_flush(&p->b), 0);
+		ck_assert_int_eq(chan_read(&p->a), 0); /* it waits */
+		push(&p->b, 0, 1, &back);
+		ck_assert_int_eq(chan_flush(&p->b), 0);
+		ck_assert_int_eq(chan_read(&p->a), 1);
+		ck_assert_uint_eq(p->a.tail, p->a.head);
+		ck_assert(chan_next(&p->a, &f));
+		chan_release(&p->a, f.end);
+	}
+	pair_free(p);
+}
+END_TEST
+
 START_TEST(full_queue_has_no_space)
 {
 	struct pair *p = pair_new();
@@ -571,6 +599,7 @@ main(void)
 	tcase_add_loop_test(t, frames_arrive_whole_and_in_order, 0, 4);
 	tcase_add_test(t, both_ways_at_once);
 	tcase_add_test(t, full_ring_waits_for_credit);
+	tcase_add_test(t, restarts_make_no_credit);
 	tcase_add_test(t, full_queue_has_no_space);
 	tcase_add_test(t, several_frames_in_one_space);
 	tcase_add_test(t, quiet_ring_starts_again);
