@@ -39,6 +39,7 @@
 #define IPC_INMIN      16384 /* first size of the input buffer */
 #define IPC_TURN       256   /* messages after which a turn ends */
 #define IPC_RETRY_SECS 0.01  /* after the kernel was out of something */
+#define IPC_LAZY_SECS  0.001 /* a lazy message waits for another so long */
 #define IPC_WHYLEN     96
 /* More than this waits for a peer that ipc_hold() is about: it is not read. */
 #define IPC_HOLD_BYTES 65536
@@ -48,6 +49,7 @@ struct ipc {
 	struct ev_loop *loop; /* borrowed */
 	struct ev_io rd, wr;
 	struct ev_timer retry;
+	struct ev_timer lazy;	     /* for messages nobody waits for */
 	struct ev_watcher turn;	     /* fed by turn_end(), never started */
 	const struct ipc_events *ev; /* borrowed */
 	void *data;		     /* the owner's */
@@ -84,6 +86,7 @@ stop_watchers(struct ipc *ipc)
 	ev_io_stop(ipc->loop, &ipc->rd);
 	ev_io_stop(ipc->loop, &ipc->wr);
 	ev_timer_stop(ipc->loop, &ipc->retry);
+	ev_timer_stop(ipc->loop, &ipc->lazy);
 }
 
 /* Nothing is read or written any more; the owner hears of it later. */
@@ -439,7 +442,7 @@ write_cb(struct ev_loop *loop, struct ev_io *w, int revents)
 }
 
 static void
-retry_cb(struct ev_loop *loop, struct ev_timer *w, int revents)
+timer_cb(struct ev_loop *loop, struct ev_timer *w, int revents)
 {
 	turn_end(w->data);
 }
@@ -482,9 +485,22 @@ compose(const struct ipc *ipc, enum ipc_type type, size_t nfd, const char *fmt,
 	return NULL;
 }
 
+/* The peer is not woken for a lazy message alone: another one may follow. */
+static void
+leave_soon(struct ipc *ipc, bool lazy)
+{
+	if (!lazy) {
+		ev_timer_stop(ipc->loop, &ipc->lazy);
+		turn_end(ipc);
+	} else if (!ev_is_pending(&ipc->turn) && !ev_is_active(&ipc->lazy)) {
+		ev_timer_set(&ipc->lazy, IPC_LAZY_SECS, 0.);
+		ev_timer_start(ipc->loop, &ipc->lazy);
+	}
+}
+
 static const char *
 queue(struct ipc *ipc, enum ipc_type type, const json_t *body, const int *fd,
-    size_t nfd)
+    size_t nfd, bool lazy)
 {
 	const char *why;
 
@@ -494,17 +510,16 @@ queue(struct ipc *ipc, enum ipc_type type, const json_t *body, const int *fd,
 	}
 	why = ipc_queue_push(&ipc->out, type, body, fd, nfd);
 	if (why == NULL && !blocked(ipc))
-		turn_end(ipc);
+		leave_soon(ipc, lazy);
 	return why;
 }
 
-int
-ipc_send(struct ipc *ipc, enum ipc_type type, const int *fd, size_t nfd,
-    const char *fmt, ...)
+static int
+vsend(struct ipc *ipc, bool lazy, enum ipc_type type, const int *fd, size_t nfd,
+    const char *fmt, va_list ap)
 {
 	const char *why = NULL;
 	json_t *body = NULL;
-	va_list ap;
 	size_t i;
 
 	if (ipc->dead) {
@@ -514,13 +529,10 @@ ipc_send(struct ipc *ipc, enum ipc_type type, const int *fd, size_t nfd,
 	for (i = 0; i < nfd; i++)
 		if (fd[i] < 0)
 			why = "no descriptor";
-	if (why == NULL) {
-		va_start(ap, fmt);
+	if (why == NULL)
 		body = compose(ipc, type, nfd, fmt, ap, &why);
-		va_end(ap);
-	}
 	if (body != NULL)
-		why = queue(ipc, type, body, fd, nfd);
+		why = queue(ipc, type, body, fd, nfd, lazy);
 	json_decref(body);
 	if (why == NULL)
 		return 0;
@@ -528,6 +540,31 @@ ipc_send(struct ipc *ipc, enum ipc_type type, const int *fd, size_t nfd,
 	    ipc_role_name[ipc->peer], why);
 	ipc_close_fds(fd, nfd);
 	return -1;
+}
+
+int
+ipc_send(struct ipc *ipc, enum ipc_type type, const int *fd, size_t nfd,
+    const char *fmt, ...)
+{
+	va_list ap;
+	int ret;
+
+	va_start(ap, fmt);
+	ret = vsend(ipc, false, type, fd, nfd, fmt, ap);
+	va_end(ap);
+	return ret;
+}
+
+int
+ipc_send_lazy(struct ipc *ipc, enum ipc_type type, const char *fmt, ...)
+{
+	va_list ap;
+	int ret;
+
+	va_start(ap, fmt);
+	ret = vsend(ipc, true, type, NULL, 0, fmt, ap);
+	va_end(ap);
+	return ret;
 }
 
 size_t
@@ -568,10 +605,12 @@ ipc_new(struct ev_loop *loop, int fd, enum ipc_role self, enum ipc_role peer,
 	ipc->data = data;
 	ev_io_init(&ipc->rd, read_cb, fd, EV_READ);
 	ev_io_init(&ipc->wr, write_cb, fd, EV_WRITE);
-	ev_timer_init(&ipc->retry, retry_cb, 0., 0.);
+	ev_timer_init(&ipc->retry, timer_cb, 0., 0.);
+	ev_timer_init(&ipc->lazy, timer_cb, 0., 0.);
 	ev_init(&ipc->turn, turn_cb);
 	ev_set_priority(&ipc->turn, EV_MINPRI);
-	ipc->rd.data = ipc->wr.data = ipc->retry.data = ipc->turn.data = ipc;
+	ipc->rd.data = ipc->wr.data = ipc->turn.data = ipc;
+	ipc->retry.data = ipc->lazy.data = ipc;
 	ev_io_start(loop, &ipc->rd);
 	return ipc;
 }

@@ -85,6 +85,11 @@ int ipc_fd(const struct ipc *); /* borrowed */
  */
 int ipc_send(struct ipc *, enum ipc_type, const int *fd, size_t nfd,
     const char *fmt, ...);
+/*
+ * The same for what nobody waits for: leaves with the next message that is
+ * not lazy, or after a millisecond.
+ */
+int ipc_send_lazy(struct ipc *, enum ipc_type, const char *fmt, ...);
 /* Bytes accepted but not yet written. */
 size_t ipc_queued(const struct ipc *);
 

@@ -138,11 +138,11 @@ broker_close(struct stackd *s, uint32_t id)
 	struct ipc *link = s->broker.link[b->server];
 
 	if ((b->ask == ASK_PENDING || b->ask == ASK_OPEN) && link != NULL)
-		ipc_send(link, IPC_FLOW_CLOSE, NULL, 0, "{s:I}", "id",
-		    (json_int_t)b->bus_id);
+		ipc_send_lazy(
+		    link, IPC_FLOW_CLOSE, "{s:I}", "id", (json_int_t)b->bus_id);
 	if (b->ask == ASK_OFFERED && link != NULL)
-		ipc_send(link, IPC_OFFER_DONE, NULL, 0, "{s:I}", "id",
-		    (json_int_t)b->bus_id);
+		ipc_send_lazy(
+		    link, IPC_OFFER_DONE, "{s:I}", "id", (json_int_t)b->bus_id);
 	b->ask = ASK_NONE;
 }
 

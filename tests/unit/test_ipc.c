@@ -35,6 +35,27 @@ START_TEST(test_in_order)
 }
 END_TEST
 
+/* What nobody waits for leaves with what somebody does, in order, or soon. */
+START_TEST(test_lazy)
+{
+	link_both();
+	ck_assert_int_eq(
+	    ipc_send_lazy(a.ipc, IPC_FLOW_CLOSE, "{s:I}", "id", (json_int_t)1),
+	    0);
+	ck_assert_uint_eq(b.nmsg, 0);
+	ck_assert_int_eq(send_id(a.ipc, IPC_FLOW_CLOSE, 2), 0);
+	turns(2);
+	ck_assert_uint_eq(b.nmsg, 2);
+	ck_assert_int_eq(
+	    ipc_send_lazy(a.ipc, IPC_FLOW_CLOSE, "{s:I}", "id", (json_int_t)3),
+	    0);
+	while (b.nmsg < 3)
+		ev_run(loop, EVRUN_ONCE);
+	ck_assert(b.in_order);
+	ck_assert_uint_eq(ipc_queued(a.ipc), 0);
+}
+END_TEST
+
 /* An answer from a handler goes out in the same turn. */
 START_TEST(test_answer)
 {
@@ -392,6 +413,7 @@ add_tests(TCase *t)
 {
 	tcase_add_test(t, test_properties);
 	tcase_add_test(t, test_in_order);
+	tcase_add_test(t, test_lazy);
 	tcase_add_test(t, test_answer);
 	tcase_add_loop_test(t, test_text, 0, nitems(texts));
 	tcase_add_test(t, test_fds_in_order);
