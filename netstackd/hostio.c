@@ -227,6 +227,7 @@ hostio_close(struct stackd *s, uint32_t id, bool reset)
 
 	if (f == NULL)
 		return;
+	hostio_settle(s);
 	if (reset && f->proto == NET_TCP)
 		setsockopt(f->fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
 	plat_edge_del(s->host.set, f->fd);
@@ -375,13 +376,35 @@ hostio_write(void *arg, uint32_t id, const struct iovec *iov, int n)
 	return done;
 }
 
+/*
+ * At the end of the turn: what others wait for goes out first, such as the
+ * request for the connection that follows the one that ends here.
+ */
 void
 hostio_shutdown(void *arg, uint32_t id)
 {
+	struct stackd *s = arg;
 	struct hostflow *f = flow_get(arg, id);
 
-	if (f != NULL)
-		shutdown(f->fd, SHUT_WR);
+	if (f == NULL)
+		return;
+	if (s->host.nshut == nitems(s->host.shut))
+		hostio_settle(s);
+	s->host.shut[s->host.nshut++] = tag_of(id, f->gen);
+}
+
+void
+hostio_settle(struct stackd *s)
+{
+	struct hostio *h = &s->host;
+	struct hostflow *f;
+	size_t i;
+
+	for (i = 0; i < h->nshut; i++) {
+		if ((f = flow_of(h, h->shut[i])) != NULL)
+			shutdown(f->fd, SHUT_WR);
+	}
+	h->nshut = 0;
 }
 
 size_t

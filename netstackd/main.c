@@ -128,6 +128,7 @@ stackd_conf(struct daemon *d, struct ipc *from, struct ipc_msg *m)
 	s->vm = (uint32_t)ipc_u64(m, "vm");
 	c.max_flows = s->host.nflow;
 	c.max_queue = STACKD_MAXQUEUE;
+	c.ack_brief = STACKD_ACK_BRIEF;
 	s->net = net_new(&c, &hooks, s, d->stats.file->value);
 	if (s->net == NULL) {
 		log_warn("VM %u", s->vm);
@@ -154,6 +155,7 @@ settle_cb(struct ev_loop *loop, struct ev_prepare *w, int revents)
 	broker_settle(s);
 	link_settle(s);
 	show_settle(s);
+	hostio_settle(s);
 	clock_settle(s);
 }
 

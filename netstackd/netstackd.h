@@ -29,14 +29,19 @@
 
 #define nitems(a) (sizeof(a) / sizeof((a)[0]))
 
+/* More than a server on this host takes to begin its answer. */
+#define STACKD_ACK_BRIEF (1 * USEC_MS)
+
+#define HOSTIO_MAXSHUT 64
+
 struct stackd;
 
 struct link {
 	struct chan chan; /* valid while open */
 	bool open;
-	bool dead;    /* to be closed when no callback of it is running */
+	bool dead;	/* to be closed when no callback of it is running */
 	uint8_t *space; /* borrowed: as the core was given it last */
-	bool starved; /* the core found less space than a frame may need */
+	bool starved;	/* the core found less space than a frame may need */
 	struct ev_io rd, wr;
 };
 
@@ -61,6 +66,8 @@ struct hostio {
 	uint32_t nflow;
 	int set; /* owned: the edge-triggered set */
 	struct ev_io watch;
+	uint64_t shut[HOSTIO_MAXSHUT]; /* tags of flows to shut down */
+	size_t nshut;
 };
 
 enum ask {
@@ -124,6 +131,7 @@ void link_push(void *arg, size_t off, size_t len);
 /* hostio.c */
 int hostio_init(struct stackd *, uint32_t nflow);
 void hostio_fini(struct stackd *);
+void hostio_settle(struct stackd *);
 /* fd becomes owned, even on error. */
 int hostio_add(
     struct stackd *, uint32_t id, int fd, enum net_proto, bool connecting);

@@ -36,6 +36,8 @@ struct net_conf {
 	char domain[256];     /* DHCP option 15; may be empty */
 	char search[8][256];  /* DHCP option 119 */
 	unsigned nsearch;
+	/* How long an ACK waits for an answer that may never come; 0: not. */
+	usec_t ack_brief;
 	/* Limits of everything a guest can create. */
 	uint32_t max_flows;	/* all kinds together, at most NET_MAXFLOWS */
 	uint32_t max_queue;	/* bytes held for flows, whole VM */

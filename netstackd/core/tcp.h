@@ -134,6 +134,7 @@ struct tcp {
 	bool ack_now;	  /* if due, it does not wait for an answer */
 	bool answers;	  /* host data follows guest data quickly */
 	bool answers_late; /* a held ACK waited in vain: none again */
+	bool brief_late;   /* the same of those held for a moment */
 	bool recovery;	  /* fast recovery, until recover */
 	bool rexmit_una;  /* one segment at once, whatever cwnd says */
 	bool loss;	  /* after a timeout, until recover */

@@ -450,30 +450,44 @@ persist_check(usec_t now, struct tcp *t)
 }
 
 /*
- * Whether the ACK that is due may wait for an answer to carry it (RFC 9293
- * 3.8.6.3): an ACK of its own costs the guest a wake-up for every request.
- * Only where the host has answered quickly before, and for one small segment;
- * a guest that holds its next one until the ACK comes (Nagle) is found out by
- * the first ACK that waits in vain, and that is the flow's last.
+ * For how long the ACK that is due may wait for an answer to carry it (RFC
+ * 9293 3.8.6.3): an ACK of its own costs the guest a wake-up for every request.
+ * Where the host has answered quickly before, long; a guest that holds its
+ * next segment until the ACK comes (Nagle) is found out by the first ACK that
+ * waits in vain, and that is the flow's last.  Where nobody knows yet, and for
+ * a FIN, a moment: the host may be at it already.  0: not at all.
  */
-static bool
-hold_ack(usec_t now, struct tcp *t)
+static usec_t
+ack_delay(const struct net *net, const struct tcp *t)
 {
+	usec_t brief = t->brief_late ? 0 : net->conf.ack_brief;
 	uint32_t n = t->rcv_nxt - t->last_ack;
+
+	if (t->ack_now || t->queue != NULL || t->host_full || n == 0 ||
+	    n >= t->mss || seq_ahead(t->rcv_nxt, t->rcv_adv) < TCP_WND_MIN / 2)
+		return 0;
+	if (t->state == TCPS_CLOSE_WAIT)
+		return brief;
+	if (t->state != TCPS_ESTABLISHED || t->guest_fin)
+		return 0; /* a FIN behind a hole: the guest should hear of it */
+	if (t->answers)
+		return t->answers_late ? 0 : TCP_ACK_DELAY;
+	return brief;
+}
+
+static bool
+hold_ack(const struct net *net, usec_t now, struct tcp *t)
+{
+	usec_t delay;
 
 	if (t->ack_at != USEC_NEVER)
 		return now < t->ack_at && t->rcv_nxt == t->ack_held &&
-		       !t->guest_fin;
-	if (n > 0)
+		       (!t->guest_fin || t->state == TCPS_CLOSE_WAIT);
+	if (t->rcv_nxt != t->last_ack)
 		t->asked_at = now;
-	if (!t->answers || t->answers_late || t->ack_now ||
-	    t->state != TCPS_ESTABLISHED || t->queue != NULL || t->host_full ||
-	    t->guest_fin)
+	if ((delay = ack_delay(net, t)) == 0)
 		return false;
-	if (n == 0 || n >= t->mss ||
-	    seq_ahead(t->rcv_nxt, t->rcv_adv) < TCP_WND_MIN / 2)
-		return false;
-	t->ack_at = now + TCP_ACK_DELAY;
+	t->ack_at = now + delay;
 	t->ack_held = t->rcv_nxt;
 	return true;
 }
@@ -485,7 +499,7 @@ output(struct net *net, usec_t now, struct tcp *t, enum out o)
 		tcp_abort(net, now, t);
 		return;
 	}
-	if (o == OUT_IDLE && t->ack_due && !hold_ack(now, t))
+	if (o == OUT_IDLE && t->ack_due && !hold_ack(net, now, t))
 		o = send_ack(net, now, t);
 	if (o == OUT_FULL)
 		tcp_enlist(net, t, TCPL_BLOCKED);

@@ -185,7 +185,10 @@ tcp_timer_cb(struct net *net, usec_t now, struct timer *tm)
 		tcp_event(t, TCPE_EXPIRED);
 		tcp_free(net, t, false);
 	} else if (now >= t->ack_at) {
-		t->answers_late = true;
+		if (t->answers && t->state == TCPS_ESTABLISHED)
+			t->answers_late = true;
+		else
+			t->brief_late = true;
 		t->ack_at = USEC_NEVER;
 		tcp_output(net, now, t);
 	} else if (t->rexmit_at != USEC_NEVER) {

@@ -379,6 +379,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	model_init(&m);
 	m.w.conf.max_flows = how & 1 ? 6 : 20;
 	m.w.conf.max_queue = how & 2 ? 4000 : 4u << 20;
+	m.w.conf.ack_brief = how & 1 ? USEC_MS : 0;
 	if (how & 4)
 		m.w.conf.mtu = how & 8 ? 576 : 65521;
 	CHECK(world_start(&m.w) == 0);

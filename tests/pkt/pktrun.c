@@ -10,7 +10,8 @@
  *			flows N, stat NAME N,
  *			iss-differs N (from flow N's),
  *			iss-beyond N (by N or more, this flow's from its last)
- * set:			mtu N, max-flows N, max-queue N, dst A.B.C.D:P
+ * set:			mtu N, max-flows N, max-queue N, ack-brief MS,
+ *			dst A.B.C.D:P
  */
 
 #include <arpa/inet.h>
@@ -467,6 +468,8 @@ do_set(struct run *r)
 		r->w.conf.max_flows = (uint32_t)atol(value);
 	} else if (strcmp(what, "max-queue") == 0) {
 		r->w.conf.max_queue = (uint32_t)atol(value);
+	} else if (strcmp(what, "ack-brief") == 0) {
+		r->w.conf.ack_brief = (usec_t)atol(value) * USEC_MS;
 	} else if (strcmp(what, "dst") == 0 &&
 		   (port = strchr(value, ':')) != NULL) {
 		*port++ = '\0';

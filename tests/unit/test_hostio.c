@@ -272,6 +272,8 @@ START_TEST(stream_is_written_and_shut)
 	hostio_shutdown(&fx.s, 0);
 	ck_assert_int_eq(recv(fd, buf, 4, MSG_WAITALL), 4);
 	ck_assert_int_eq(memcmp(buf, "abcd", 4), 0);
+	ck_assert_int_eq(recv(fd, buf, 1, MSG_DONTWAIT), -1);
+	hostio_settle(&fx.s);
 	ck_assert_int_eq(read(fd, buf, sizeof(buf)), 0);
 	close(fd);
 }
