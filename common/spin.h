@@ -17,7 +17,7 @@
 
 #include "common/usec.h"
 
-#define SPIN_USEC 200
+#define SPIN_USEC 400
 #define SPIN_MAX  16 /* sleeps remembered, as it were */
 #define SPIN_BULK 32768
 
