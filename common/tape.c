@@ -268,7 +268,10 @@ tape_get(const void *p, size_t len, uint32_t ring, uint64_t seq,
 	struct tape_desc d;
 	uint64_t is;
 
-	if (seq == 0 || !sound(p, len, ring, &d))
+	/* A ring that nobody has begun yet has nothing, so far. */
+	if (!sound(p, len, ring, &d))
+		return 0;
+	if (seq == 0)
 		return -1;
 	s = (const void *)((const uint8_t *)p + d.off +
 			   (size_t)((seq - 1) % d.nslot) * d.stride);

@@ -109,7 +109,7 @@ bool tape_ring(const void *, size_t len, uint32_t ring, char *name,
     uint64_t *count, uint32_t *nslot);
 /*
  * Packet number seq, from 1: 1 with *pkt filled; 0: not yet written, or just
- * now being written; -1: overwritten, or never there.
+ * now being written, or the ring is not sound; -1: overwritten, or never there.
  */
 int tape_get(const void *, size_t len, uint32_t ring, uint64_t seq,
     struct tape_pkt *pkt);

@@ -6,7 +6,8 @@ BUILD_PACKAGES="gcc libc6-dev meson ninja-build pkg-config libev-dev libbsd-dev
 RUN_PACKAGES="ca-certificates"
 TEST_PACKAGES="clang libclang-rt-14-dev mandoc iproute2 iputils-ping procps
     isc-dhcp-client udhcpc dhcpcd-base systemd nmap dnsmasq-base bind9-dnsutils rootlesskit uidmap
-    curl busybox-static qemu-system-x86 cpio util-linux"
+    curl jq tshark bsdutils python3
+    python3-prometheus-client busybox-static qemu-system-x86 cpio util-linux"
 BENCH_PACKAGES="iperf3 ethtool python3 passt slirp4netns dnsperf"
 
 # Installs those of the named packages that are missing and exist; says which.

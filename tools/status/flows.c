@@ -3,6 +3,13 @@
 
 #include "tools/status/status.h"
 
+/* Since a time that a daemon has told. */
+static usec_t
+since(usec_t now, usec_t then)
+{
+	return then > 0 && then < now ? now - then : 0;
+}
+
 /*
  * Order.
  */
@@ -16,7 +23,7 @@ weight(const struct flow *f, enum flow_sort by, usec_t now)
 			return f->out_bps + f->in_bps;
 		break;
 	case SORT_AGE:
-		return (double)(now - f->f.opened);
+		return (double)since(now, f->f.opened);
 	case SORT_RTT:
 		return (double)f->f.rtt_guest + (double)f->f.rtt_host;
 	case SORT_BYTES:
@@ -113,7 +120,7 @@ flows_rates(
 static void
 mean_rate(struct flow *f, usec_t now)
 {
-	double secs = (double)(now - f->f.opened) / (double)USEC_SEC;
+	double secs = (double)since(now, f->f.opened) / (double)USEC_SEC;
 
 	if (f->out_bps >= 0 || secs <= 0)
 		return;
@@ -178,7 +185,7 @@ flows_table(FILE *out, const struct flow *v, size_t n, usec_t now,
 		table_cell(&t, "%s", print_rate(v[i].in_bps, b));
 		table_cell(&t, "%s", rtt_text(f->rtt_guest, b));
 		table_cell(&t, "%s", rtt_text(f->rtt_host, b));
-		table_cell(&t, "%s", print_time(now - f->opened, b));
+		table_cell(&t, "%s", print_time(since(now, f->opened), b));
 	}
 	table_print(out, &t, st);
 }
@@ -201,7 +208,7 @@ flow_json(const struct flow *v, usec_t now)
 	    (json_int_t)f->to_guest, "bits-per-second-sent", v->out_bps,
 	    "bits-per-second-received", v->in_bps, "rtt-guest",
 	    f->rtt_guest / 1e6, "rtt-host", f->rtt_host / 1e6, "age",
-	    (double)(now - f->opened) / 1e6);
+	    (double)since(now, f->opened) / 1e6);
 }
 
 static size_t
@@ -319,7 +326,7 @@ ends_table(FILE *out, const struct flow *v, size_t n, usec_t now,
 	for (i = 0; i < n; i++) {
 		const struct flowtab_flow *f = &v[i].f;
 
-		table_cell(&t, "%s", print_time(now - f->changed, b));
+		table_cell(&t, "%s", print_time(since(now, f->changed), b));
 		table_cell(&t, "%u", v[i].vm);
 		table_cell(&t, "%s", f->proto);
 		table_cell(&t, "%s", print_addr(f->guest_ip, f->guest_port, b));
@@ -344,8 +351,8 @@ ends_json(const struct flow *v, size_t n, usec_t now)
 		json_object_set_new(j, "ended-by",
 		    v[i].f.limit[0] != '\0' ? print_json(v[i].f.limit)
 					    : json_null());
-		json_object_set_new(
-		    j, "ago", json_real((double)(now - v[i].f.changed) / 1e6));
+		json_object_set_new(j, "ago",
+		    json_real((double)since(now, v[i].f.changed) / 1e6));
 		json_array_append_new(a, j);
 	}
 	return a;

@@ -1,0 +1,232 @@
+#!/bin/sh
+# vpnkit-status beside a running suite: what each subcommand says against what
+# the guest did, and that nobody else may ask.
+. "$(dirname "$0")/lib.sh"
+
+need ip jq script tshark pgrep dig
+STATUS=$BUILD/tools/vpnkit-status
+JSON=$DIR/json
+UUID=aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa
+
+status() {
+	"$STATUS" -s "$SOCK" "$@"
+}
+
+# jq's verdict over the JSON of a subcommand.
+says() {
+	want=$1
+	shift
+	status --json "$@" >"$JSON" || [ $? = 4 ] || return 1
+	jq -e "$want" "$JSON" >/dev/null || { jq -c . "$JSON"; return 1; }
+}
+
+# The same, when it is true at last: the tables follow in a tenth of a second.
+comes() {
+	tries=0
+	until says "$@" >/dev/null 2>&1; do
+		tries=$((tries + 1))
+		[ $tries -lt 200 ] || { says "$@"; return 1; }
+		sleep 0.05
+	done
+}
+
+# The guest asks for what it is told to over a pair of fifos.
+tell() {
+	echo "$*" >"$DIR/ask"
+	read -r answer <"$DIR/answer"
+	[ "$answer" = 0 ] || { echo "the guest says $answer"; return 1; }
+}
+
+exits() {
+	want=$1
+	shift
+	"$@" >"$DIR/out.exits" 2>&1
+	st=$?
+	[ $st = "$want" ] || { echo "status $st"; cat "$DIR/out.exits"; return 1; }
+}
+
+lab
+lab_dns
+check "without a suite: status 2" exits 2 status show
+suite
+mkfifo "$DIR/ask" "$DIR/answer" "$DIR/hold"
+guest --uuid $UUID -- sh -c '
+	while read -r line <"$1/ask"; do
+		case $line in
+		leave) echo 0 >"$1/answer"; exit 0 ;;
+		esac
+		sh -c "$line" >"$1/guest.out" 2>&1 </dev/null
+		echo $? >"$1/answer"
+	done' - "$DIR" &
+GUESTPID=$!
+tell true
+
+# Who may ask.
+check "the socket's mode is 600" [ "$(stat -c %a "$SOCK.admin")" = 600 ]
+chmod 777 "$SOCK.admin"
+check "another user is refused by his credentials" exits 2 \
+    setpriv --reuid=65534 --clear-groups "$STATUS" -s "$SOCK" show
+check "and it is said" grep -q "admin socket: user 65534 is refused" "$LOG"
+chmod 600 "$SOCK.admin"
+
+# show
+check "show" says '.healthy and .version != ""' show
+check "all processes are there" says '(["dnsd","ethd","netstackd-1","portd",
+    "proxyd","vpnkit"] - [.processes[].name]) == []'
+for d in ethd netstackd dnsd portd; do
+	check "$d's pid" says \
+	    ".processes[] | select(.role == \"$d\") | .pid == $(pids_of $d)"
+done
+check "the layers of a reader" says '.processes[] | select(.role == "netstackd")
+    | .sandbox | index("seccomp") and index("net-ns")'
+check "memory is known" says '[.processes[].memory > 0] | all'
+check "the VM's lease" says ".vms == [.vms[0]] and .vms[0].uuid == \"$UUID\" and
+    .vms[0].address == \"$GUEST\" and (.vms[0].mac | startswith(\"02:50:\"))"
+check "as a table" sh -c "'$STATUS' -s '$SOCK' | grep -q '^netstackd-1  *[0-9]'"
+check "no colours off a terminal" sh -c "! '$STATUS' -s '$SOCK' | grep -q '\[1m'"
+check "colours on one" sh -c \
+    "TERM=xterm script -qec '$STATUS -s $SOCK' /dev/null | grep -q '\[1m'"
+
+# flows, against what was sent.
+check "10,000,000 bytes to the guest" tell "$PEER down $SERVER 7000 10000000"
+check "flows has them" comes \
+    '.flows[] | select(.remote == "192.0.2.1:7000") | .["bytes-received"] == 10000000' flows
+check "the VM's traffic is no less" says \
+    '.vms[0]["bytes-to-guest"] >= 10000000' show
+check "5,000,000 bytes from the guest" tell "$PEER up $SERVER 7000 5000000"
+check "flows has them" comes '[.flows[] | select(.["bytes-sent"] >= 5000000 and
+    .["bytes-sent"] < 5000100)] | length == 1' flows
+check "a refused connection" tell "$PEER refused $SERVER 9"
+check "explain tells why" says \
+    '[.ended[] | select(.remote == "192.0.2.1:9" and .["ended-by"] == "refused")] |
+    length >= 1' explain 192.0.2.1:9
+check "a connect that waits" tell "$PEER unreach 198.51.100.7 80 3000 & sleep 0"
+check "is limited by dial" comes '[.flows[] | select(.remote == "198.51.100.7:80") |
+    .["limited-by"] == "dial"] == [true]' flows
+check "no such flow: status 3" exits 3 status explain 203.0.113.9
+check "a wrong word: status 1" exits 1 status frobnicate
+
+# A stream nobody reads: the guest's window, and then the host's buffer.
+check "a held connection" tell \
+    "$PEER hold $SERVER 7000 $DIR/hold >$DIR/up & echo held"
+check "is established, with round trips" comes '[.flows[] |
+    select(.state == "ESTABLISHED" and .["rtt-guest"] > 0)] | length == 1' flows
+
+# counters
+check "counters" says '.["netstackd-1"]["rx-frames"] > 1000 and
+    .portd["tcp-opened"] >= 3' counters
+check "of one process" says 'keys == ["portd"]' counters portd
+check "nobody of that name: status 3" exits 3 status counters nobody
+
+# capture
+check "the last packets as pcapng" status capture --last -w "$DIR/last.pcapng"
+check "tshark reads them" sh -c \
+    "tshark -r '$DIR/last.pcapng' 2>/dev/null | grep -q 192.0.2.1"
+tell "dig +short one.example" >/dev/null
+check "those of DNS" status capture --ring dns -w "$DIR/dns.pcapng"
+check "tshark finds the question and the answer" sh -c \
+    "tshark -r '$DIR/dns.pcapng' 2>/dev/null | grep -c 'A one.example' | grep -q '^[2-9]'"
+check "what was dropped, and why" sh -c "
+	'$STATUS' -s '$SOCK' capture --ring bad -w '$DIR/bad.pcapng' &&
+	tshark -r '$DIR/bad.pcapng' -T fields -e frame.comment 2>/dev/null |
+	    grep -q 'dropped: rx-ethertype'"
+mkfifo "$DIR/live"
+status capture --proto icmp --count 6 -w "$DIR/live" 2>"$DIR/live.err" &
+CAPTURE=$!
+tshark -r - -n <"$DIR/live" >"$DIR/live.txt" 2>"$DIR/tshark.err" &
+TSHARK=$!
+until grep -q capturing "$DIR/live.err" 2>/dev/null; do :; done
+tell "ping -q -c 3 -i 0.01 192.168.65.1" >/dev/null
+check "a live capture ends at its count" wait $CAPTURE
+check "tshark had it live" sh -c "wait $TSHARK 2>/dev/null
+    tries=0
+    until [ \$(grep -c 'ICMP.*Echo' '$DIR/live.txt') = 6 ]; do
+	tries=\$((tries + 1)); [ \$tries -lt 200 ] || exit 1; sleep 0.05
+    done"
+check "a capture needs a file" sh -c \
+    "script -qec '$STATUS -s $SOCK capture' /dev/null | grep -q 'not for a terminal'"
+
+# metrics
+status metrics >"$DIR/metrics"
+if /usr/bin/python3 -c 'import prometheus_client' 2>/dev/null; then
+	check "OpenMetrics by a real parser" /usr/bin/python3 -c '
+import sys
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
+s = {}
+for f in text_string_to_metric_families(open(sys.argv[1]).read()):
+    for x in f.samples:
+        s[x.name, x.labels.get("process")] = x.value
+assert s["vpnkit_process_up", "ethd"] == 1
+assert s["vpnkit_netstackd_rx_frames_total", "netstackd-1"] > 1000
+assert s["vpnkit_process_restarts_total", "portd"] == 0
+' "$DIR/metrics"
+else
+	echo "skip OpenMetrics: python3-prometheus-client is not installed"
+fi
+
+# top, in a terminal.
+mkfifo "$DIR/keys"
+TERM=xterm script -qec "stty cols 200 rows 40; $STATUS -s $SOCK top" /dev/null \
+    <"$DIR/keys" >"$DIR/top.out" 2>&1 &
+TOP=$!
+exec 5>"$DIR/keys"
+tries=0
+until grep -q "192.0.2.1:7000" "$DIR/top.out"; do
+	tries=$((tries + 1))
+	[ $tries -lt 400 ] || break
+	sleep 0.05
+done
+check "top shows a flow" grep -q "192.0.2.1:7000" "$DIR/top.out"
+printf b >&5
+tries=0
+until grep -q "by bytes" "$DIR/top.out"; do
+	tries=$((tries + 1))
+	[ $tries -lt 400 ] || break
+	sleep 0.05
+done
+check "b sorts by bytes" grep -q "by bytes" "$DIR/top.out"
+printf q >&5
+check "q ends it" wait $TOP
+exec 5>&-
+check "the terminal is as it was" sh -c "tail -c 200 '$DIR/top.out' | grep -q '1049l'"
+check "top needs a terminal" exits 1 status top
+
+# log, reload, restart.
+check "log debug of one" status log debug ethd
+check "is shown" says '.processes[] | select(.name == "ethd") |
+    .["log-level"] == "debug"' show
+check "others are as before" says '.processes[] | select(.name == "dnsd") |
+    .["log-level"] == "info"' show
+check "log of nobody: status 3" exits 3 status log debug nobody
+check "log of an unknown level: status 1" exits 1 status log loud
+check "log info of all" status log info
+check "reload" status reload
+OLD=$(pids_of netstackd)
+check "restart" status restart netstackd-1
+check "it is another process" comes ".processes[] |
+    select(.name == \"netstackd-1\") | .pid > 0 and .pid != $OLD and
+    .state == \"up\" and .restarts == 1 and (.[\"last-end\"] | test(\"administrator\"))" show
+check "the log points to its packets" grep -q \
+    "netstackd-1: its last packets are kept" "$LOG"
+check "which are still there" sh -c "
+	'$STATUS' -s '$SOCK' capture --ring dns -w '$DIR/after.pcapng' &&
+	tshark -r '$DIR/after.pcapng' 2>/dev/null | grep -q 'A one.example'"
+check "restart of nobody: status 3" exits 3 status restart nobody
+kill -STOP "$(pids_of dnsd)"
+kill -9 "$(pids_of proxyd)"
+kill -CONT "$(pids_of dnsd)"
+check "a killed one comes back, and it is known why" comes '.processes[] |
+    select(.name == "proxyd") | .restarts == 1 and .state == "up" and
+    (.["last-end"] | test("signal 9"))' show
+
+# A client that asks and never reads holds nobody up.
+check "the suite still serves" tell "$PEER down $SERVER 7000 1000003"
+tell leave
+check "the guest leaves" wait "$GUESTPID"
+suite_stop
+check "the socket is gone with the suite" [ ! -e "$SOCK.admin" ]
+suite --admin none
+guest -- true
+check_not "--admin none: no socket" [ -e "$SOCK.admin" ]
+suite_stop
+done_testing

@@ -1,0 +1,373 @@
+/*
+ * vpnkit-status's texts: a fixed suite as tables, JSON and OpenMetrics, and
+ * what becomes of hostile bytes in it.
+ */
+
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tools/status/pcapng.h"
+#include "tools/status/status.h"
+
+static const struct style plain;
+static struct stats_file stats;
+static struct flowtab_file *tab;
+static struct process procs[2];
+static struct snapshot snap;
+
+static void
+setup(void)
+{
+	struct flowtab_flow f;
+
+	memset(&stats, 0, sizeof(stats));
+	stats.n = 3;
+	strcpy(stats.name[0], "rx-bytes");
+	strcpy(stats.name[1], "tcp-flows");
+	strcpy(stats.name[2], "rx-bad-checksum");
+	stats.value[0] = 1234567;
+	stats.value[1] = 2;
+	stats.value[2] = 5;
+	tab = calloc(1, sizeof(*tab));
+	flowtab_begin(tab);
+	memset(&f, 0, sizeof(f));
+	strcpy(f.proto, "tcp");
+	strcpy(f.state, "ESTABLISHED");
+	strcpy(f.limit, "guest-window");
+	f.guest_ip = 0xc0a84103;
+	f.guest_port = 40000;
+	f.host_ip = 0xc0000201;
+	f.host_port = 443;
+	f.to_host = 2500;
+	f.to_guest = 50000000;
+	f.opened = 10 * USEC_SEC;
+	f.rtt_guest = 700;
+	f.rtt_host = 23400;
+	flowtab_put(tab, 0, &f);
+	strcpy(f.state, "PENDING");
+	strcpy(f.limit, "refused");
+	f.changed = 19 * USEC_SEC;
+	flowtab_end(tab, &f);
+	memset(procs, 0, sizeof(procs));
+	strcpy(procs[0].name, "vpnkit");
+	strcpy(procs[0].role, "vpnkit");
+	strcpy(procs[0].state, "up");
+	procs[0].pid = 4242;
+	procs[0].uptime_ms = 93784000;
+	procs[0].memory = 1500000;
+	procs[0].log_level = 2;
+	strcpy(procs[0].sandbox, "seccomp");
+	procs[1] = procs[0];
+	strcpy(procs[1].name, "netstackd-1");
+	strcpy(procs[1].role, "netstackd");
+	strcpy(procs[1].why, "was killed by signal 9, Killed");
+	strcpy(procs[1].uuid, "aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa");
+	strcpy(procs[1].mac, "02:50:00:00:00:01");
+	strcpy(procs[1].ip, "192.168.65.3");
+	procs[1].vm = 1;
+	procs[1].pid = 4243;
+	procs[1].restarts = 1;
+	procs[1].uptime_ms = 61000;
+	procs[1].counters = (struct file){ &stats, sizeof(stats) };
+	procs[1].flows = (struct file){ tab, sizeof(*tab) };
+	memset(&snap, 0, sizeof(snap));
+	strcpy(snap.version, "0.1.0");
+	snap.v = procs;
+	snap.n = 2;
+	snap.now = 20 * USEC_SEC;
+}
+
+static void
+teardown(void)
+{
+	free(tab);
+}
+
+static char *text;
+static size_t text_len;
+
+static FILE *
+begin(void)
+{
+	return open_memstream(&text, &text_len);
+}
+
+static void
+is(FILE *f, const char *want)
+{
+	fclose(f);
+	ck_assert_str_eq(text, want);
+	free(text);
+}
+
+START_TEST(test_show)
+{
+	FILE *f = begin();
+
+	show_print(f, &snap, &plain);
+	is(f, "vpnkit 0.1.0\n\n"
+	      "PROCESS       PID  STATE  UPTIME  RESTARTS  MEMORY  LOG\n"
+	      "vpnkit       4242  up      1d02h         0  1.5 MB  info\n"
+	      "netstackd-1  4243  up      1m01s         1  1.5 MB  info\n"
+	      "netstackd-1 last was killed by signal 9, Killed\n\n"
+	      "Sandbox of vpnkit netstackd-1:\n    seccomp\n\n"
+	      "VM  ADDRESS       MAC                "
+	      "UUID                                  "
+	      "FROM GUEST  TO GUEST  FLOWS\n"
+	      " 1  192.168.65.3  02:50:00:00:00:01  "
+	      "aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa  "
+	      "    1.2 MB       0 B      2\n");
+}
+END_TEST
+
+START_TEST(test_flows)
+{
+	FILE *f = begin();
+
+	flows_print(f, &snap, 0, &plain);
+	is(f, "VM  PROTO  GUEST               REMOTE         NAME  "
+	      "STATE        LIMITED BY      SENT        RATE  RECEIVED       "
+	      "RATE  RTT GUEST  RTT HOST  AGE\n"
+	      " 1  tcp    192.168.65.3:40000  192.0.2.1:443  -     "
+	      "ESTABLISHED  guest-window  2.5 kB  2.0 kbit/s     50 MB  "
+	      "40 Mbit/s      0.7ms      23ms  10s\n");
+}
+END_TEST
+
+START_TEST(test_counters)
+{
+	FILE *f = begin();
+
+	counters_print(f, &snap, NULL, false, &plain);
+	is(f, "PROCESS      COUNTER            VALUE\n"
+	      "netstackd-1  rx-bytes         1234567\n"
+	      "netstackd-1  tcp-flows              2\n"
+	      "netstackd-1  rx-bad-checksum        5\n");
+}
+END_TEST
+
+START_TEST(test_explain)
+{
+	FILE *f = begin();
+
+	explain_print(f, &snap, "drops", &plain);
+	is(f, "PROCESS      COUNT  COUNTER          MEANING\n"
+	      "netstackd-1      5  rx-bad-checksum  a wrong checksum: often "
+	      "offload in the guest\n\n"
+	      "AGO  VM  PROTO  GUEST               REMOTE         STATE    "
+	      "ENDED BY    SENT  RECEIVED\n"
+	      " 1s   1  tcp    192.168.65.3:40000  192.0.2.1:443  PENDING  "
+	      "refused   2.5 kB     50 MB\n");
+	f = begin();
+	ck_assert_int_eq(explain_print(f, &snap, "192.0.2.1:443", &plain), 0);
+	ck_assert_int_eq(explain_print(f, &snap, "192.0.2.9", &plain), -1);
+	fclose(f);
+	free(text);
+}
+END_TEST
+
+START_TEST(test_metrics)
+{
+	FILE *f = begin();
+
+	metrics_print(f, &snap);
+	fclose(f);
+	ck_assert_ptr_nonnull(strstr(text,
+	    "# TYPE vpnkit_netstackd_rx_bytes counter\n"
+	    "vpnkit_netstackd_rx_bytes_total{process=\"netstackd-1\"} "
+	    "1234567\n"
+	    "# TYPE vpnkit_netstackd_tcp_flows gauge\n"
+	    "vpnkit_netstackd_tcp_flows{process=\"netstackd-1\"} 2\n"));
+	ck_assert_ptr_nonnull(strstr(text,
+	    "vpnkit_process_restarts_total{process=\"netstackd-1\"} 1\n"));
+	ck_assert_str_eq(text + text_len - 6, "# EOF\n");
+	free(text);
+}
+END_TEST
+
+/* What a daemon in other hands writes reaches no terminal. */
+START_TEST(test_hostile)
+{
+	static const struct style json = { .json = true };
+	struct flowtab_flow f;
+	size_t i;
+	FILE *out;
+
+	stats.n = UINT32_MAX;
+	memset(stats.name, 0x1b, sizeof(stats.name));
+	memset(&f, 0xff, sizeof(f));
+	f.opened = INT64_MIN;
+	flowtab_put(tab, 1, &f);
+	memcpy(f.state, "\033]0;x\007\"\n\\", 10);
+	flowtab_put(tab, 2, &f);
+	for (i = 0; i < 2; i++) {
+		const struct style *st = i == 0 ? &plain : &json;
+
+		out = begin();
+		show_print(out, &snap, st);
+		flows_print(out, &snap, 0, st);
+		counters_print(out, &snap, NULL, true, st);
+		explain_print(out, &snap, "drops", st);
+		explain_print(out, &snap, "192", st);
+		metrics_print(out, &snap);
+		fclose(out);
+		ck_assert_ptr_null(strchr(text, '\033'));
+		ck_assert_ptr_null(strchr(text, '\007'));
+		ck_assert_ptr_null(strchr(text, (char)0xff));
+		free(text);
+	}
+}
+END_TEST
+
+START_TEST(test_rates)
+{
+	struct flow now[1], old[1];
+
+	memset(now, 0, sizeof(now));
+	memset(old, 0, sizeof(old));
+	now[0].f.to_host = 3000;
+	old[0].f.to_host = 1000;
+	old[0].f.to_guest = 77; /* it shrank: another flow, or a lie */
+	flows_rates(now, 1, old, 1, 2 * USEC_SEC);
+	ck_assert(now[0].out_bps == 8000);
+	ck_assert(now[0].in_bps == 0);
+	flows_rates(now, 1, NULL, 0, USEC_SEC);
+	ck_assert(now[0].out_bps == 24000);
+}
+END_TEST
+
+static const struct {
+	double v;
+	const char *bytes;
+} sizes[] = {
+	{ 0, "0 B" },
+	{ 999, "999 B" },
+	{ 1000, "1.0 kB" },
+	{ 9949, "9.9 kB" },
+	{ 10000, "10 kB" },
+	{ 999999, "1.0 MB" },
+	{ 1.8e19, "18 EB" },
+};
+
+START_TEST(test_sizes)
+{
+	char b[PRINT_NUM];
+
+	ck_assert_str_eq(print_bytes(sizes[_i].v, b), sizes[_i].bytes);
+}
+END_TEST
+
+static const struct {
+	usec_t t;
+	const char *text;
+} times[] = {
+	{ -5, "0ms" },
+	{ 1500, "1ms" },
+	{ 999999, "999ms" },
+	{ USEC_SEC, "1s" },
+	{ 59 * USEC_SEC, "59s" },
+	{ 60 * USEC_SEC, "1m00s" },
+	{ 3599 * USEC_SEC, "59m59s" },
+	{ 86399 * USEC_SEC, "23h59m" },
+	{ 90000 * USEC_SEC, "1d01h" },
+};
+
+START_TEST(test_times)
+{
+	char b[PRINT_NUM];
+
+	ck_assert_str_eq(print_time(times[_i].t, b), times[_i].text);
+}
+END_TEST
+
+START_TEST(test_safe)
+{
+	char b[12];
+
+	ck_assert_str_eq(print_safe("a\nb", b, sizeof(b)), "a\\x0ab");
+	ck_assert_str_eq(print_safe("\\", b, sizeof(b)), "\\\\");
+	/* Cut before what does not fit whole. */
+	ck_assert_str_eq(print_safe("\1\1\1\1\1", b, sizeof(b)), "\\x01\\x01");
+}
+END_TEST
+
+static const struct {
+	const char *what, *key, *value;
+	int ret;
+	bool match;
+} filters[] = {
+	{ "its protocol", "proto", "tcp", 0, true },
+	{ "another", "proto", "udp", 0, false },
+	{ "arp", "proto", "arp", 0, false },
+	{ "none", "proto", "sctp", -1, false },
+	{ "source port", "port", "40000", 0, true },
+	{ "destination port", "port", "443", 0, true },
+	{ "another port", "port", "80", 0, false },
+	{ "no port", "port", "0", -1, false },
+	{ "source", "host", "192.168.65.3", 0, true },
+	{ "destination", "host", "192.0.2.1", 0, true },
+	{ "another host", "host", "192.0.2.2", 0, false },
+	{ "no host", "host", "::1", -1, false },
+};
+
+START_TEST(test_filter)
+{
+	static const uint8_t frame[] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 8,
+		0, 0x45, 0, 0, 40, 0, 0, 0, 0, 64, 6, 0, 0, 192, 168, 65, 3,
+		192, 0, 2, 1, 0x9c, 0x40, 1, 0xbb };
+	struct filter f = { 0 };
+	const char *why = NULL;
+	uint8_t *p;
+	size_t n;
+
+	ck_assert(filter_match(&f, frame, sizeof(frame)));
+	ck_assert_int_eq(
+	    filter_word(&f, filters[_i].key, filters[_i].value, &why),
+	    filters[_i].ret);
+	if (filters[_i].ret == -1) {
+		ck_assert_ptr_nonnull(why);
+		return;
+	}
+	ck_assert_msg(
+	    filter_match(&f, frame, sizeof(frame)) == filters[_i].match, "%s",
+	    filters[_i].what);
+	for (n = 0; n < sizeof(frame); n++) {
+		p = malloc(n + 1);
+		memcpy(p, frame, n);
+		p = realloc(p, n > 0 ? n : 1);
+		(void)filter_match(&f, p, n);
+		free(p);
+	}
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *s = suite_create("status");
+	TCase *tc = tcase_create("status");
+	SRunner *sr = srunner_create(s);
+	int failed;
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, test_show);
+	tcase_add_test(tc, test_flows);
+	tcase_add_test(tc, test_counters);
+	tcase_add_test(tc, test_explain);
+	tcase_add_test(tc, test_metrics);
+	tcase_add_test(tc, test_hostile);
+	tcase_add_test(tc, test_rates);
+	tcase_add_loop_test(
+	    tc, test_sizes, 0, sizeof(sizes) / sizeof(sizes[0]));
+	tcase_add_loop_test(
+	    tc, test_times, 0, sizeof(times) / sizeof(times[0]));
+	tcase_add_test(tc, test_safe);
+	tcase_add_loop_test(
+	    tc, test_filter, 0, sizeof(filters) / sizeof(filters[0]));
+	suite_add_tcase(s, tc);
+	srunner_run_all(sr, CK_ENV);
+	failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed == 0 ? 0 : 1;
+}
