@@ -28,6 +28,8 @@
 #define F_TEXT(n) { n, F_STR, 0, 255 }
 #define WIDE	  (INT64_C(1) << 53) /* what any reader of JSON keeps */
 #define F_NAMES(n) { n, F_STRS, 0, 64 }
+#define F_RULES(n) { n, F_STRS, 0, 160 }
+#define F_AUTH(n) { n, F_STR, 0, 1024 }
 /* clang-format on */
 
 const char *const ipc_role_name[ROLE__MAX] = {
@@ -85,10 +87,26 @@ const struct ipc_desc ipc_desc[IPC__MAX] = {
 	    { "timeout-ms", F_INT, 0, 3600000 }, F_NAMES("zones") } },
 	[IPC_DNS_HOSTS] = { "dns-hosts", P_MAIN, P_DNS, 0, 0,
 	    { F_NAMES("names") } },
-	[IPC_CONF_PROXY] = { "conf-proxy", P_MAIN, P_PROXY, 0, 0, { { 0 } } },
+	/*
+	 * HTTP.  A host of "" is no proxy; auth is what follows "Basic", ""
+	 * for none.  Ports are decimal numbers.
+	 */
+	[IPC_CONF_PROXY] = { "conf-proxy", P_MAIN, P_PROXY, 0, 0,
+	    { { "enabled", F_BOOL, 0, 0 }, F_IP("gateway-ip"),
+	    F_TEXT("http-host"), F_TCPUDPPORT("http-port"),
+	    F_AUTH("http-auth"), F_TEXT("https-host"),
+	    F_TCPUDPPORT("https-port"), F_AUTH("https-auth"),
+	    F_NAMES("http-ports"), F_NAMES("https-ports"),
+	    F_RULES("exclude"), { "allow-enabled", F_BOOL, 0, 0 },
+	    F_RULES("allow"), { "allow-error", F_STR, 0, 1024 },
+	    { "head-ms", F_INT, 1, INT32_MAX },
+	    { "idle-ms", F_INT, 1, INT32_MAX } } },
+	/* The guest's TCP ports that proxyd serves, and gateway:3128, 3129. */
+	[IPC_INTERCEPT] = { "intercept", P_MAIN, P_STACK, 0, 0,
+	    { { "ports", F_STRS, 0, 128 }, { "explicit", F_BOOL, 0, 0 } } },
 	[IPC_CONF_PORT] = { "conf-port", P_MAIN, P_PORT, 0, 0,
 	    { F_IP("gateway-ip"), F_IP("host-ip"), F_IP("lowest-ip"),
-	    F_IP("highest-ip"), F_NAMES("servers"),
+	    F_IP("highest-ip"), F_NAMES("servers"), F_NAMES("proxies"),
 	    { "max-connections", F_INT, -1, INT32_MAX },
 	    F_NAMES("allowed-bind"), { "backlog", F_INT, 0, INT32_MAX },
 	    { "preserve-source", F_BOOL, 0, 0 } } },
@@ -142,20 +160,29 @@ const struct ipc_desc ipc_desc[IPC__MAX] = {
 	 * looked at), "udp" (a connected socket on the local port of the
 	 * guest port's udp-bind), "dns" (dnsd only: one datagram socket for
 	 * all UDP queries of the VM), "icmp" (echo with the identifier sport
-	 * to dst; answered by flow-icmp).
+	 * to dst; answered by flow-icmp), "http" (portd only: a stream whose
+	 * other end goes to proxyd).
 	 */
-	[IPC_FLOW_OPEN] = { "flow-open", P_STACK, P_PORT | P_DNS | P_PROXY,
+	[IPC_FLOW_OPEN] = { "flow-open", P_STACK, P_PORT | P_DNS,
 	    0, 0, { F_ID("id"), { "proto", F_STR, 3, 8 }, F_IP("src"),
 	    F_TCPUDPPORT("sport"), F_IP("dst"), F_TCPUDPPORT("dport") } },
 	/* The socket; a TCP one may still be connecting. */
-	[IPC_FLOW_FD] = { "flow-fd", P_PORT | P_DNS | P_PROXY, P_STACK,
-	    1, 1, { F_ID("id") } },
+	[IPC_FLOW_FD] = { "flow-fd", P_PORT | P_DNS, P_STACK, 1, 1,
+	    { F_ID("id") } },
 	/* error: a name of <errno.h>, as "ECONNREFUSED". */
-	[IPC_FLOW_REFUSED] = { "flow-refused", P_PORT | P_DNS | P_PROXY,
-	    P_STACK, 0, 0, { F_ID("id"), { "error", F_STR, 1, 32 } } },
+	[IPC_FLOW_REFUSED] = { "flow-refused", P_PORT | P_DNS, P_STACK, 0, 0,
+	    { F_ID("id"), { "error", F_STR, 1, 32 } } },
 	/* The stack is done with the flow, answered or not. */
-	[IPC_FLOW_CLOSE] = { "flow-close", P_STACK, P_PORT | P_DNS | P_PROXY,
-	    0, 0, { F_ID("id") } },
+	[IPC_FLOW_CLOSE] = { "flow-close", P_STACK, P_PORT | P_DNS, 0, 0,
+	    { F_ID("id") } },
+
+	/*
+	 * HTTP of a guest: proxyd's end of the stream whose other end the
+	 * stack got for its flow-open of "http".
+	 */
+	[IPC_PROXY_FLOW] = { "proxy-flow", P_PORT, P_PROXY, 1, 1,
+	    { F_VM, F_IP("src"), F_TCPUDPPORT("sport"), F_IP("dst"),
+	    F_TCPUDPPORT("dport") } },
 
 	/*
 	 * The socket of an "icmp" flow, connected.  echo-id: the identifier
@@ -329,6 +356,21 @@ const struct ipc_desc ipc_desc[IPC__MAX] = {
 	/* What was bound at a path is not needed any more. */
 	[IPC_HOST_RELEASE] = { "host-release", P_PORT, P_MAIN, 0, 0,
 	    { F_ID("id") } },
+	/*
+	 * One TCP socket on behalf of a guest, connecting: to where the guest
+	 * itself may go, or (via) to a configured proxy.  Answered as above.
+	 */
+	[IPC_FETCH_OPEN] = { "fetch-open", P_PROXY, P_PORT, 0, 0,
+	    { F_ID("id"), { "via", F_BOOL, 0, 0 }, F_IP("addr"),
+	    F_TCPUDPPORT("port") } },
+
+	/* IPv4 addresses of a name, as a guest would get them. */
+	[IPC_RESOLVE] = { "resolve", P_PROXY, P_DNS, 0, 0,
+	    { F_ID("id"), { "name", F_STR, 1, 253 } } },
+	/* None: error says why, "" otherwise. */
+	[IPC_RESOLVED] = { "resolved", P_DNS, P_PROXY, 0, 0,
+	    { F_ID("id"), { "addrs", F_STRS, 0, 16 },
+	    { "error", F_STR, 0, 32 } } },
 };
 /* clang-format on */
 

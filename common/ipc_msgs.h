@@ -43,6 +43,7 @@ enum ipc_type {
 	IPC_DNS_SERVER,
 	IPC_DNS_HOSTS,
 	IPC_CONF_PROXY,
+	IPC_INTERCEPT,
 	IPC_CONF_PORT,
 	IPC_CONF_FRONT,
 	IPC_GATEWAY_FORWARDS,
@@ -69,6 +70,7 @@ enum ipc_type {
 	IPC_RAW_FD,
 	IPC_FLOW_OFFER,
 	IPC_OFFER_DONE,
+	IPC_PROXY_FLOW,
 	/* Sockets for dnsd and proxyd. */
 	IPC_SOCK_OPEN,
 	IPC_SOCK_FD,
@@ -113,6 +115,10 @@ enum ipc_type {
 	IPC_HOST_FD,
 	IPC_HOST_FAILED,
 	IPC_HOST_RELEASE,
+	IPC_FETCH_OPEN,
+	/* Names for proxyd. */
+	IPC_RESOLVE,
+	IPC_RESOLVED,
 	IPC__MAX
 };
 

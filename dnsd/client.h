@@ -80,6 +80,8 @@ void client_flow_open(struct daemon *, struct ipc *, struct ipc_msg *);
 void client_flow_close(struct daemon *, struct ipc *, struct ipc_msg *);
 void client_pair_fd(struct daemon *, struct ipc *, struct ipc_msg *);
 void client_pair_refused(struct daemon *, struct ipc *, struct ipc_msg *);
+/* The other end of a stream client of that link, owned; -1 with errno. */
+int client_stream(struct dnsd *, struct ipc *);
 void client_peer_gone(struct dnsd *, struct ipc *);
 /* portd is there, or there again. */
 void client_portd(struct dnsd *);

@@ -25,6 +25,7 @@
 #include "dnsd/client.h"
 #include "dnsd/lookup.h"
 #include "dnsd/names.h"
+#include "dnsd/resolve.h"
 #include "dnsd/upstream.h"
 
 #define nitems(a) (sizeof(a) / sizeof((a)[0]))
@@ -64,6 +65,7 @@ struct dnsd {
 	size_t maxidle;		   /* sockets in all pools together */
 	LIST_HEAD(, guest) guests; /* owned */
 	struct batch batch;
+	struct resolve *resolve; /* owned: names for proxyd */
 	struct log_rate limit_log, refused_log;
 	size_t nrandom;
 	uint16_t random[512];

@@ -78,6 +78,14 @@ dnsd_conf(struct daemon *dm, struct ipc *from, struct ipc_msg *m)
 }
 
 static void
+dnsd_resolve(struct daemon *dm, struct ipc *from, struct ipc_msg *m)
+{
+	struct dnsd *d = dm->data;
+
+	resolve_ask(d->resolve, from, m);
+}
+
+static void
 dnsd_peer(struct daemon *dm, struct ipc *link)
 {
 	if (ipc_peer(link) == ROLE_PORT) {
@@ -90,8 +98,12 @@ dnsd_peer(struct daemon *dm, struct ipc *link)
 static void
 dnsd_peer_gone(struct daemon *dm, struct ipc *link)
 {
+	struct dnsd *d = dm->data;
+
 	if (ipc_peer(link) == ROLE_STACK)
-		client_peer_gone(dm->data, link);
+		client_peer_gone(d, link);
+	else if (ipc_peer(link) == ROLE_PROXY)
+		resolve_peer_gone(d->resolve, link);
 }
 
 static int
@@ -113,6 +125,10 @@ dnsd_start(struct daemon *dm)
 		d->maxlookup = DNSD_MAXLOOKUPS;
 	d->maxidle = (size_t)nofile / 4;
 	LIST_INIT(&d->guests);
+	if ((d->resolve = resolve_new(d)) == NULL) {
+		free(d);
+		return -1;
+	}
 	client_init(d);
 	dm->data = d;
 	return 0;
@@ -123,6 +139,7 @@ dnsd_stop(struct daemon *dm)
 {
 	struct dnsd *d = dm->data;
 
+	resolve_free(d->resolve);
 	client_fini(d);
 	upstream_fini(d);
 	free(d);
@@ -137,6 +154,7 @@ static const struct ipc_handler handlers[] = {
 	{ IPC_PAIR_REFUSED, client_pair_refused },
 	{ IPC_SOCK_FD, upstream_sock_fd },
 	{ IPC_SOCK_REFUSED, upstream_sock_refused },
+	{ IPC_RESOLVE, dnsd_resolve },
 };
 
 static const struct daemon_spec dnsd = {

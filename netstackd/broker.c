@@ -29,7 +29,7 @@ _Static_assert(BROKER_MAXQUEUE + NET_MAXFLOWS * CLOSE_BYTES <= IPC_MAXQUEUE,
 static const enum ipc_role server_role[STACKD_NSERVER] = {
 	[NET_PORTD] = ROLE_PORT,
 	[NET_DNSD] = ROLE_DNS,
-	[NET_PROXYD] = ROLE_PROXY,
+	[NET_PROXYD] = ROLE_PORT, /* which gives proxyd the other end */
 };
 
 static const char *const proto_name[] = {
@@ -57,17 +57,10 @@ broker_fini(struct stackd *s)
 	free(s->broker.refused);
 }
 
-/* -1: none of the three. */
-static int
-server_of(const struct ipc *link)
+static const char *
+open_name(const struct net_open *o)
 {
-	int i;
-
-	for (i = 0; i < STACKD_NSERVER; i++) {
-		if (server_role[i] == ipc_peer(link))
-			return i;
-	}
-	return -1;
+	return o->server == NET_PROXYD ? "http" : proto_name[o->proto];
 }
 
 /* The core may not be told from inside its own call. */
@@ -127,7 +120,7 @@ broker_open(void *arg, const struct net_open *o)
 	}
 	ipc_send(s->broker.link[o->server], IPC_FLOW_OPEN, NULL, 0,
 	    "{s:I,s:s,s:s,s:i,s:s,s:i}", "id", (json_int_t)b->bus_id, "proto",
-	    proto_name[o->proto], "src", ipaddr_str(&src, from), "sport",
+	    open_name(o), "src", ipaddr_str(&src, from), "sport",
 	    (int)o->sport, "dst", ipaddr_str(&dst, to), "dport", (int)o->dport);
 }
 
@@ -244,24 +237,28 @@ void
 broker_peer(struct daemon *d, struct ipc *link)
 {
 	struct stackd *s = d->data;
-	int server = server_of(link);
+	int i;
 
-	if (server == -1)
-		return;
-	if (s->broker.link[server] != NULL)
-		server_gone(s, server);
-	s->broker.link[server] = link;
-	if (s->net != NULL)
-		net_server_ready(
-		    s->net, stackd_now(s), (enum net_server)server);
+	for (i = 0; i < STACKD_NSERVER; i++) {
+		if (server_role[i] != ipc_peer(link))
+			continue;
+		if (s->broker.link[i] != NULL)
+			server_gone(s, i);
+		s->broker.link[i] = link;
+		if (s->net != NULL)
+			net_server_ready(
+			    s->net, stackd_now(s), (enum net_server)i);
+	}
 }
 
 void
 broker_peer_gone(struct daemon *d, struct ipc *link)
 {
 	struct stackd *s = d->data;
-	int server = server_of(link);
+	int i;
 
-	if (server != -1 && s->broker.link[server] == link)
-		server_gone(s, server);
+	for (i = 0; i < STACKD_NSERVER; i++) {
+		if (s->broker.link[i] == link)
+			server_gone(s, i);
+	}
 }

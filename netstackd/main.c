@@ -135,8 +135,26 @@ stackd_conf(struct daemon *d, struct ipc *from, struct ipc_msg *m)
 		return;
 	}
 	forwards_apply(s);
+	net_set_proxy(s->net, &s->proxy);
 	broker_start(s);
 	link_start(s);
+}
+
+/* Ports are decimal; what is none is the supervisor's mistake. */
+static void
+stackd_intercept(struct daemon *d, struct ipc *from, struct ipc_msg *m)
+{
+	struct stackd *s = d->data;
+	struct net_proxy *p = &s->proxy;
+	size_t i, n = ipc_nstr(m, "ports");
+
+	memset(p, 0, sizeof(*p));
+	p->gateway = ipc_bool(m, "explicit");
+	for (i = 0; i < n && i < nitems(p->port); i++)
+		p->port[p->nport++] = (uint16_t)strtonum(
+		    ipc_strat(m, "ports", i), 0, UINT16_MAX, NULL);
+	if (s->net != NULL)
+		net_set_proxy(s->net, p);
 }
 
 static void
@@ -209,6 +227,7 @@ stackd_start(struct daemon *d)
 
 static const struct ipc_handler handlers[] = {
 	{ IPC_CONF_STACK, stackd_conf },
+	{ IPC_INTERCEPT, stackd_intercept },
 	{ IPC_CHAN, stackd_chan },
 	{ IPC_FLOW_FD, broker_flow_fd },
 	{ IPC_FLOW_REFUSED, broker_flow_refused },

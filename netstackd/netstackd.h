@@ -103,6 +103,7 @@ struct stackd {
 	struct daemon *d; /* borrowed */
 	struct net *net;  /* owned; NULL until configured */
 	uint32_t vm;
+	struct net_proxy proxy;
 	struct link link;
 	struct hostio host;
 	struct broker broker;

@@ -27,6 +27,10 @@ const char *const portd_stat_name[PORTS__MAX] = {
 	[PORTS_SOCKS_REFUSED] = "sockets-refused",
 	[PORTS_PAIRS] = "pairs-given",
 	[PORTS_PAIRS_REFUSED] = "pairs-refused",
+	[PORTS_HTTP] = "http-opened",
+	[PORTS_HTTP_NONE] = "refused-no-proxyd",
+	[PORTS_FETCH] = "http-sockets-given",
+	[PORTS_FETCH_REFUSED] = "http-sockets-refused",
 	[PORTS_BAD_SERVER] = "bad-servers",
 };
 
@@ -46,7 +50,14 @@ portd_conf(struct daemon *d, struct ipc *from, struct ipc_msg *m)
 	};
 	size_t i;
 
+	p->gateway_ip = c.gateway_ip;
 	policy_set(&p->policy, &c);
+	policy_clear_proxies(&p->policy);
+	for (i = 0; i < ipc_nstr(m, "proxies"); i++) {
+		if (policy_add_proxy(&p->policy, ipc_strat(m, "proxies", i)) ==
+		    -1)
+			stats_inc(&d->stats, PORTS_BAD_SERVER);
+	}
 	policy_clear_servers(&p->policy);
 	for (i = 0; i < ipc_nstr(m, "servers"); i++) {
 		if (policy_add_server(&p->policy, ipc_strat(m, "servers", i)) ==
@@ -115,6 +126,7 @@ static const struct ipc_handler handlers[] = {
 	{ IPC_FLOW_CLOSE, opener_flow_close },
 	{ IPC_SOCK_OPEN, socks_open },
 	{ IPC_PAIR_OPEN, pairs_open },
+	{ IPC_FETCH_OPEN, http_fetch },
 };
 
 static const struct daemon_spec portd = {

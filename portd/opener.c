@@ -15,12 +15,14 @@ static const char *const kind_name[] = {
 	[FLOW_TCP] = "tcp",
 	[FLOW_UDP_BIND] = "udp-bind",
 	[FLOW_UDP] = "udp",
+	[FLOW_HTTP] = "http",
 };
 
 static const enum portd_stat kind_stat[] = {
 	[FLOW_TCP] = PORTS_TCP,
 	[FLOW_UDP_BIND] = PORTS_UDP_BIND,
 	[FLOW_UDP] = PORTS_UDP,
+	[FLOW_HTTP] = PORTS_HTTP,
 };
 
 static const enum portd_stat limit_stat[] = {
@@ -66,7 +68,9 @@ flow_try(struct portd *p, struct flow *f)
 	bind = f->kind == FLOW_TCP
 		   ? NULL
 		   : flow_find_bind(p, f->vm, f->guest_ip, f->guest_port);
-	fd = sock_flow(f, f->kind == FLOW_UDP_BIND ? f : bind);
+	fd = f->kind == FLOW_HTTP
+		 ? http_flow(p, f)
+		 : sock_flow(f, f->kind == FLOW_UDP_BIND ? f : bind);
 	if (fd == -1 && sock_no_room(errno))
 		return false;
 	if (fd == -1) {
@@ -170,6 +174,8 @@ flow_allowed(struct portd *p, struct flow *f)
 
 	if (f->kind == FLOW_UDP_BIND)
 		return true;
+	if (f->kind == FLOW_HTTP)
+		return http_allowed(p, f);
 	v = policy_check(&p->policy, &dst);
 	f->loopback = v == POLICY_LOOPBACK;
 	return v != POLICY_DENY;

@@ -74,23 +74,40 @@ port_parse(const char *s)
 	return (uint16_t)v;
 }
 
-int
-policy_add_server(struct policy *p, const char *s)
+/* "address#port". */
+static int
+server_parse(const char *s, struct policy_server *srv)
 {
-	struct policy_server *srv;
 	char text[IPADDR_STRLEN];
 	const char *hash;
 
-	if (p->nserver == POLICY_MAXSERVERS)
-		return -1;
 	hash = strchr(s, '#');
 	if (hash == NULL || (size_t)(hash - s) >= sizeof(text))
 		return -1;
 	memcpy(text, s, (size_t)(hash - s));
 	text[hash - s] = '\0';
-	srv = &p->server[p->nserver];
 	srv->port = port_parse(hash + 1);
-	if (srv->port == 0 || ipaddr_parse(text, &srv->addr) == -1)
+	return srv->port == 0 ? -1 : ipaddr_parse(text, &srv->addr);
+}
+
+static bool
+server_in(const struct policy_server *v, size_t n, const struct ipaddr *a,
+    uint16_t port)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		if (v[i].port == port && ipaddr_cmp(&v[i].addr, a) == 0)
+			return true;
+	}
+	return false;
+}
+
+int
+policy_add_server(struct policy *p, const char *s)
+{
+	if (p->nserver == POLICY_MAXSERVERS ||
+	    server_parse(s, &p->server[p->nserver]) == -1)
 		return -1;
 	p->nserver++;
 	return 0;
@@ -105,12 +122,30 @@ policy_clear_servers(struct policy *p)
 bool
 policy_is_server(const struct policy *p, const struct ipaddr *a, uint16_t port)
 {
-	size_t i;
+	return server_in(p->server, p->nserver, a, port);
+}
 
-	for (i = 0; i < p->nserver; i++) {
-		if (p->server[i].port == port &&
-		    ipaddr_cmp(&p->server[i].addr, a) == 0)
-			return true;
-	}
-	return false;
+int
+policy_add_proxy(struct policy *p, const char *s)
+{
+	if (p->nproxy == POLICY_MAXPROXIES ||
+	    server_parse(s, &p->proxy[p->nproxy]) == -1)
+		return -1;
+	p->nproxy++;
+	return 0;
+}
+
+void
+policy_clear_proxies(struct policy *p)
+{
+	p->nproxy = 0;
+}
+
+enum policy_verdict
+policy_fetch(const struct policy *p, bool via, const struct ipaddr *a,
+    uint16_t port)
+{
+	if (via && server_in(p->proxy, p->nproxy, a, port))
+		return POLICY_ALLOW;
+	return policy_check(p, a);
 }

@@ -34,6 +34,7 @@ struct policy_conf {
 
 #define POLICY_MAXRULES	  16
 #define POLICY_MAXSERVERS 64
+#define POLICY_MAXPROXIES 4
 
 struct policy_server {
 	struct ipaddr addr;
@@ -46,6 +47,8 @@ struct policy {
 	size_t nrule;
 	struct policy_server server[POLICY_MAXSERVERS]; /* for dnsd */
 	size_t nserver;
+	struct policy_server proxy[POLICY_MAXPROXIES]; /* for proxyd */
+	size_t nproxy;
 };
 
 /* Replaces the rules; the servers stay. */
@@ -58,5 +61,15 @@ void policy_clear_servers(struct policy *);
 /* May dnsd ask this one? */
 bool policy_is_server(
     const struct policy *, const struct ipaddr *, uint16_t port);
+
+/* The same for the proxies of the configuration that are an address. */
+int policy_add_proxy(struct policy *, const char *);
+void policy_clear_proxies(struct policy *);
+/*
+ * Where a socket of proxyd may lead on behalf of a guest: where the guest's
+ * own may, and, via, to a configured proxy.
+ */
+enum policy_verdict policy_fetch(const struct policy *, bool via,
+    const struct ipaddr *, uint16_t port);
 
 #endif

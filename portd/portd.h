@@ -38,7 +38,11 @@ enum portd_stat {
 	PORTS_SOCKS_REFUSED, /* of dnsd and proxyd */
 	PORTS_PAIRS,	     /* between a stack and dnsd or proxyd */
 	PORTS_PAIRS_REFUSED,
-	PORTS_BAD_SERVER, /* not "address#port" in the configuration */
+	PORTS_HTTP,	     /* streams to proxyd */
+	PORTS_HTTP_NONE,     /* refused: there is no proxyd now */
+	PORTS_FETCH,	     /* sockets for proxyd */
+	PORTS_FETCH_REFUSED,
+	PORTS_BAD_SERVER,    /* not "address#port" in the configuration */
 	PORTS__MAX
 };
 
@@ -53,6 +57,7 @@ enum flow_kind {
 	FLOW_TCP,
 	FLOW_UDP_BIND, /* receives all that comes to one guest port */
 	FLOW_UDP,      /* connected, on the local port of the bind */
+	FLOW_HTTP,     /* a stream to proxyd */
 };
 
 struct vm;
@@ -83,6 +88,7 @@ struct vm {
 struct portd {
 	struct daemon *d; /* borrowed */
 	struct policy policy;
+	uint32_t gateway_ip;
 	struct limits limits;
 	LIST_HEAD(, vm) vms;	 /* owned */
 	TAILQ_HEAD(, flow) wait; /* for a descriptor; oldest first */
@@ -108,6 +114,7 @@ void opener_flow_open(struct daemon *, struct ipc *, struct ipc_msg *);
 void opener_flow_close(struct daemon *, struct ipc *, struct ipc_msg *);
 
 /* socks.c: sockets as such, and what dnsd and proxyd ask for. */
+int sock_any(bool tcp, const struct ipaddr *, uint16_t port);
 int sock_flow(const struct flow *, struct flow *bind); /* -1 with errno */
 bool sock_no_room(int error); /* of descriptors or memory: may pass */
 const char *sock_error_name(int error);
@@ -118,5 +125,9 @@ int front_main(int argc, char *argv[]);
 
 /* pairs.c: what a stack and dnsd or proxyd hold the ends of. */
 void pairs_open(struct daemon *, struct ipc *, struct ipc_msg *);
+/* http.c: streams to proxyd, and sockets for it. */
+bool http_allowed(const struct portd *, const struct flow *);
+int http_flow(struct portd *, const struct flow *); /* -1 with errno */
+void http_fetch(struct daemon *, struct ipc *, struct ipc_msg *);
 
 #endif

@@ -230,12 +230,14 @@ sock_flow(const struct flow *f, struct flow *bind)
 		return sock_udp_bind(bind);
 	case FLOW_UDP:
 		return sock_udp(f, bind);
+	case FLOW_HTTP:
+		break; /* http.c's */
 	}
 	errno = EINVAL;
 	return -1;
 }
 
-static int
+int
 sock_any(bool tcp, const struct ipaddr *a, uint16_t port)
 {
 	int fd;

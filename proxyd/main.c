@@ -18,18 +18,11 @@ proxyd_conf(struct daemon *d, struct ipc *from, struct ipc_msg *m)
 	log_debug("configured");
 }
 
+/* The descriptor goes with the message. */
 static void
-proxyd_flow_open(struct daemon *d, struct ipc *from, struct ipc_msg *m)
+proxyd_flow(struct daemon *d, struct ipc *from, struct ipc_msg *m)
 {
 	stats_inc(&d->stats, PROXYS_REFUSED);
-	ipc_send(from, IPC_FLOW_REFUSED, NULL, 0, "{s:I,s:s}", "id",
-	    (json_int_t)ipc_u64(m, "id"), "error", "ECONNREFUSED");
-}
-
-/* Every flow was refused: there is nothing to close. */
-static void
-proxyd_flow_close(struct daemon *d, struct ipc *from, struct ipc_msg *m)
-{
 }
 
 static int
@@ -40,8 +33,7 @@ proxyd_start(struct daemon *d)
 
 static const struct ipc_handler handlers[] = {
 	{ IPC_CONF_PROXY, proxyd_conf },
-	{ IPC_FLOW_OPEN, proxyd_flow_open },
-	{ IPC_FLOW_CLOSE, proxyd_flow_close },
+	{ IPC_PROXY_FLOW, proxyd_flow },
 };
 
 static const struct daemon_spec proxyd = {

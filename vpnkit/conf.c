@@ -16,15 +16,14 @@
 #include "resolvconf.h"
 #include "vm.h"
 
-#define FILE_MAX   (256 * 1024)
+#define FILE_MAX   CONF_FILEMAX
 #define RESOLV	   "/etc/resolv.conf"
 #define NO_RESOLV  "nameserver 127.0.0.1\n"
 #define MAXSEARCH  64
 #define DOMAIN_LEN 255
 
-/* The whole file, owned by the caller; NULL with errno. */
-static char *
-read_file(const char *path, size_t *len)
+char *
+conf_read_file(const char *path, size_t *len)
 {
 	char *buf = NULL;
 	struct stat st;
@@ -66,7 +65,7 @@ read_object(const char *path, char *err)
 	char *text;
 	size_t len;
 
-	if ((text = read_file(path, &len)) == NULL) {
+	if ((text = conf_read_file(path, &len)) == NULL) {
 		snprintf(
 		    err, OPTIONS_ERRLEN, "%.256s: %s", path, strerror(errno));
 		return NULL;
@@ -240,7 +239,7 @@ conf_read_resolv(struct conf *c)
 	char *text;
 	size_t len, i;
 
-	if ((text = read_file(c->resolv_path, &len)) != NULL) {
+	if ((text = conf_read_file(c->resolv_path, &len)) != NULL) {
 		resolvconf_parse(text, len, &rc);
 		free(text);
 	} else {
@@ -279,6 +278,7 @@ conf_fini(struct conf *c)
 	json_decref(c->domain);
 	json_decref(c->search);
 	json_decref(c->servers);
+	httpconf_clear(&c->http);
 }
 
 /*
@@ -332,12 +332,6 @@ send_dns(const struct conf *c, struct ipc *ipc)
 }
 
 static void
-send_proxy(const struct conf *c, struct ipc *ipc)
-{
-	ipc_send(ipc, IPC_CONF_PROXY, NULL, 0, "{}");
-}
-
-static void
 send_port(const struct conf *c, struct ipc *ipc)
 {
 	const struct options *op = c->op;
@@ -346,11 +340,12 @@ send_port(const struct conf *c, struct ipc *ipc)
 	json_t *bind = names(&op->allowed_bind);
 
 	ipc_send(ipc, IPC_CONF_PORT, NULL, 0,
-	    "{s:s, s:s, s:s, s:s, s:O, s:I, s:O, s:I, s:b}", "gateway-ip",
+	    "{s:s, s:s, s:s, s:s, s:O, s:o, s:I, s:O, s:I, s:b}", "gateway-ip",
 	    ipaddr_str(&op->gateway_ip, gw), "host-ip",
 	    ipaddr_str(&op->host_ip, host), "lowest-ip",
 	    ipaddr_str(&op->lowest_ip, low), "highest-ip",
 	    ipaddr_str(&op->highest_ip, high), "servers", c->servers,
+	    "proxies", conf_proxies(c),
 	    "max-connections", (json_int_t)op->max_connections, "allowed-bind",
 	    bind, "backlog", (json_int_t)op->listen_backlog, "preserve-source",
 	    op->preserve_source);
@@ -382,7 +377,7 @@ conf_send(const struct conf *c, struct ipc *ipc)
 	    const struct conf *, struct ipc *) = {
 		[ROLE_ETH] = send_eth,
 		[ROLE_DNS] = send_dns,
-		[ROLE_PROXY] = send_proxy,
+		[ROLE_PROXY] = conf_send_proxy,
 		[ROLE_PORT] = send_port,
 		[ROLE_FRONT] = send_front,
 	};
@@ -407,4 +402,5 @@ conf_send_stack(const struct conf *c, struct ipc *ipc, const struct lease *l)
 	    ipaddr_str(&op->highest_ip, high), "server-mac",
 	    macaddr_str(&op->server_mac, smac), "domain", c->domain, "search",
 	    c->search);
+	conf_send_intercept(c, ipc);
 }

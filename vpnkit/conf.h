@@ -10,7 +10,10 @@
 
 #include "common/ipc.h"
 
+#include "httpconf.h"
 #include "options.h"
+
+#define CONF_FILEMAX (256 * 1024)
 
 struct lease;
 
@@ -20,6 +23,7 @@ struct conf {
 	json_t *domain;		  /* owned: string, for DHCP */
 	json_t *search;		  /* owned: array of strings, for DHCP */
 	json_t *servers;	  /* owned: array of "IP#PORT" */
+	struct httpconf http;
 };
 
 /* Reads the file of --config into the options; -1 with a line in err. */
@@ -35,9 +39,22 @@ void conf_fini(struct conf *);
  */
 int conf_read_dhcp(struct conf *);
 int conf_read_resolv(struct conf *);
+/* A missing file is no settings, and no error. */
+int conf_read_http(struct conf *);
+/*
+ * The whole file, at most CONF_FILEMAX bytes, owned by the caller; NULL with
+ * errno.
+ */
+char *conf_read_file(const char *path, size_t *len);
 
 /* The configuration of a daemon there is one of. */
 void conf_send(const struct conf *, struct ipc *);
 void conf_send_stack(const struct conf *, struct ipc *, const struct lease *);
+
+
+/* conf_http.c's part of them. */
+void conf_send_proxy(const struct conf *, struct ipc *);
+void conf_send_intercept(const struct conf *, struct ipc *);
+json_t *conf_proxies(const struct conf *); /* owned: array of "IP#PORT" */
 
 #endif

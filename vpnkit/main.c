@@ -126,7 +126,7 @@ check_files(const struct options *op)
 	int r = -1;
 
 	if (conf_init(&conf, op) == 0 && conf_read_dhcp(&conf) != -1 &&
-	    conf_read_resolv(&conf) != -1)
+	    conf_read_resolv(&conf) != -1 && conf_read_http(&conf) != -1)
 		r = 0;
 	conf_fini(&conf);
 	return r;

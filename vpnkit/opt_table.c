@@ -68,7 +68,10 @@ const struct opt opts[] = {
 	    G_OUT, false, 0, INT32_MAX, "limit of the connections of all "
 	    "guests together" },
 	{ "http", "FILE", NULL, OFF(http), K_STR, C_LATER, G_OUT, false,
-	    0, 4095, "HTTP proxy settings" },
+	    0, 4095, "HTTP proxy settings as JSON; is watched" },
+	{ "http-from-environment", NULL, NULL, OFF(http_from_environment),
+	    K_FLAG, C_LATER, G_OUT, true, 0, 0, "take http_proxy, https_proxy "
+	    "and no_proxy where there is no file of --http" },
 	{ "http-api-path", "URL", NULL, OFF(http_api_path), K_URL, C_LATER,
 	    G_OUT, false, 0, 0, "socket to read and change the HTTP proxy "
 	    "settings" },

@@ -47,6 +47,7 @@ struct options {
 	struct strlist tcpv4_forwards, udpv4_forwards;
 	char *gateway_forwards, *forwards;
 	char *http, *http_api_path;
+	bool http_from_environment;
 	struct strlist port;
 	char *vsock_path, *port_forwards, *tunnel_protocol;
 	struct strlist allowed_bind;

@@ -289,11 +289,27 @@ resolv_changed(void *arg)
 	resend(s, ROLE_DNS);
 }
 
+static void
+http_changed(void *arg)
+{
+	struct sup *s = arg;
+
+	if (conf_read_http(&s->conf) != 1)
+		return;
+	log_info("HTTP proxy: %s",
+	    s->conf.http.enabled ? "new settings" : "no settings any more");
+	/* The stacks last: proxyd knows what it will be sent. */
+	resend(s, ROLE_PORT);
+	resend(s, ROLE_PROXY);
+	vm_conf_changed(&s->vms);
+}
+
 void
 sup_reload(struct sup *s)
 {
 	dhcp_changed(s);
 	resolv_changed(s);
+	http_changed(s);
 }
 
 /*
@@ -380,8 +396,11 @@ sup_init(struct sup *s, const struct options *op)
 	if (op->dhcp_path != NULL)
 		watch_add(&s->watch, op->dhcp_path, dhcp_changed, s);
 	watch_add(&s->watch, s->conf.resolv_path, resolv_changed, s);
+	if (op->http != NULL)
+		watch_add(&s->watch, op->http, http_changed, s);
 	conf_read_dhcp(&s->conf);
 	conf_read_resolv(&s->conf);
+	conf_read_http(&s->conf);
 	if (listen_open(&s->listen, s->loop, op) == -1)
 		return -1;
 	return admin_open(&s->admin, s, op);

@@ -13,9 +13,8 @@ static const struct {
 } wires[] = {
 	{ ROLE_STACK,	ROLE_PORT },	/* sockets for flows */
 	{ ROLE_STACK,	ROLE_DNS },	/* the guest's questions */
-	{ ROLE_STACK,	ROLE_PROXY },	/* the guest's HTTP */
 	{ ROLE_DNS,	ROLE_PORT },	/* sockets to name servers */
-	{ ROLE_PROXY,	ROLE_PORT },	/* sockets to web servers */
+	{ ROLE_PROXY,	ROLE_PORT },	/* HTTP, and sockets for it */
 	{ ROLE_PROXY,	ROLE_DNS },	/* names of web servers */
 	{ ROLE_FRONT,	ROLE_PORT },	/* ports, the tunnel */
 };

@@ -236,6 +236,7 @@ struct net {
 	bool server_up[3]; /* by enum net_server */
 	usec_t arp_defend[2]; /* when next: the gateway, the host */
 	struct net_ports forward[2]; /* of the gateway: TCP, UDP */
+	struct net_proxy proxy;
 	/* Timers. */
 	struct timer **heap;
 	uint32_t nheap, heap_cap;

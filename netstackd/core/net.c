@@ -177,6 +177,12 @@ net_gateway_forward(const struct net *net, enum net_proto proto, uint16_t port)
 }
 
 void
+net_set_proxy(struct net *net, const struct net_proxy *proxy)
+{
+	net->proxy = *proxy;
+}
+
+void
 net_learn_eth(struct net *net)
 {
 	if ((net->rx_eth[0] & 1) == 0)

@@ -56,6 +56,18 @@ enum net_proto {
 /* Who serves it. */
 enum net_server { NET_PORTD, NET_DNSD, NET_PROXYD };
 
+#define NET_MAXPROXY 128
+
+/* Which TCP of the guest is for proxyd: by the port, wherever it goes to. */
+struct net_proxy {
+	uint16_t port[NET_MAXPROXY];
+	unsigned nport;
+	bool gateway; /* and NET_PROXY_HTTP and _HTTPS of the gateway */
+};
+
+#define NET_PROXY_HTTP	3128
+#define NET_PROXY_HTTPS 3129
+
 struct net_open {
 	uint32_t id; /* < max_flows; reused only after close() */
 	enum net_proto proto;
@@ -194,6 +206,8 @@ struct net *net_new(const struct net_conf *, const struct net_hooks *,
 void net_free(struct net *); /* closes every flow first */
 /* Takes domain and search from conf, for the next DHCP answers. */
 void net_set_names(struct net *, const struct net_conf *);
+/* For the connections to come; copied. */
+void net_set_proxy(struct net *, const struct net_proxy *);
 
 /* Ports as a set. */
 struct net_ports {

@@ -295,6 +295,23 @@ tcp_new(struct net *net, usec_t now, const struct flow *want)
 	return t;
 }
 
+/* Whether proxyd serves that port of the gateway, or of anybody. */
+static bool
+is_proxied(const struct net *net, enum ip4_dst dst, uint16_t port)
+{
+	const struct net_proxy *p = &net->proxy;
+	unsigned i;
+
+	if (dst == DST_GATEWAY)
+		return p->gateway &&
+		       (port == NET_PROXY_HTTP || port == NET_PROXY_HTTPS);
+	for (i = 0; dst == DST_REMOTE && i < p->nport; i++) {
+		if (p->port[i] == port)
+			return true;
+	}
+	return false;
+}
+
 /*
  * A SYN to an address nobody has a flow for.  iss_after, or NULL: our next
  * sequence number in an earlier flow of the same ends (RFC 9293 3.6.1).
@@ -314,13 +331,15 @@ tcp_listen(struct net *net, usec_t now, const struct ip4_pkt *pkt,
 
 	if (dst == DST_GATEWAY && net_gateway_forward(net, NET_TCP, s->dport))
 		dst = DST_REMOTE;
+	else if (is_proxied(net, dst, s->dport))
+		want.server = NET_PROXYD;
 	if (dst == DST_GATEWAY && s->dport == 53)
 		want.server = NET_DNSD;
 	else if (dst != DST_HOST && dst != DST_REMOTE && dst != DST_GATEWAY) {
 		stat_inc(net, NETS_RX_BADDST);
 		return;
 	}
-	if (dst != DST_GATEWAY || want.server == NET_DNSD)
+	if (dst != DST_GATEWAY || want.server != NET_PORTD)
 		t = tcp_new(net, now, &want);
 	if (t == NULL) {
 		tcp_reset_reply(net, pkt, s);
