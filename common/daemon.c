@@ -177,12 +177,28 @@ peer_msg(struct ipc *ipc, struct ipc_msg *m)
 	dispatch(d, d->spec->handler, d->spec->nhandler, ipc, m);
 }
 
+/* Our own fault: the link is of no use any more, but nobody is to blame. */
+static void
+link_lost(struct daemon *d, struct ipc *ipc)
+{
+	enum ipc_role role = ipc_peer(ipc);
+	json_int_t vm = ipc_vm(ipc);
+
+	log_warnx("link to %s %u: %s", ipc_role_name[role], (unsigned)vm,
+	    ipc_no_room);
+	ipc_send(d->sup, IPC_LINK_LOST, NULL, 0, "{s:s, s:I}", "role",
+	    ipc_role_name[role], "vm", vm);
+	peer_drop(d, ipc);
+}
+
 static void
 peer_ended(struct ipc *ipc, const char *why)
 {
 	struct daemon *d = ipc_data(ipc);
 
-	if (why != NULL)
+	if (why == ipc_no_room)
+		link_lost(d, ipc);
+	else if (why != NULL)
 		daemon_bad_peer(d, ipc, why);
 	else
 		peer_drop(d, ipc);
@@ -264,7 +280,10 @@ sup_ended(struct ipc *ipc, const char *why)
 {
 	struct daemon *d = ipc_data(ipc);
 
-	if (why != NULL) {
+	if (why == ipc_no_room) {
+		log_warnx("link to the supervisor: %s", why);
+		d->status = 1;
+	} else if (why != NULL) {
 		log_warnx("the supervisor broke the protocol: %s", why);
 		d->status = 1;
 	}

@@ -45,6 +45,8 @@
 #define IPC_HOLD_BYTES 65536
 #define IPC_HOLD_FDS   256
 
+const char ipc_no_room[] = "no descriptors left";
+
 struct ipc {
 	struct ev_loop *loop; /* borrowed */
 	struct ev_io rd, wr;
@@ -178,7 +180,10 @@ fill(struct ipc *ipc, bool *more)
 		return -1;
 	}
 	if (mh.msg_flags & MSG_CTRUNC) {
-		cut(ipc, "descriptors lost");
+		/* Either there were more than a message has, or our table is
+		 * full: for that the sender is not to blame. */
+		cut(ipc, ipc->ninfd - before == IPC_MAXFDS ? "descriptors lost"
+							   : ipc_no_room);
 		return -1;
 	}
 	ipc->inlen += (size_t)n;

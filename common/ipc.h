@@ -44,12 +44,16 @@ struct ipc; /* one end of a link */
 struct ipc_events {
 	void (*msg)(struct ipc *, struct ipc_msg *);
 	/*
-	 * The link is dead: why is NULL on EOF or a socket error, else the
-	 * violation in words.  Called once, from the loop; the handler may
+	 * The link is dead: why is NULL on EOF or a socket error, ipc_no_room
+	 * when we had no descriptors left for those that came, else the
+	 * peer's violation in words.  Called once, from the loop; the handler may
 	 * ipc_free() the link.
 	 */
 	void (*gone)(struct ipc *, const char *why);
 };
+
+/* Compared by address. */
+extern const char ipc_no_room[];
 
 /*
  * fd becomes owned; it must be non-blocking, and the process must ignore

@@ -60,6 +60,9 @@ const struct ipc_desc ipc_desc[IPC__MAX] = {
 	/* The sender of this saw a violation by the daemon it names. */
 	[IPC_BAD_PEER] = { "bad-peer", P_KIDS, P_MAIN, 0, 0,
 	    { { "role", F_STR, 1, 16 }, F_ID("vm"), F_TEXT("why") } },
+	/* The sender had no descriptors left for what came from the other. */
+	[IPC_LINK_LOST] = { "link-lost", P_KIDS, P_MAIN, 0, 0,
+	    { { "role", F_STR, 1, 16 }, F_ID("vm") } },
 	[IPC_LOG_LEVEL] = { "log-level", P_MAIN, P_KIDS, 0, 0,
 	    { { "level", F_INT, 0, 3 } } },
 

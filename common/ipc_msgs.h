@@ -35,6 +35,7 @@ enum ipc_type {
 	IPC_PEER,
 	IPC_PEER_GONE,
 	IPC_BAD_PEER,
+	IPC_LINK_LOST,
 	IPC_LOG_LEVEL,
 	/* Configuration, each replaced whole. */
 	IPC_CONF_ETH,

@@ -159,25 +159,52 @@ is_believed(const struct child *c, struct child *accused, usec_t now)
 	return two;
 }
 
-static void
-on_bad_peer(struct sup *s, struct child *c, struct ipc_msg *m)
+/*
+ * The other end of the link that c speaks of, which may be NULL.  -1: it has
+ * no such link, or has spoken too often, and is dead now.
+ */
+static int
+other_end(struct sup *s, struct child *c, struct ipc_msg *m,
+    struct child **other, usec_t now)
 {
 	int role = ipc_role_parse(ipc_str(m, "role"));
-	struct child *accused;
-	usec_t now = plat_now();
 
 	if (role == -1 || !wire_talks(c->role, (enum ipc_role)role)) {
 		child_kill(c, "accused a daemon it has no link to");
-		return;
+		return -1;
 	}
 	if (role == ROLE_STACK)
-		accused = vm_stack(&s->vms, (uint32_t)ipc_u64(m, "vm"));
+		*other = vm_stack(&s->vms, (uint32_t)ipc_u64(m, "vm"));
 	else
-		accused = s->kid[role];
-	if (!may_accuse(c, accused, now)) {
-		child_kill(c, "accuses others without end");
+		*other = s->kid[role];
+	if (may_accuse(c, *other, now))
+		return 0;
+	child_kill(c, "accuses others without end");
+	return -1;
+}
+
+/* It lost what came over the link for want of descriptors of its own. */
+static void
+on_link_lost(struct sup *s, struct child *c, struct ipc_msg *m)
+{
+	struct child *other;
+
+	if (other_end(s, c, m, &other, plat_now()) == -1)
 		return;
-	}
+	log_warnx("%s has no descriptors left for %s: a new link", c->name,
+	    other != NULL ? other->name : ipc_str(m, "role"));
+	if (other != NULL && other->ipc != NULL)
+		wire_again(c, other);
+}
+
+static void
+on_bad_peer(struct sup *s, struct child *c, struct ipc_msg *m)
+{
+	struct child *accused;
+	usec_t now = plat_now();
+
+	if (other_end(s, c, m, &accused, now) == -1)
+		return;
 	log_warnx("%s accuses %s: %s", c->name,
 	    accused != NULL ? accused->name : ipc_str(m, "role"),
 	    ipc_str(m, "why"));
@@ -229,6 +256,7 @@ static const struct {
 	{ IPC_HELLO, on_hello },
 	{ IPC_READY, on_ready },
 	{ IPC_BAD_PEER, on_bad_peer },
+	{ IPC_LINK_LOST, on_link_lost },
 	{ IPC_VM_OPEN, on_vm_open },
 	{ IPC_VM_CLOSE, on_vm_close },
 	{ IPC_DGRAM_GONE, on_dgram_gone },

@@ -127,10 +127,13 @@ err:
 }
 
 void
-wire_again(struct child *stack, struct child *p)
+wire_again(struct child *a, struct child *b)
 {
-	if (p->role != ROLE_ETH)
-		connect_pair(stack, p);
-	else if (wire_channel(p, stack) == -1)
+	struct child *eth = a->role == ROLE_ETH ? a : b;
+	struct child *stack = eth == a ? b : a;
+
+	if (eth->role != ROLE_ETH || stack->role != ROLE_STACK)
+		connect_pair(a, b);
+	else if (wire_channel(eth, stack) == -1)
 		child_kill(stack, "has no packet channel");
 }

@@ -25,7 +25,7 @@ void wire_cut(struct child *);
  */
 int wire_channel(struct child *eth, struct child *stack);
 
-/* A new link, or channel, between a stack and p in the place of the old. */
-void wire_again(struct child *stack, struct child *p);
+/* A new link, or channel, between two in the place of the old. */
+void wire_again(struct child *a, struct child *b);
 
 #endif

@@ -6,6 +6,7 @@
  */
 
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <errno.h>
@@ -164,9 +165,11 @@ on_msg(struct ipc *ipc, struct ipc_msg *m)
 		g->nlayers = ipc_nstr(m, "sandbox");
 	if (m->type == IPC_SOCK_OPEN)
 		g->id = ipc_u64(m, "id");
-	if (m->type == IPC_BAD_PEER) {
+	if (m->type == IPC_BAD_PEER || m->type == IPC_LINK_LOST) {
 		g->id = ipc_u64(m, "vm");
 		strlcpy(g->role, ipc_str(m, "role"), sizeof(g->role));
+	}
+	if (m->type == IPC_BAD_PEER) {
 		strlcpy(g->why, ipc_str(m, "why"), sizeof(g->why));
 	}
 }
@@ -433,6 +436,33 @@ START_TEST(violation_of_the_table_is_told)
 }
 END_TEST
 
+/* No descriptors left for those that come: the link ends, nobody is accused,
+ * and a new link works. */
+START_TEST(lack_of_descriptors_is_no_violation)
+{
+	struct sup *s = start_daemon();
+	struct rlimit was, none;
+	int fd;
+
+	give_portd(s, 3);
+	ck_assert_int_eq(prlimit(s->pid, RLIMIT_NOFILE, NULL, &was), 0);
+	none = was;
+	none.rlim_cur = 0;
+	ck_assert_int_eq(prlimit(s->pid, RLIMIT_NOFILE, &none, NULL), 0);
+	fd = dup(STDERR_FILENO);
+	ck_assert_int_eq(
+	    ipc_send(s->port, IPC_SOCK_FD, &fd, 1, "{s:i}", "id", 1), 0);
+	expect(s, IPC_LINK_LOST);
+	ck_assert_str_eq(s->got.role, "portd");
+	ck_assert_uint_eq(s->got.id, 3);
+	expect_gone(s, 0);
+	ck_assert_int_eq(prlimit(s->pid, RLIMIT_NOFILE, &was, NULL), 0);
+	give_portd(s, 3);
+	round_trip(s);
+	end_daemon(s, 0);
+}
+END_TEST
+
 /* daemon_bad_peer() from a handler of that very link. */
 START_TEST(violation_of_the_sense_is_told)
 {
@@ -532,6 +562,7 @@ main(void)
 	tcase_add_test(t, peer_gone_by_order);
 	tcase_add_test(t, peer_gone_by_itself);
 	tcase_add_test(t, violation_of_the_table_is_told);
+	tcase_add_test(t, lack_of_descriptors_is_no_violation);
 	tcase_add_test(t, violation_of_the_sense_is_told);
 	tcase_add_test(t, unknown_roles_are_refused);
 	tcase_add_test(t, supervisor_violation_ends);
