@@ -22,6 +22,7 @@ close_stack(struct vm *vm)
 {
 	vm->open = false;
 	ev_timer_stop(vm->all->kids->loop, &vm->away);
+	ev_timer_stop(vm->all->kids->loop, &vm->again);
 	if (vm->stack != NULL)
 		child_stop(vm->stack);
 }
@@ -36,9 +37,22 @@ away_cb(struct ev_loop *loop, struct ev_timer *w, int revents)
 }
 
 /*
- * The packet channel, when both ends are there.  Without one the stack is
- * useless: it is started again, and that tries again.
+ * There were no descriptors or no memory for a stack or its channel.  What
+ * there is already stays, and the rest is tried again, with a restart's pauses.
  */
+static void
+try_later(struct vm *vm)
+{
+	double secs = child_backoff_ms(++vm->failed + 1) / 1000.;
+
+	log_warnx(
+	    "VM %u: trying again in %.1f s", (unsigned)vm->lease.vm, secs);
+	ev_timer_stop(vm->all->kids->loop, &vm->again);
+	ev_timer_set(&vm->again, secs, 0.);
+	ev_timer_start(vm->all->kids->loop, &vm->again);
+}
+
+/* The packet channel, when both ends are there. */
 static void
 connect_stack(struct vm *vm)
 {
@@ -48,7 +62,9 @@ connect_stack(struct vm *vm)
 	    vm->stack->ipc == NULL)
 		return;
 	if (wire_channel(eth, vm->stack) == -1)
-		child_kill(vm->stack, "has no packet channel");
+		try_later(vm);
+	else
+		vm->failed = 0;
 }
 
 static bool
@@ -84,6 +100,32 @@ check_lease(const struct vms *vms, const struct lease *l)
 	return NULL;
 }
 
+/* Starts the stack, or gives the one that runs a new channel. */
+static void
+open_stack(struct vm *vm)
+{
+	ev_timer_stop(vm->all->kids->loop, &vm->away);
+	ev_timer_stop(vm->all->kids->loop, &vm->again);
+	vm->open = true;
+	if (vm->stack == NULL)
+		vm->stack = child_new(vm->all->kids, ROLE_STACK, vm->lease.vm);
+	if (vm->stack == NULL)
+		try_later(vm);
+	else if (vm->stack->ipc != NULL)
+		connect_stack(vm);
+	else
+		child_start(vm->stack);
+}
+
+static void
+again_cb(struct ev_loop *loop, struct ev_timer *w, int revents)
+{
+	struct vm *vm = w->data;
+
+	if (vm->open)
+		open_stack(vm);
+}
+
 static struct vm *
 vm_new(struct vms *vms, const struct lease *l)
 {
@@ -96,25 +138,10 @@ vm_new(struct vms *vms, const struct lease *l)
 	vm->all = vms;
 	vm->lease = *l;
 	ev_timer_init(&vm->away, away_cb, AWAY_SECS, 0.);
-	vm->away.data = vm;
+	ev_timer_init(&vm->again, again_cb, 0., 0.);
+	vm->away.data = vm->again.data = vm;
 	vms->v[l->vm] = vm;
 	return vm;
-}
-
-/* Starts the stack, or gives the one that runs a new channel. */
-static void
-open_stack(struct vm *vm)
-{
-	ev_timer_stop(vm->all->kids->loop, &vm->away);
-	vm->open = true;
-	if (vm->stack == NULL)
-		vm->stack = child_new(vm->all->kids, ROLE_STACK, vm->lease.vm);
-	if (vm->stack == NULL)
-		return;
-	if (vm->stack->ipc != NULL)
-		connect_stack(vm);
-	else
-		child_start(vm->stack);
 }
 
 const char *
@@ -251,6 +278,7 @@ vms_fini(struct vms *vms)
 		if (vms->v[i] == NULL)
 			continue;
 		ev_timer_stop(vms->kids->loop, &vms->v[i]->away);
+		ev_timer_stop(vms->kids->loop, &vms->v[i]->again);
 		child_free(vms->v[i]->stack);
 		free(vms->v[i]);
 		vms->v[i] = NULL;

@@ -34,9 +34,11 @@ struct vms;
 struct vm {
 	struct vms *all; /* borrowed */
 	struct lease lease;
-	bool open;	      /* ethd has it now */
-	struct child *stack;  /* owned; NULL: none runs */
-	struct ev_timer away; /* until it counts as gone, ethd being new */
+	bool open;	       /* ethd has it now */
+	struct child *stack;   /* owned; NULL: none runs */
+	struct ev_timer away;  /* until it counts as gone, ethd being new */
+	struct ev_timer again; /* until its stack or channel is tried again */
+	unsigned failed;       /* tries in a row */
 };
 
 struct vms {

@@ -3,7 +3,7 @@
 # destinations that never answer, floods, and limits that bite without harm.
 . "$(dirname "$0")/lib.sh"
 
-need ip ping pgrep
+need ip ping pgrep prlimit
 CROWD=$BUILD/tests/integ/crowd
 FLOOD=$BUILD/tests/integ/flood
 SERVER2=192.0.2.2
@@ -276,6 +276,25 @@ order check
 check "the guest's connections live" [ "$said" = "alive $((open - 19))" ]
 crowd_gone
 works "when all are gone"
+guest_stop
+
+# --- no descriptors for the supervisor -----------------------------------------------
+guest_start
+free=0
+while [ -e "/proc/$SUITE/fd/$free" ]; do
+	free=$((free + 1))
+done
+prlimit --pid "$SUITE" --nofile=$free:
+guest -- "$PEER" down $SERVER 7000 1000003 >"$DIR/second" 2>&1 &
+second=$!
+logged() {
+	grep -q "$1" "$LOG"
+}
+check "a second machine comes without any left" eventually \
+    logged "VM 2: trying again"
+works "for the first one"
+prlimit --pid "$SUITE" --nofile="$NOFILE":
+check "it is served when there are some" wait $second
 guest_stop
 
 # --- --max-connections ---------------------------------------------------------------
