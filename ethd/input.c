@@ -48,12 +48,27 @@ input_copy(struct vm *to, const uint8_t *frame, size_t len, enum eth_stat s)
 	conn_copy(c, frame, len);
 }
 
+/* To every other VM. */
+static void
+input_flood(struct vm *vm, const uint8_t *frame, size_t len)
+{
+	struct ethd *e = vm->eth;
+	struct vm *other;
+
+	if (!switch_flood(&e->sw, vm->lease->vm, usec_now(e->d->loop))) {
+		eth_count(e, ETHS_SW_FLOOD_LIMIT, 1);
+		return;
+	}
+	TAILQ_FOREACH (other, &e->vms, entry)
+		if (other != vm)
+			input_copy(other, frame, len, ETHS_SW_FLOOD);
+}
+
 /* One frame, which lies in the free space of the arena. */
 static void
 input_frame(struct vm *vm, const uint8_t *frame, size_t len)
 {
 	struct ethd *e = vm->eth;
-	struct vm *other;
 	uint32_t to;
 
 	if (len == 0) {
@@ -68,9 +83,7 @@ input_frame(struct vm *vm, const uint8_t *frame, size_t len)
 		input_copy(e->vm[to], frame, len, ETHS_SW_UNICAST);
 		break;
 	case SWITCH_ALL:
-		TAILQ_FOREACH (other, &e->vms, entry)
-			if (other != vm)
-				input_copy(other, frame, len, ETHS_SW_FLOOD);
+		input_flood(vm, frame, len);
 		input_push(vm, frame, len);
 		break;
 	default:

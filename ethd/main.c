@@ -42,6 +42,7 @@ static const char *const stat_name[ETHS__MAX] = {
 	[ETHS_TX_TOOBIG] = "tx-too-big",
 	[ETHS_SW_UNICAST] = "switch-unicast",
 	[ETHS_SW_FLOOD] = "switch-flood",
+	[ETHS_SW_FLOOD_LIMIT] = "switch-flood-limit",
 	[ETHS_SW_TOOBIG] = "switch-too-big",
 	[ETHS_SW_FULL] = "switch-full",
 	[ETHS_SW_GONE] = "switch-gone",

@@ -34,6 +34,7 @@ void
 switch_add(struct switch_table *t, uint32_t vm)
 {
 	t->live[vm] = true;
+	t->flood[vm].tokens = SWITCH_FLOOD_BURST;
 }
 
 void
@@ -73,6 +74,27 @@ learn(struct switch_table *t, uint32_t vm, const struct macaddr *src)
 	if (mac_zero(&t->learned[vm]))
 		t->nlearned++;
 	t->learned[vm] = *src;
+}
+
+bool
+switch_flood(struct switch_table *t, uint32_t vm, usec_t now)
+{
+	struct switch_bucket *b = &t->flood[vm];
+	const usec_t each = USEC_SEC / SWITCH_FLOOD_RATE;
+	usec_t more = (now - b->at) / each;
+
+	if (more >= SWITCH_FLOOD_BURST - b->tokens) {
+		b->tokens = SWITCH_FLOOD_BURST;
+		b->at = now;
+	} else {
+		/* What is less than a token counts next time. */
+		b->tokens += (uint32_t)more;
+		b->at += more * each;
+	}
+	if (b->tokens == 0)
+		return false;
+	b->tokens--;
+	return true;
 }
 
 enum switch_verdict

@@ -14,9 +14,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/usec.h"
+
 #include "lease.h"
 
 #define SWITCH_HDRLEN 14
+
+/*
+ * Frames of one VM that all others get: each costs as many copies as there
+ * are VMs, so a guest may send this many at once, and then each second.
+ */
+#define SWITCH_FLOOD_BURST 500
+#define SWITCH_FLOOD_RATE  2000
 
 enum switch_verdict {
 	SWITCH_SHORT, /* no whole header */
@@ -31,10 +40,17 @@ struct switch_table {
 	bool live[LEASE_MAX + 1];
 	struct macaddr learned[LEASE_MAX + 1]; /* zero: none */
 	uint32_t nlearned;
+	struct switch_bucket {
+		usec_t at; /* when tokens was right */
+		uint32_t tokens;
+	} flood[LEASE_MAX + 1];
 };
 
 void switch_add(struct switch_table *, uint32_t vm);
 void switch_del(struct switch_table *, uint32_t vm);
+
+/* Whether a frame of vm's may go to all others now. */
+bool switch_flood(struct switch_table *, uint32_t vm, usec_t now);
 
 /* vm sent this frame; *to is set with SWITCH_VM. */
 enum switch_verdict switch_input(struct switch_table *, uint32_t vm,

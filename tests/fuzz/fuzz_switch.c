@@ -12,6 +12,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	enum switch_verdict v;
 	uint32_t vm, to;
 	uint8_t op, *frame;
+	usec_t now = 0;
 	size_t n;
 
 	while (rd_u8(&r, &op) == 0) {
@@ -28,6 +29,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		CHECK((v == SWITCH_SHORT) == (n < SWITCH_HDRLEN));
 		CHECK(v != SWITCH_VM || (to != vm && to <= 4 && t.live[to]));
 		CHECK(t.nlearned <= 4);
+		if (v == SWITCH_ALL)
+			(void)switch_flood(&t, vm, now += op);
 		free(frame);
 	}
 	return 0;

@@ -139,6 +139,40 @@ START_TEST(test_moving)
 }
 END_TEST
 
+/* How many of n frames may go to all. */
+static unsigned
+flood(uint32_t vm, unsigned n, usec_t now)
+{
+	unsigned passed = 0;
+
+	while (n-- > 0)
+		passed += switch_flood(&table, vm, now);
+	return passed;
+}
+
+/* A burst, then so many each second; each VM has its own. */
+START_TEST(test_flood)
+{
+	usec_t now = 1000 * USEC_SEC;
+	unsigned i, n = 0;
+
+	ck_assert_uint_eq(flood(1, 10000, now), SWITCH_FLOOD_BURST);
+	ck_assert_uint_eq(flood(2, 10, now), 10);
+	/* Time that is less than one frame's adds up. */
+	for (i = 0; i < 1000; i++)
+		n += flood(1, 100, now += 100);
+	ck_assert_uint_eq(n, SWITCH_FLOOD_RATE / 10);
+	now += 3600 * USEC_SEC;
+	ck_assert_uint_eq(flood(1, 10000, now), SWITCH_FLOOD_BURST);
+	now += USEC_SEC / 10;
+	ck_assert_uint_eq(flood(1, 10000, now), SWITCH_FLOOD_RATE / 10);
+	/* Who takes its number starts anew. */
+	switch_del(&table, 1);
+	switch_add(&table, 1);
+	ck_assert_uint_eq(flood(1, 10000, now), SWITCH_FLOOD_BURST);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -153,6 +187,7 @@ main(void)
 	tcase_add_test(tc, test_short);
 	tcase_add_test(tc, test_spoofing);
 	tcase_add_test(tc, test_moving);
+	tcase_add_test(tc, test_flood);
 	srunner_run_all(sr, CK_ENV);
 	failed = srunner_ntests_failed(sr);
 	srunner_free(sr);
