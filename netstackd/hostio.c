@@ -362,6 +362,15 @@ hostio_consume(void *arg, uint32_t id, size_t n)
 	f->dry = f->dry > n ? f->dry - n : 0;
 }
 
+void
+hostio_hold(void *arg, uint32_t id, size_t n)
+{
+	struct hostflow *f = flow_get(arg, id);
+
+	if (f != NULL)
+		plat_hold(f->fd, n);
+}
+
 ssize_t
 hostio_write(void *arg, uint32_t id, const struct iovec *iov, int n)
 {

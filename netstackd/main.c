@@ -33,6 +33,7 @@ static const struct net_hooks hooks = {
 	.close = stackd_close,
 	.peek = hostio_peek,
 	.consume = hostio_consume,
+	.hold = hostio_hold,
 	.write = hostio_write,
 	.shutdown = hostio_shutdown,
 	.room = hostio_room,

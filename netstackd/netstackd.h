@@ -145,6 +145,7 @@ int hostio_fd(const struct stackd *, uint32_t id, enum net_proto);
 ssize_t hostio_peek(
     void *arg, uint32_t id, size_t off, const struct iovec *, int n);
 void hostio_consume(void *arg, uint32_t id, size_t n);
+void hostio_hold(void *arg, uint32_t id, size_t n);
 ssize_t hostio_write(void *arg, uint32_t id, const struct iovec *, int n);
 void hostio_shutdown(void *arg, uint32_t id);
 size_t hostio_room(void *arg, uint32_t id);

@@ -63,6 +63,8 @@ ssize_t plat_peek(int fd, size_t off, ssize_t *cur, const struct iovec *,
     int niov);
 /* Drops n bytes from the front; *cur follows. */
 int plat_discard(int fd, size_t n, ssize_t *cur);
+/* The socket should be ready to hold n bytes unread, if it can be told. */
+void plat_hold(int fd, size_t n);
 /*
  * Bytes the socket would take now without blocking, by its own counters, less
  * a part for its overhead.  When little is left, a write event follows as soon

@@ -348,6 +348,20 @@ read_away(int fd, size_t n)
 	return recv(fd, buf, n < sizeof(buf) ? n : sizeof(buf), MSG_DONTWAIT);
 }
 
+/*
+ * SO_RCVBUF would fix the buffer, and not above what an administrator thought
+ * right for all.  A low-water mark makes TCP's own sizing go on from there, up
+ * to its own limit; it stays when the mark is taken back.
+ */
+void
+plat_hold(int fd, size_t n)
+{
+	int v = (int)n, one = 1;
+
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &v, sizeof(v)) == 0)
+		setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &one, sizeof(one));
+}
+
 int
 plat_discard(int fd, size_t n, ssize_t *cur)
 {

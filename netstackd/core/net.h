@@ -128,6 +128,8 @@ struct net_hooks {
 	void (*consume)(void *arg, uint32_t id, size_t n);
 	ssize_t (*write)(void *arg, uint32_t id, const struct iovec *, int n);
 	void (*shutdown)(void *arg, uint32_t id); /* no more from the guest */
+	/* The host socket should hold so many bytes of its stream. */
+	void (*hold)(void *arg, uint32_t id, size_t n);
 	/* Bytes the host socket takes now. */
 	size_t (*room)(void *arg, uint32_t id);
 

@@ -29,12 +29,13 @@
  * tcp_fsm.c	states and edges	tcp_wire.c	headers
  * tcp_in.c	a segment arrives	tcp_out.c	what may be sent
  * tcp_host.c	writes to the host	tcp_reasm.c	what waits for them
- * tcp_cc.c	congestion, SACK	tcp_rtt.c	round-trip time
- * tcp_timer.c	deadlines		tcp_open.c	flows that we open
- * tcp.c		life of a flow
+ * tcp_cc.c	congestion, recovery	tcp_cubic.c	its curve
+ * tcp_rack.c	what is lost		tcp_board.c	what is under way
+ * tcp_rtt.c	round-trip time		tcp_timer.c	deadlines
+ * tcp_open.c	flows that we open	tcp.c		life of a flow
  *
  * Not done: urgent data (read as ordinary), delayed ACKs (one for each batch
- * instead, but see tcp_out.c on answers), D-SACK, ECN; docs/rfc.md.
+ * instead, but see tcp_out.c on answers), ECN; docs/rfc.md.
  */
 
 #include <stddef.h>
@@ -163,8 +164,7 @@ drop_data(struct net *net, struct tcp *t)
 	if (net->tcp->batch == t)
 		net->tcp->batch = NULL;
 	tcp_queue_free(net, &t->queue);
-	free(t->sack);
-	t->sack = NULL;
+	tcp_board_clear(&t->board, t->snd_nxt);
 }
 
 void
@@ -284,7 +284,7 @@ tcp_new(struct net *net, usec_t now, const struct flow *want)
 	t->f = *want;
 	t->state = TCPS_CLOSED;
 	t->timer.fn = tcp_timer_cb;
-	t->rexmit_at = t->ack_at = USEC_NEVER;
+	t->rexmit_at = t->ack_at = t->reo_at = USEC_NEVER;
 	t->last_rx = now;
 	t->rto = TCP_RTO_INIT;
 	if (flow_add(net, &t->f) == -1) {

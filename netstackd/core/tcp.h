@@ -9,7 +9,9 @@
 
 #include "netstackd/core/core.h"
 #include "netstackd/core/seq.h"
+#include "netstackd/core/tcp_board.h"
 #include "netstackd/core/tcp_cc.h"
+#include "netstackd/core/tcp_cubic.h"
 #include "netstackd/core/tcp_fsm.h"
 #include "netstackd/core/tcp_reasm.h"
 #include "netstackd/core/tcp_wire.h"
@@ -44,6 +46,8 @@
  */
 #define TCP_TAIL_SLACK (2 * USEC_MS)
 #define TCP_TAIL_MIN   (5 * USEC_MS)
+/* RFC 8985 6.2, step 4: more patience lasts for so many recoveries. */
+#define TCP_REO_KEEP 16
 
 #define TCP_KEEP_IDLE  (7200 * USEC_SEC) /* RFC 9293 3.8.4 */
 #define TCP_KEEP_INTVL (75 * USEC_SEC)
@@ -61,6 +65,15 @@
 #define TCP_WND_MIN   (64u << 10)
 #define TCP_WND_MAX   (4u << 20)
 #define TCP_WND_SHIFT 7 /* 65535 << 7 covers TCP_WND_MAX */
+
+/*
+ * What is under way lies in the host socket, whose buffer grows only by what
+ * is taken out of it in one of its own, short round trips.  Across a longer
+ * way to the guest it is told how much it should hold, as far as this.
+ */
+#define TCP_HOLD_MIN (64u << 10)
+#define TCP_HOLD_MAX (4u << 20)
+#define TCP_HOLD_RTT (1 * USEC_MS)
 
 #define TCP_BATCH_IOV 64 /* segments written to the host at once */
 #define TCP_BATCH_LEN (256u << 10)
@@ -86,15 +99,18 @@ struct tcp {
 	struct timer timer;	 /* at the earliest deadline, or before it */
 	TAILQ_ENTRY(tcp) link;	 /* in list */
 	struct tcp_queue *queue; /* owned; NULL when empty */
-	struct tcp_sack *sack;	 /* owned; NULL when empty */
+	struct tcp_board board;	 /* what is under way */
+	struct tcp_cubic cubic;
 	usec_t rexmit_at;	 /* retransmission or probe; USEC_NEVER: off */
 	usec_t last_rx;		 /* when the guest last said something valid */
 	usec_t rtt_at;		 /* when the measured segment left */
 	usec_t asked_at;	 /* when an ACK of guest data was last due */
 	usec_t ack_at;		 /* a held ACK leaves; USEC_NEVER: none is */
+	usec_t reo_at;		 /* what is out of order is lost; USEC_NEVER */
+	usec_t rack_at;		 /* the latest that came was sent then */
 	uint32_t iss, irs;
-	uint32_t snd_una, snd_nxt; /* snd_nxt falls back after a timeout */
-	uint32_t snd_max;	   /* end of all that was ever sent */
+	uint32_t snd_una, snd_nxt; /* between them lies the board */
+	uint32_t snd_max; /* end of all that was ever sent, probes too */
 	uint32_t snd_wnd, snd_wl1, snd_wl2;
 	uint32_t max_wnd;  /* largest snd_wnd seen */
 	uint32_t fin_out;  /* our FIN's, when host_eof */
@@ -106,11 +122,12 @@ struct tcp {
 	uint32_t fin_in;   /* the guest's FIN's, when guest_fin */
 	uint32_t ts_recent;
 	uint32_t cwnd, ssthresh;
-	uint32_t cwnd_acked; /* bytes acknowledged since cwnd last grew */
+	uint32_t flight; /* before the last ACK */
+	uint32_t host_hold; /* bytes the host socket was asked to hold */
 	uint32_t recover;    /* snd_max when the loss was noticed */
-	uint32_t high_rxt;   /* retransmitted up to here in this recovery */
-	uint32_t lost_to;    /* by time: all before it, that is not reported */
-	uint32_t again_max;  /* snd_max when snd_una was last sent again */
+	uint32_t prr_flight, prr_delivered, prr_out; /* RFC 6937 3 */
+	uint32_t rack_end, rack_rtt, min_rtt; /* RFC 8985 5.2; usec */
+	uint32_t dsack_round; /* snd_nxt when D-SACK last counted */
 	uint32_t tail_seq, tail_end; /* of a probe, while tail_out */
 	uint32_t rtt_seq;	     /* acknowledged: the measurement is over */
 	uint32_t srtt, rttvar, rto;  /* usec; srtt 0: not measured */
@@ -120,6 +137,7 @@ struct tcp {
 	uint8_t list;  /* enum tcp_list */
 	uint8_t snd_shift, rcv_shift; /* RFC 7323 2.3 */
 	uint8_t rexmits;	      /* timeouts in a row */
+	uint8_t reo_mult, reo_keep;   /* RFC 8985 6.2, step 4 */
 	uint8_t keeps;		      /* keep-alive probes in a row */
 	bool wscale_on, sack_on, ts_on;
 	bool active;	    /* opened by us */
@@ -136,7 +154,8 @@ struct tcp {
 	bool answers_late; /* a held ACK waited in vain: none again */
 	bool brief_late;   /* the same of those held for a moment */
 	bool recovery;	  /* fast recovery, until recover */
-	bool rexmit_una;  /* one segment at once, whatever cwnd says */
+	bool first_again; /* one lost segment at once, whatever cwnd says */
+	bool reordered;	  /* ever */
 	bool loss;	  /* after a timeout, until recover */
 	bool rtt_running; /* rtt_at and rtt_seq are valid */
 	bool persist;	  /* rexmit_at is for a window probe */

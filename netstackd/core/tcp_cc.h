@@ -2,7 +2,7 @@
 #define TCP_CC_H
 
 /*
- * Congestion control, and what is in flight: tcp_cc.c.
+ * How much may be under way, and what of it is lost: tcp_cc.c, tcp_rack.c.
  */
 
 #include <stdbool.h>
@@ -15,28 +15,39 @@ struct tcp;
 #define TCP_DUPTHRESH 3		  /* RFC 5681 3.2 */
 #define TCP_CWND_MAX  (16u << 20) /* more than any window here */
 
-/* What the guest says it has beyond snd_una (RFC 6675 3), sorted, disjoint. */
-#define TCP_NRANGE 16
-struct tcp_sack {
-	int n;
-	struct tcp_range r[TCP_NRANGE];
+/* What one segment of the guest told us. */
+struct tcp_news {
+	struct tcp *t; /* borrowed */
+	usec_t now;
+	uint32_t flight;    /* before it */
+	uint32_t top;	    /* the highest report before it */
+	uint32_t acked;	    /* snd_una moved by so much */
+	uint32_t delivered; /* bytes the guest is new to have */
+	bool dup;	    /* a duplicate ACK, of a guest without SACK */
+	bool dsack;	    /* it got something twice */
 };
 
 void tcp_cc_init(struct tcp *);
-void tcp_cc_acked(struct tcp *, uint32_t n); /* snd_una has moved by n */
-void tcp_cc_dupack(struct net *, struct tcp *);
-/* After the blocks of an ACK were taken in; news: they said anything new. */
-void tcp_cc_tail_acked(struct tcp *, const struct tcp_seg *, bool news);
-/* What is not reported although something sent later was, is lost. */
-void tcp_cc_lost_by_time(struct net *, struct tcp *);
+/* When RACK and the board have had their look at it. */
+void tcp_cc_acked(struct net *, usec_t now, const struct tcp_news *);
+/* Something is lost: one reduction for each window. */
+void tcp_cc_lost(struct net *, usec_t now, struct tcp *);
+/* A loss that a tail probe has found and repaired. */
+void tcp_cc_repaired(struct tcp *);
 void tcp_cc_timeout(struct tcp *);
+/* ... of a guest that took its window back: nothing counts as sent. */
+void tcp_cc_restart(struct tcp *);
+/* Bytes on their way (RFC 6675's pipe). */
 uint32_t tcp_cc_pipe(const struct tcp *);
-/* Takes the blocks of an ACK in; whether they said anything new. */
-bool tcp_sack_update(struct tcp *, const struct tcp_opts *);
-void tcp_sack_forget(struct tcp *, uint32_t before);
-/* The first byte from seq on that the guest lacks; *end: up to where. */
-uint32_t tcp_sack_hole(const struct tcp *, uint32_t seq, uint32_t *end);
-/* Everything missing before this is lost (RFC 6675 4, IsLost). */
-uint32_t tcp_sack_lost(const struct tcp *);
+
+/* Takes the blocks of an ACK in. */
+void tcp_rack_sack(struct tcp_news *, const struct tcp_seg *);
+/* Takes its number in; snd_una has not moved yet. */
+void tcp_rack_ack(struct tcp_news *, uint32_t ack);
+/* Whether anything is lost that was not before; or a timer will see. */
+bool tcp_rack_detect(usec_t now, struct tcp *);
+void tcp_rack_timeout(struct net *, usec_t now, struct tcp *);
+/* After the blocks of an ACK were taken in. */
+void tcp_rack_tail(const struct tcp_news *, const struct tcp_seg *);
 
 #endif

@@ -222,7 +222,7 @@ tcp_ack_of_syn(struct net *net, usec_t now, struct tcp *t, struct tcp_seg *s)
 		tcp_rtt_sample(t, now - t->rtt_at);
 	t->rtt_running = false;
 	t->snd_una = t->snd_nxt = t->snd_max = s->ack;
-	t->recover = t->lost_to = s->ack;
+	t->recover = t->dsack_round = s->ack;
 	t->rexmits = 0;
 	t->rexmit_at = USEC_NEVER;
 	t->snd_wl1 = s->seq - 1;
@@ -260,23 +260,21 @@ measure(
 
 /* snd_una moves. */
 static int
-ack_new(struct net *net, usec_t now, struct tcp *t, struct tcp_seg *s)
+ack_new(struct net *net, usec_t now, struct tcp *t, struct tcp_seg *s,
+    struct tcp_news *n)
 {
-	uint32_t n = s->ack - t->snd_una;
 	bool fin = t->host_eof && seq_gt(s->ack, t->fin_out);
 
 	if (!measure(net, now, t, s) && !t->persist)
 		t->rto = (uint32_t)tcp_rto(t); /* backed off: 5.5 */
-	t->acked += n - fin;
+	n->acked = s->ack - t->snd_una;
+	t->acked += n->acked - fin;
+	tcp_rack_ack(n, s->ack);
 	t->snd_una = s->ack;
 	t->snd_nxt = seq_max(t->snd_nxt, s->ack);
-	tcp_sack_forget(t, s->ack);
 	t->rexmits = 0;
 	t->persist = t->tail = false;
-	tcp_cc_acked(t, n);
 	t->rexmit_at = USEC_NEVER;
-	if (t->snd_nxt != t->snd_una)
-		tcp_rexmit_start(now, t);
 	if (!fin || tcp_event(t, TCPE_FIN_ACKED) == -1)
 		return 0;
 	if (t->state == TCPS_CLOSED) {
@@ -315,7 +313,8 @@ window_update(usec_t now, struct tcp *t, const struct tcp_seg *s)
 static int
 step_ack(struct net *net, usec_t now, struct tcp *t, struct tcp_seg *s)
 {
-	bool news, same;
+	struct tcp_news n = { .t = t, .now = now };
+	bool same;
 
 	if ((s->flags & TCP_ACK) == 0)
 		return -1;
@@ -326,19 +325,17 @@ step_ack(struct net *net, usec_t now, struct tcp *t, struct tcp_seg *s)
 		challenge(net, now, t);
 		return -1;
 	}
-	news = t->sack_on && tcp_sack_update(t, &s->opt);
-	tcp_cc_tail_acked(t, s, news);
+	n.flight = t->snd_nxt - t->snd_una;
+	if (t->sack_on)
+		tcp_rack_sack(&n, s);
+	tcp_rack_tail(&n, s);
 	same = (uint32_t)s->wnd << t->snd_shift == t->snd_wnd;
-	if (seq_gt(s->ack, t->snd_una)) {
-		if (ack_new(net, now, t, s) == -1)
-			return -1;
-		if (news)
-			tcp_cc_dupack(net, t);
-	} else if (s->ack == t->snd_una && t->snd_nxt != t->snd_una &&
-		   (news || (same && !t->sack_on && tcp_seglen(s) == 0))) {
-		tcp_cc_dupack(net, t);
-	}
-	if (t->tail && t->recovery)
+	n.dup = !t->sack_on && s->ack == t->snd_una && n.flight > 0 && same &&
+		tcp_seglen(s) == 0;
+	if (seq_gt(s->ack, t->snd_una) && ack_new(net, now, t, s, &n) == -1)
+		return -1;
+	tcp_cc_acked(net, now, &n);
+	if (n.acked > 0 ? t->snd_nxt != t->snd_una : t->tail && t->recovery)
 		tcp_rexmit_start(now, t);
 	window_update(now, t, s);
 	return 0;

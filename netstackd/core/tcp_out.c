@@ -26,6 +26,7 @@ struct run {
 	uint32_t want;	/* bytes, at most */
 	bool whole;	/* ending in whole segments, unless the data ends */
 	uint32_t least; /* less than this only when the data ends */
+	bool probe;	/* of a window: does not count as under way */
 };
 
 /*
@@ -130,9 +131,9 @@ emit_bare(struct net *net, uint32_t src, const struct tcp_seg *s)
 	return 0;
 }
 
-/* Something was sent up to end: the timers learn of it. */
+/* Something was sent up to end: clock and timers learn of it. */
 static void
-sent(struct net *net, usec_t now, struct tcp *t, uint32_t seq, uint32_t end)
+timed(struct net *net, usec_t now, struct tcp *t, uint32_t seq, uint32_t end)
 {
 	if (seq_lt(seq, t->snd_max)) {
 		stat_inc(net, NETS_TCP_RETRANS);
@@ -143,6 +144,16 @@ sent(struct net *net, usec_t now, struct tcp *t, uint32_t seq, uint32_t end)
 	}
 	t->snd_max = seq_max(t->snd_max, end);
 	tcp_rexmit_sent(now, t);
+}
+
+/* ... and what is under way. */
+static void
+under_way(usec_t now, struct tcp *t, uint32_t seq, uint32_t end)
+{
+	tcp_board_sent(&t->board, seq, end, now);
+	t->snd_nxt = tcp_board_end(&t->board);
+	if (t->recovery)
+		t->prr_out += end - seq;
 }
 
 /* Lays out up to want bytes as payloads in the channel; one peek. */
@@ -163,6 +174,25 @@ peek(struct net *net, struct tcp *t, uint32_t seq, uint32_t want, uint8_t *p,
 	    net->arg, t->f.id, seq - t->snd_una + t->acked, iov, n);
 }
 
+/*
+ * The host socket has less than the windows have room for.  Where all it can
+ * hold is under way, its host cannot send more before the guest acknowledges.
+ */
+static void
+host_is_short(struct net *net, struct tcp *t)
+{
+	uint32_t want = t->cwnd < t->snd_wnd ? t->cwnd : t->snd_wnd;
+	uint32_t hold = t->host_hold > 0 ? t->host_hold : TCP_HOLD_MIN;
+
+	if (t->srtt < TCP_HOLD_RTT || t->snd_nxt == t->snd_una ||
+	    hold >= TCP_HOLD_MAX || hold / 2 >= want)
+		return;
+	while (hold < TCP_HOLD_MAX && hold / 2 < want)
+		hold *= 2;
+	t->host_hold = hold;
+	net->hook->hold(net->arg, t->f.id, hold);
+}
+
 /* What a peek that gave no data means. */
 static enum out
 no_data(struct tcp *t, uint32_t seq, ssize_t n)
@@ -181,10 +211,9 @@ no_data(struct tcp *t, uint32_t seq, ssize_t n)
 	return OUT_IDLE;
 }
 
-/* Sends a run of the host's stream; *end: where it ended. */
+/* Sends a run of the host's stream. */
 static enum out
-send_run(struct net *net, usec_t now, struct tcp *t, const struct run *r,
-    uint32_t *end)
+send_run(struct net *net, usec_t now, struct tcp *t, const struct run *r)
 {
 	struct tcp_seg s;
 	size_t space, hdrlen, pitch, off, len;
@@ -192,7 +221,6 @@ send_run(struct net *net, usec_t now, struct tcp *t, const struct run *r,
 	uint8_t *base;
 	ssize_t n;
 
-	*end = r->seq;
 	seg_init(net, now, t, &s, r->seq, TCP_ACK);
 	hdrlen = FRAME_HDRLEN + tcp_hdrlen(&s);
 	pitch = hdrlen + t->mss;
@@ -204,6 +232,8 @@ send_run(struct net *net, usec_t now, struct tcp *t, const struct run *r,
 	if (want > max * t->mss)
 		want = max * t->mss;
 	n = peek(net, t, r->seq, want, base + hdrlen, pitch);
+	if (n < (ssize_t)want && n != 0 && !r->probe)
+		host_is_short(net, t);
 	if (n <= 0)
 		return no_data(t, r->seq, n);
 	if ((uint32_t)n == want && want < r->least)
@@ -213,58 +243,21 @@ send_run(struct net *net, usec_t now, struct tcp *t, const struct run *r,
 	if (seq_geq(r->seq, t->snd_max) && t->asked_at > 0 &&
 	    now - t->asked_at < TCP_ACK_DELAY)
 		t->answers = true;
+	if (!r->probe)
+		under_way(now, t, r->seq, r->seq + (uint32_t)n);
 	s.wnd = window(net, t);
 	for (off = 0; n > 0; n -= (ssize_t)len, off += pitch) {
 		len = n < t->mss ? (size_t)n : t->mss;
 		if ((size_t)n == len)
 			s.flags |= TCP_PSH;
 		emit(net, base, off, t->f.host_ip, &s, len);
-		sent(net, now, t, s.seq, s.seq + (uint32_t)len);
+		timed(net, now, t, s.seq, s.seq + (uint32_t)len);
 		s.seq += (uint32_t)len;
 	}
-	*end = s.seq;
 	/* Data segments carry the ACK, but have no room for SACK. */
 	if (t->queue == NULL)
 		t->ack_due = false;
 	return OUT_SENT;
-}
-
-/* One segment of what was sent before, from seq on. */
-static enum out
-send_again(struct net *net, usec_t now, struct tcp *t, uint32_t seq)
-{
-	struct run r = { .seq = seq };
-	uint32_t end;
-	enum out o;
-
-	tcp_sack_hole(t, seq, &end);
-	if (t->host_eof)
-		end = seq_min(end, t->fin_out);
-	r.want = seq_ahead(seq, end) < t->mss ? seq_ahead(seq, end) : t->mss;
-	if (r.want == 0)
-		return OUT_IDLE; /* only the FIN is missing: its timer */
-	o = send_run(net, now, t, &r, &end);
-	if (o == OUT_SENT)
-		t->high_rxt = seq_max(t->high_rxt, end);
-	if (o == OUT_SENT && seq == t->snd_una)
-		t->again_max = t->snd_max;
-	return o;
-}
-
-/* RFC 6675 5, (C): holes up to edge, as far as cwnd has room. */
-static enum out
-send_holes(struct net *net, usec_t now, struct tcp *t, uint32_t edge)
-{
-	uint32_t seq, end;
-	enum out o = OUT_SENT;
-
-	while (o == OUT_SENT) {
-		seq = tcp_sack_hole(t, seq_max(t->high_rxt, t->snd_una), &end);
-		if (seq_geq(seq, edge) || tcp_cc_pipe(t) + t->mss > t->cwnd)
-			return OUT_IDLE;
-		o = send_again(net, now, t, seq);
-	}
-	return o;
 }
 
 /* How the windows limit what goes out from seq on; 0 bytes: not now. */
@@ -289,68 +282,100 @@ limit_run(const struct tcp *t, struct run *r, uint32_t stop, bool force)
 	}
 }
 
-/* The stream from snd_nxt on: new, or again after a timeout. */
+/* The stream from snd_nxt on. */
 static enum out
 send_stream(struct net *net, usec_t now, struct tcp *t, bool force)
 {
-	struct run r;
-	uint32_t stop, end;
-	enum out o;
+	struct run r = { .seq = t->snd_nxt };
+	uint32_t stop = r.seq + TCP_CWND_MAX;
 
-	r.seq = tcp_sack_hole(t, t->snd_nxt, &stop);
-	if (!t->loss || seq_geq(r.seq, t->snd_max)) {
-		if (!t->host_readable && !t->host_eof)
-			return OUT_IDLE;
-		stop = r.seq + TCP_CWND_MAX;
-	}
+	/* What was sent before is there. */
+	if (!t->host_readable && !t->host_eof && seq_geq(r.seq, t->snd_max))
+		return OUT_IDLE;
 	if (t->host_eof)
 		stop = seq_min(stop, t->fin_out);
-	t->snd_nxt = r.seq;
 	limit_run(t, &r, stop, force);
-	if (r.want == 0)
-		return OUT_IDLE;
-	o = send_run(net, now, t, &r, &end);
-	t->snd_nxt = seq_max(t->snd_nxt, end);
-	return o;
+	return r.want == 0 ? OUT_IDLE : send_run(net, now, t, &r);
+}
+
+static enum out
+emit_fin(struct net *net, usec_t now, struct tcp *t)
+{
+	struct tcp_seg s;
+
+	seg_init(net, now, t, &s, t->fin_out, TCP_FIN | TCP_ACK);
+	s.wnd = window(net, t);
+	if (emit_bare(net, t->f.host_ip, &s) == -1)
+		return OUT_FULL;
+	tcp_event(t, TCPE_CLOSE); /* no edge: it is sent again */
+	under_way(now, t, t->fin_out, t->fin_out + 1);
+	timed(net, now, t, t->fin_out, t->fin_out + 1);
+	t->ack_due = t->ack_due && t->queue != NULL;
+	return OUT_SENT;
 }
 
 /* Our FIN, when it is its turn: the window does not hold it back. */
 static enum out
 send_fin(struct net *net, usec_t now, struct tcp *t)
 {
-	struct tcp_seg s;
+	enum out o;
 
 	if (!t->host_eof || t->snd_nxt != t->fin_out)
 		return OUT_IDLE;
-	seg_init(net, now, t, &s, t->fin_out, TCP_FIN | TCP_ACK);
-	s.wnd = window(net, t);
-	if (emit_bare(net, t->f.host_ip, &s) == -1)
-		return OUT_FULL;
-	tcp_event(t, TCPE_CLOSE); /* no edge: it is sent again */
-	t->snd_nxt++;
-	sent(net, now, t, t->fin_out, t->snd_nxt);
-	t->ack_due = t->ack_due && t->queue != NULL;
-	return OUT_IDLE;
+	o = emit_fin(net, now, t);
+	return o == OUT_SENT ? OUT_IDLE : o;
+}
+
+/*
+ * How much of a lost run may go again; 0: not now.  Whole segments, so that
+ * what was one stays one, as far as cwnd has room.
+ */
+static uint32_t
+limit_again(const struct tcp *t, uint32_t seq, uint32_t len)
+{
+	uint32_t pipe = tcp_cc_pipe(t), least = len < t->mss ? len : t->mss;
+	uint32_t room = t->cwnd > pipe ? t->cwnd - pipe : 0;
+	uint32_t wnd = seq_ahead(seq, t->snd_una + t->snd_wnd);
+
+	room = room < wnd ? room : wnd;
+	if (t->first_again && room < least)
+		return least;
+	if (len <= room)
+		return len;
+	return room - room % t->mss;
+}
+
+/* What is lost, the first first. */
+static enum out
+send_lost(struct net *net, usec_t now, struct tcp *t)
+{
+	struct run r = { 0 };
+	uint32_t stop;
+	enum out o = OUT_SENT;
+
+	while (o == OUT_SENT && tcp_board_hole(&t->board, &r.seq, &stop)) {
+		if (t->host_eof && r.seq == t->fin_out) {
+			o = emit_fin(net, now, t);
+			continue;
+		}
+		if (t->host_eof)
+			stop = seq_min(stop, t->fin_out);
+		r.want = limit_again(t, r.seq, seq_ahead(r.seq, stop));
+		if (r.want == 0)
+			return OUT_IDLE;
+		o = send_run(net, now, t, &r);
+		t->first_again = t->first_again && o == OUT_FULL;
+	}
+	return o;
 }
 
 static enum out
 send_data(struct net *net, usec_t now, struct tcp *t)
 {
-	enum out o = OUT_IDLE;
+	enum out o = send_lost(net, now, t);
 
-	if (t->rexmit_una) {
-		o = send_again(net, now, t, t->snd_una);
-		t->rexmit_una = o == OUT_FULL;
-	}
-	if (t->recovery && t->sack != NULL && o < OUT_FULL)
-		o = send_holes(net, now, t, tcp_sack_lost(t));
-	if (o < OUT_FULL)
-		o = OUT_SENT;
 	while (o == OUT_SENT)
 		o = send_stream(net, now, t, false);
-	/* Nothing new: what may be lost, too (RFC 6675 4, NextSeg (3)). */
-	if (t->recovery && t->sack != NULL && o == OUT_IDLE)
-		o = send_holes(net, now, t, t->sack->r[t->sack->n - 1].start);
 	if (o == OUT_IDLE)
 		o = send_fin(net, now, t);
 	return o;
@@ -369,7 +394,7 @@ send_synack(struct net *net, usec_t now, struct tcp *t)
 	s.wnd = (uint16_t)seq_ahead(t->rcv_nxt, t->rcv_adv); /* unscaled */
 	if (emit_bare(net, t->f.host_ip, &s) == -1)
 		return OUT_FULL;
-	sent(net, now, t, t->iss, t->snd_nxt);
+	timed(net, now, t, t->iss, t->snd_nxt);
 	t->ack_due = false;
 	return OUT_IDLE;
 }
@@ -390,7 +415,7 @@ send_syn(struct net *net, usec_t now, struct tcp *t)
 	s.wnd = (uint16_t)(win < UINT16_MAX ? win : UINT16_MAX);
 	if (emit_bare(net, t->f.host_ip, &s) == -1)
 		return OUT_FULL;
-	sent(net, now, t, t->iss, t->snd_nxt);
+	timed(net, now, t, t->iss, t->snd_nxt);
 	t->ack_due = false;
 	return OUT_IDLE;
 }
@@ -532,8 +557,7 @@ tcp_output(struct net *net, usec_t now, struct tcp *t)
 void
 tcp_probe(struct net *net, usec_t now, struct tcp *t)
 {
-	struct run r = { .seq = t->snd_una, .want = 1 };
-	uint32_t end;
+	struct run r = { .seq = t->snd_una, .want = 1, .probe = true };
 	enum out o;
 
 	stat_inc(net, NETS_TCP_PROBE);
@@ -541,7 +565,7 @@ tcp_probe(struct net *net, usec_t now, struct tcp *t)
 		o = send_stream(net, now, t, true);
 	} else {
 		/* snd_nxt stays: the guest need not take the byte. */
-		o = send_run(net, now, t, &r, &end);
+		o = send_run(net, now, t, &r);
 		t->rtt_running = false;
 	}
 	t->persist = t->snd_nxt == t->snd_una && data_waits(t);
@@ -562,10 +586,10 @@ tcp_probe(struct net *net, usec_t now, struct tcp *t)
 void
 tcp_tail_probe(struct net *net, usec_t now, struct tcp *t)
 {
-	uint32_t last = t->snd_max - (t->host_eof && t->snd_max != t->fin_out &&
-					 seq_gt(t->snd_max, t->fin_out));
-	uint32_t room = seq_ahead(t->snd_max, t->snd_una + t->snd_wnd), end;
-	struct run r = { .seq = t->snd_max, .want = t->mss };
+	uint32_t last =
+	    t->host_eof ? seq_min(t->snd_nxt, t->fin_out) : t->snd_nxt;
+	uint32_t room = seq_ahead(t->snd_nxt, t->snd_una + t->snd_wnd);
+	struct run r = { .seq = t->snd_nxt, .want = t->mss };
 	enum out o = OUT_IDLE;
 
 	stat_inc(net, NETS_TCP_TAIL);
@@ -574,19 +598,17 @@ tcp_tail_probe(struct net *net, usec_t now, struct tcp *t)
 	t->tail_again = false;
 	t->tail_seq = r.seq;
 	if (t->host_readable && !t->host_eof && room >= t->mss)
-		o = send_run(net, now, t, &r, &end);
-	if (o == OUT_SENT)
-		t->snd_nxt = end;
+		o = send_run(net, now, t, &r);
 	if (o == OUT_IDLE) {
 		t->tail_again = true;
 		r.seq = seq_max(t->snd_una, last - t->mss);
 		r.want = last - r.seq;
 		t->tail_seq = r.seq;
 		t->rtt_running = false;
-		o = send_run(net, now, t, &r, &end);
+		o = send_run(net, now, t, &r);
 	}
 	t->tail_out = o == OUT_SENT;
-	t->tail_end = t->snd_max;
+	t->tail_end = t->snd_nxt;
 	t->rexmit_at = now + tcp_rto(t);
 	output(net, now, t, o == OUT_SENT ? OUT_IDLE : o);
 }

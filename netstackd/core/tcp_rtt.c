@@ -17,6 +17,8 @@ tcp_rtt_sample(struct tcp *t, usec_t rtt)
 	if (rtt > TCP_RTO_MAX)
 		rtt = TCP_RTO_MAX;
 	r = (uint32_t)rtt;
+	if (r < t->min_rtt)
+		t->min_rtt = r;
 	if (t->srtt == 0) { /* 2.2 */
 		t->srtt = r;
 		t->rttvar = r / 2;

@@ -27,6 +27,8 @@ deadline(const struct tcp *t)
 	at = t->rexmit_at;
 	if (at == USEC_NEVER)
 		at = t->last_rx + TCP_KEEP_IDLE + t->keeps * TCP_KEEP_INTVL;
+	if (t->reo_at < at)
+		at = t->reo_at;
 	return at < t->ack_at ? at : t->ack_at;
 }
 
@@ -51,7 +53,7 @@ tail_after(const struct tcp *t)
 
 	if (!t->sack_on || t->srtt == 0 || t->recovery || t->loss ||
 	    t->tail_out || t->rexmits > 0 || t->snd_wnd < t->mss ||
-	    t->snd_max - t->snd_una <= t->mss)
+	    t->snd_nxt - t->snd_una <= t->mss)
 		return USEC_NEVER;
 	return pto > TCP_TAIL_MIN ? pto : TCP_TAIL_MIN;
 }
@@ -78,15 +80,14 @@ tcp_rexmit_sent(usec_t now, struct tcp *t)
 static void
 tail_timeout(struct net *net, usec_t now, struct tcp *t)
 {
-	if (t->sack == NULL) {
+	if (t->board.sacked == 0) {
 		tcp_tail_probe(net, now, t);
 		return;
 	}
 	/* Something behind it was: no need to ask. */
 	t->tail = false;
 	t->rexmit_at = now + tcp_rto(t);
-	tcp_cc_lost_by_time(net, t);
-	tcp_output(net, now, t);
+	tcp_rack_timeout(net, now, t);
 }
 
 /*
@@ -137,7 +138,7 @@ rexmit_timeout(struct net *net, usec_t now, struct tcp *t)
 	if (t->rexmits < UINT8_MAX)
 		t->rexmits++;
 	if (!t->persist && window_taken_back(t)) {
-		tcp_cc_timeout(t);
+		tcp_cc_restart(t);
 		t->persist = true;
 	}
 	if (t->persist) {
@@ -191,6 +192,9 @@ tcp_timer_cb(struct net *net, usec_t now, struct timer *tm)
 			t->brief_late = true;
 		t->ack_at = USEC_NEVER;
 		tcp_output(net, now, t);
+	} else if (now >= t->reo_at) {
+		t->reo_at = USEC_NEVER;
+		tcp_rack_timeout(net, now, t);
 	} else if (t->rexmit_at != USEC_NEVER) {
 		rexmit_timeout(net, now, t);
 	} else {

@@ -6,8 +6,8 @@
  *			portd-gone, portd-ready, tx-full, tx-ready,
  *			hold (batch what the guest sends), flush
  * What is so (?):	open portd, opens N, no-open, written N, consumed N,
- *			shutdown, not-shutdown, closed, reset, not-closed,
- *			flows N, stat NAME N,
+ *			hold N, shutdown, not-shutdown, closed, reset,
+ *			not-closed, flows N, stat NAME N,
  *			iss-differs N (from flow N's),
  *			iss-beyond N (by N or more, this flow's from its last)
  * set:			mtu N, max-flows N, max-queue N, ack-brief MS,
@@ -442,6 +442,8 @@ do_check(struct run *r)
 		return check_number(r, what, h->written, 1);
 	if (strcmp(what, "consumed") == 0)
 		return check_number(r, what, h->consumed, 1);
+	if (strcmp(what, "hold") == 0)
+		return check_number(r, what, h->hold, 1);
 	if (strcmp(what, "shutdown") == 0)
 		return check_true(r, h->shut);
 	if (strcmp(what, "not-shutdown") == 0)

@@ -156,6 +156,14 @@ hook_consume(void *arg, uint32_t id, size_t n)
 		world_error(w, "more consumed than there is");
 }
 
+static void
+hook_hold(void *arg, uint32_t id, size_t n)
+{
+	struct world *w = arg;
+
+	host_of(w, id)->hold = n;
+}
+
 static ssize_t
 hook_write(void *arg, uint32_t id, const struct iovec *iov, int n)
 {
@@ -297,6 +305,7 @@ static const struct net_hooks hooks = {
 	.close = hook_close,
 	.peek = hook_peek,
 	.consume = hook_consume,
+	.hold = hook_hold,
 	.write = hook_write,
 	.shutdown = hook_shutdown,
 	.room = hook_room,

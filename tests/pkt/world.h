@@ -24,6 +24,7 @@ struct host {
 	struct net_open ask;
 	uint64_t sent;	   /* bytes the host's program has sent */
 	uint64_t consumed; /* of them taken by the core */
+	size_t hold;	   /* of them the socket was asked to hold */
 	bool eof;	   /* and then it has shut down */
 	uint64_t written;  /* bytes the core has written */
 	bool bounded;	   /* it takes only room bytes more */
