@@ -37,6 +37,7 @@ static const char *const proto_name[] = {
 	[NET_UDP_BIND] = "udp-bind",
 	[NET_UDP] = "udp",
 	[NET_DNS] = "dns",
+	[NET_ICMP] = "icmp",
 };
 
 int
@@ -170,27 +171,58 @@ slot_answered(struct stackd *s, struct ipc *from, uint64_t bus_id)
 	return b;
 }
 
+/* -1: no room for the descriptor; the core has been told. */
+static int
+slot_open(
+    struct stackd *s, struct broker_slot *b, struct ipc_msg *m, bool connecting)
+{
+	uint32_t id = (uint32_t)(b - s->broker.slot);
+
+	b->ask = ASK_OPEN;
+	if (hostio_add(s, id, ipc_take_fd(m, 0), (enum net_proto)b->proto,
+		connecting) == 0)
+		return 0;
+	broker_close(s, id);
+	net_open_failed(s->net, stackd_now(s), id, NET_ELIMIT);
+	return -1;
+}
+
 /* Only portd's connections may still be on their way. */
 void
 broker_flow_fd(struct daemon *d, struct ipc *from, struct ipc_msg *m)
 {
 	struct stackd *s = d->data;
 	struct broker_slot *b = slot_answered(s, from, ipc_u64(m, "id"));
-	uint32_t id;
 	bool connecting;
 
 	if (b == NULL)
 		return; /* the descriptor goes with the message */
-	id = (uint32_t)(b - s->broker.slot);
-	connecting = b->server == NET_PORTD && b->proto == NET_TCP;
-	b->ask = ASK_OPEN;
-	if (hostio_add(s, id, ipc_take_fd(m, 0), (enum net_proto)b->proto,
-		connecting) == 0) {
-		net_opened(s->net, stackd_now(s), id, !connecting);
+	if (b->proto == NET_ICMP) {
+		daemon_bad_peer(d, from, "flow-fd for ICMP");
 		return;
 	}
-	broker_close(s, id);
-	net_open_failed(s->net, stackd_now(s), id, NET_ELIMIT);
+	connecting = b->server == NET_PORTD && b->proto == NET_TCP;
+	if (slot_open(s, b, m, connecting) == 0)
+		net_opened(s->net, stackd_now(s),
+		    (uint32_t)(b - s->broker.slot), !connecting);
+}
+
+void
+broker_flow_icmp(struct daemon *d, struct ipc *from, struct ipc_msg *m)
+{
+	struct stackd *s = d->data;
+	struct broker_slot *b = slot_answered(s, from, ipc_u64(m, "id"));
+
+	if (b == NULL)
+		return;
+	if (b->proto != NET_ICMP) {
+		daemon_bad_peer(d, from, "flow-icmp for another protocol");
+		return;
+	}
+	if (slot_open(s, b, m, false) == 0)
+		net_opened_icmp(s->net, stackd_now(s),
+		    (uint32_t)(b - s->broker.slot),
+		    (uint16_t)ipc_u64(m, "echo-id"), ipc_bool(m, "raw"));
 }
 
 void

@@ -84,10 +84,31 @@ event_connect(struct stackd *s, struct hostflow *f, uint32_t id, usec_t now)
 	int error = flow_error(f);
 
 	f->connecting = false;
-	if (error != 0)
+	if (error != 0) {
 		net_failed(s->net, now, id, neterr_from_errno(error));
-	else
-		net_writable(s->net, now, id);
+		return;
+	}
+	/* Of a connection that is there, errors of this kind mean nothing. */
+	plat_sockerr_keep(f->fd, false);
+	net_writable(s->net, now, id);
+}
+
+/*
+ * A datagram's error may only be in the socket's queue, when a call in between
+ * has taken the other sign of it.
+ */
+static void
+event_failed(struct stackd *s, const struct hostflow *f, uint32_t id,
+    usec_t now, int error)
+{
+	enum net_error e = neterr_from_errno(error);
+
+	if (error == 0) {
+		if (f->proto != NET_UDP && f->proto != NET_ICMP)
+			return;
+		e = NET_EQUEUED;
+	}
+	net_failed(s->net, now, id, e);
 }
 
 /*
@@ -119,8 +140,8 @@ event(struct stackd *s, const struct plat_edge_event *e, usec_t now)
 	}
 	if ((what & PLAT_EDGE_READ) && flow_of(h, e->tag) != NULL)
 		net_readable(s->net, now, id);
-	if (error != 0 && flow_of(h, e->tag) != NULL)
-		net_failed(s->net, now, id, neterr_from_errno(error));
+	if ((error != 0 || (what & PLAT_EDGE_HUP)) && flow_of(h, e->tag) == f)
+		event_failed(s, f, id, now, error);
 	if ((what & PLAT_EDGE_WRITE) && flow_of(h, e->tag) != NULL)
 		net_writable(s->net, now, id);
 }
@@ -187,6 +208,8 @@ hostio_add(struct stackd *s, uint32_t id, int fd, enum net_proto proto,
 	f->dry = 0;
 	f->eof = false;
 	f->gso = 0;
+	f->ttl = f->tos = 0;
+	f->df = -1;
 	f->gso_bad = proto == NET_UDP ? GSO_ALL : GSO_NEVER;
 	f->proto = (uint8_t)proto;
 	f->connecting = connecting;
@@ -424,6 +447,18 @@ hostio_room(void *arg, uint32_t id)
 	return f == NULL ? 0 : plat_room(f->fd);
 }
 
+static int
+recv_icmp(const struct hostflow *f, struct net_dgram *d)
+{
+	ssize_t n = plat_recv_ttl(f->fd, d->iov, d->niov, &d->addr, &d->ttl);
+
+	if (n == -1)
+		return -1;
+	d->len = (size_t)n;
+	d->port = 0;
+	return 1;
+}
+
 int
 hostio_recv(void *arg, uint32_t id, struct net_dgram *d, int n)
 {
@@ -435,6 +470,11 @@ hostio_recv(void *arg, uint32_t id, struct net_dgram *d, int n)
 
 	if (f == NULL)
 		return -1;
+	if (f->proto == NET_ICMP) {
+		if ((got = recv_icmp(f, d)) == 1)
+			show_moved(arg, id, 0, d->len);
+		return got;
+	}
 	named = f->proto == NET_UDP_BIND;
 	if (n > HOSTIO_MAXDGRAM)
 		n = HOSTIO_MAXDGRAM;
@@ -569,6 +609,44 @@ dns_send(struct hostflow *f, const struct net_dgram *d, int n)
 	return writev(f->fd, iov, niov) == -1 ? -1 : n;
 }
 
+/* How the next packets leave.  What the system refuses stays as it is. */
+static void
+leave_as(struct hostflow *f, const struct net_dgram *d)
+{
+	if (d->ttl == 0)
+		return;
+	if (d->ttl != f->ttl && plat_ttl(f->fd, d->ttl) == 0)
+		f->ttl = d->ttl;
+	if (d->tos != f->tos && plat_tos(f->fd, d->tos) == 0)
+		f->tos = d->tos;
+	if (d->df != f->df && plat_df(f->fd, d->df) == 0)
+		f->df = d->df;
+}
+
+bool
+hostio_error(void *arg, uint32_t id, struct net_hosterr *h)
+{
+	struct hostflow *f = flow_get(arg, id);
+	struct plat_sockerr e;
+
+	h->len = sizeof(h->data);
+	if (f == NULL || plat_sockerr(f->fd, &e, h->data, &h->len) == -1)
+		return false;
+	h->type = e.type;
+	h->code = e.code;
+	h->mtu = e.info < UINT16_MAX ? (uint16_t)e.info : UINT16_MAX;
+	h->from = e.from;
+	return true;
+}
+
+size_t
+hostio_mtu(void *arg, uint32_t id)
+{
+	struct hostflow *f = flow_get(arg, id);
+
+	return f == NULL ? 0 : plat_path_mtu(f->fd);
+}
+
 int
 hostio_send(void *arg, uint32_t id, const struct net_dgram *d, int n)
 {
@@ -579,6 +657,7 @@ hostio_send(void *arg, uint32_t id, const struct net_dgram *d, int n)
 		return -1;
 	if (f->proto == NET_DNS)
 		return dns_send(f, d, n);
+	leave_as(f, &d[0]);
 	for (i = 0; i < n; i += k) {
 		k = burst_len(f, &d[i], n - i);
 		if (burst_write(f, &d[i], k) == 0) {

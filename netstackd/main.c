@@ -39,6 +39,8 @@ static const struct net_hooks hooks = {
 	.room = hostio_room,
 	.recv = hostio_recv,
 	.send = hostio_send,
+	.error = hostio_error,
+	.mtu = hostio_mtu,
 	.random = stackd_random,
 	.flow = show_flow,
 };
@@ -231,6 +233,7 @@ static const struct ipc_handler handlers[] = {
 	{ IPC_INTERCEPT, stackd_intercept },
 	{ IPC_CHAN, stackd_chan },
 	{ IPC_FLOW_FD, broker_flow_fd },
+	{ IPC_FLOW_ICMP, broker_flow_icmp },
 	{ IPC_FLOW_REFUSED, broker_flow_refused },
 	{ IPC_FLOW_OFFER, offer_flow },
 	{ IPC_GATEWAY_FORWARDS, stackd_forwards },

@@ -57,6 +57,9 @@ struct hostflow {
 	uint16_t gso;	  /* UDP_SEGMENT as it is set now; 0: off */
 	uint16_t gso_bad; /* bursts of datagrams from this size on: refused */
 	uint8_t proto;	  /* enum net_proto */
+	/* How packets leave, as it is set now; TTL 0 and DF -1: unknown. */
+	uint8_t ttl, tos;
+	int8_t df;
 	bool connecting;
 	bool eof; /* a short peek is not the end of the queue any more */
 };
@@ -151,6 +154,8 @@ void hostio_shutdown(void *arg, uint32_t id);
 size_t hostio_room(void *arg, uint32_t id);
 int hostio_recv(void *arg, uint32_t id, struct net_dgram *, int n);
 int hostio_send(void *arg, uint32_t id, const struct net_dgram *, int n);
+bool hostio_error(void *arg, uint32_t id, struct net_hosterr *);
+size_t hostio_mtu(void *arg, uint32_t id);
 
 /* neterr.c: the system's errors, and their names on the bus, as the core's. */
 enum net_error neterr_from_errno(int error);
@@ -166,6 +171,7 @@ void broker_settle(struct stackd *);
 void broker_peer(struct daemon *, struct ipc *);
 void broker_peer_gone(struct daemon *, struct ipc *);
 void broker_flow_fd(struct daemon *, struct ipc *, struct ipc_msg *);
+void broker_flow_icmp(struct daemon *, struct ipc *, struct ipc_msg *);
 void broker_flow_refused(struct daemon *, struct ipc *, struct ipc_msg *);
 /* A flow that portd offered has this id now. */
 void broker_offered(struct stackd *, uint32_t id, enum net_proto,

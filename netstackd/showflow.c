@@ -52,6 +52,7 @@ flow_of(struct stackd *s, uint32_t id, struct flowtab_flow *o, const char **why)
 		[NET_UDP_BIND] = "udp-bind",
 		[NET_UDP] = "udp",
 		[NET_DNS] = "dns",
+		[NET_ICMP] = "icmp",
 	};
 	const struct showflow *f = &s->show.flow[id];
 	struct net_flow_info i;

@@ -122,8 +122,9 @@ flow_free(struct portd *p, struct flow *f)
 			pp = &(*pp)->next_bind;
 		*pp = f->next_bind;
 	}
+	icmp_forget(p, f);
 	if (f->waiting) {
-		TAILQ_REMOVE(&p->wait, f, wait);
+		TAILQ_REMOVE(f->raw_asked ? &p->raw_wait : &p->wait, f, wait);
 		f->vm->nwait--;
 	}
 	limits_give(&p->limits, &f->vm->used, f->dst);

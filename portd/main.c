@@ -31,6 +31,9 @@ const char *const portd_stat_name[PORTS__MAX] = {
 	[PORTS_HTTP_NONE] = "refused-no-proxyd",
 	[PORTS_FETCH] = "http-sockets-given",
 	[PORTS_FETCH_REFUSED] = "http-sockets-refused",
+	[PORTS_ICMP] = "icmp-opened",
+	[PORTS_ICMP_RAW] = "icmp-raw-opened",
+	[PORTS_ICMP_REFUSED] = "refused-icmp",
 	[PORTS_BAD_SERVER] = "bad-servers",
 };
 
@@ -127,6 +130,7 @@ static const struct ipc_handler handlers[] = {
 	{ IPC_SOCK_OPEN, socks_open },
 	{ IPC_PAIR_OPEN, pairs_open },
 	{ IPC_FETCH_OPEN, http_fetch },
+	{ IPC_RAW_FD, icmp_raw_fd },
 };
 
 static const struct daemon_spec portd = {

@@ -16,6 +16,7 @@ static const char *const kind_name[] = {
 	[FLOW_UDP_BIND] = "udp-bind",
 	[FLOW_UDP] = "udp",
 	[FLOW_HTTP] = "http",
+	[FLOW_ICMP] = "icmp",
 };
 
 static const enum portd_stat kind_stat[] = {
@@ -23,6 +24,7 @@ static const enum portd_stat kind_stat[] = {
 	[FLOW_UDP_BIND] = PORTS_UDP_BIND,
 	[FLOW_UDP] = PORTS_UDP,
 	[FLOW_HTTP] = PORTS_HTTP,
+	[FLOW_ICMP] = PORTS_ICMP,
 };
 
 static const enum portd_stat limit_stat[] = {
@@ -40,8 +42,8 @@ refuse(struct portd *p, struct ipc *link, uint32_t id, enum portd_stat why,
 	    (json_int_t)id, "error", sock_error_name(error));
 }
 
-static void
-refuse_flow(struct portd *p, struct flow *f, enum portd_stat why, int error)
+void
+opener_refuse(struct portd *p, struct flow *f, enum portd_stat why, int error)
 {
 	refuse(p, f->vm->link, f->id, why, error);
 	flow_free(p, f);
@@ -65,6 +67,8 @@ flow_try(struct portd *p, struct flow *f)
 	struct flow *bind;
 	int fd;
 
+	if (f->kind == FLOW_ICMP)
+		return icmp_try(p, f);
 	bind = f->kind == FLOW_TCP
 		   ? NULL
 		   : flow_find_bind(p, f->vm, f->guest_ip, f->guest_port);
@@ -74,7 +78,7 @@ flow_try(struct portd *p, struct flow *f)
 	if (fd == -1 && sock_no_room(errno))
 		return false;
 	if (fd == -1) {
-		refuse_flow(p, f, PORTS_FAILED, errno);
+		opener_refuse(p, f, PORTS_FAILED, errno);
 		return true;
 	}
 	count_opened(p, f);
@@ -87,7 +91,7 @@ static void
 flow_wait(struct portd *p, struct flow *f)
 {
 	if (f->vm->nwait == WAIT_MAX) {
-		refuse_flow(p, f, PORTS_WAIT_FULL, EMFILE);
+		opener_refuse(p, f, PORTS_WAIT_FULL, EMFILE);
 		return;
 	}
 	stats_inc(&p->d->stats, PORTS_WAITED);
@@ -129,6 +133,7 @@ void
 opener_init(struct portd *p)
 {
 	TAILQ_INIT(&p->wait);
+	TAILQ_INIT(&p->raw_wait);
 	ev_timer_init(&p->retry, retry_cb, 0., WAIT_RETRY_SEC);
 	p->retry.data = p;
 }
@@ -177,6 +182,9 @@ flow_allowed(struct portd *p, struct flow *f)
 	if (f->kind == FLOW_HTTP)
 		return http_allowed(p, f);
 	v = policy_check(&p->policy, &dst);
+	/* The stack answers in the host's name itself. */
+	if (f->kind == FLOW_ICMP)
+		return v == POLICY_ALLOW;
 	f->loopback = v == POLICY_LOOPBACK;
 	return v != POLICY_DENY;
 }

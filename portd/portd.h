@@ -38,6 +38,9 @@ enum portd_stat {
 	PORTS_SOCKS_REFUSED, /* of dnsd and proxyd */
 	PORTS_PAIRS,	     /* between a stack and dnsd or proxyd */
 	PORTS_PAIRS_REFUSED,
+	PORTS_ICMP, /* sockets made for echo */
+	PORTS_ICMP_RAW,
+	PORTS_ICMP_REFUSED,
 	PORTS_HTTP,	     /* streams to proxyd */
 	PORTS_HTTP_NONE,     /* refused: there is no proxyd now */
 	PORTS_FETCH,	     /* sockets for proxyd */
@@ -58,6 +61,7 @@ enum flow_kind {
 	FLOW_UDP_BIND, /* receives all that comes to one guest port */
 	FLOW_UDP,      /* connected, on the local port of the bind */
 	FLOW_HTTP,     /* a stream to proxyd */
+	FLOW_ICMP,     /* connected; echo */
 };
 
 struct vm;
@@ -67,9 +71,12 @@ struct flow {
 	enum flow_kind kind;
 	uint32_t guest_ip, dst; /* host order; dst as the guest sees it */
 	uint16_t guest_port, dst_port;
-	uint16_t local_port; /* binds: what the guest port has become */
+	uint16_t local_port; /* binds: what the guest port has become;
+			      * raw: the identifier */
+	bool raw;	     /* ICMP by a raw socket */
 	bool loopback;	     /* connect to 127.0.0.1 */
-	bool waiting;	     /* in portd.wait */
+	bool waiting;	     /* in portd.wait, or raw_wait */
+	bool raw_asked;	     /* the latter */
 	struct vm *vm;	     /* borrowed */
 	struct flow *next, *next_bind; /* hash chains */
 	TAILQ_ENTRY(flow) wait;
@@ -91,8 +98,11 @@ struct portd {
 	uint32_t gateway_ip;
 	struct limits limits;
 	LIST_HEAD(, vm) vms;	 /* owned */
-	TAILQ_HEAD(, flow) wait; /* for a descriptor; oldest first */
+	TAILQ_HEAD(flow_list, flow) wait; /* for a descriptor; oldest first */
 	struct ev_timer retry;	 /* runs while someone waits */
+	struct flow_list raw_wait; /* for the supervisor's answers */
+	uint8_t raw_id[65536 / 8]; /* identifiers in use, as bits */
+	bool raw_none;		   /* it has no raw sockets either */
 	struct log_rate limit_log;
 };
 
@@ -112,10 +122,20 @@ void opener_init(struct portd *);
 void opener_fini(struct portd *);
 void opener_flow_open(struct daemon *, struct ipc *, struct ipc_msg *);
 void opener_flow_close(struct daemon *, struct ipc *, struct ipc_msg *);
+/* No socket for f, which is freed. */
+void opener_refuse(struct portd *, struct flow *, enum portd_stat, int error);
+
+/* icmp.c: sockets for echo. */
+/* Opens f's socket, now or later, and answers.  False: no descriptor. */
+bool icmp_try(struct portd *, struct flow *);
+void icmp_forget(struct portd *, struct flow *); /* it is about to be freed */
+void icmp_raw_fd(struct daemon *, struct ipc *, struct ipc_msg *);
 
 /* socks.c: sockets as such, and what dnsd and proxyd ask for. */
 int sock_any(bool tcp, const struct ipaddr *, uint16_t port);
 int sock_flow(const struct flow *, struct flow *bind); /* -1 with errno */
+int sock_connect_flow(int fd, const struct flow *); /* and drains it */
+int sock_fail(int fd); /* closes fd, keeps errno, -1 */
 bool sock_no_room(int error); /* of descriptors or memory: may pass */
 const char *sock_error_name(int error);
 void socks_open(struct daemon *, struct ipc *, struct ipc_msg *);

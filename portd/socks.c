@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/plat/plat.h"
 #include "portd/portd.h"
 
 #define nitems(a)	(sizeof(a) / sizeof((a)[0]))
@@ -65,7 +66,7 @@ sock_no_room(int error)
 }
 
 /* Closes fd and keeps errno. */
-static int
+int
 sock_fail(int fd)
 {
 	int saved = errno;
@@ -139,7 +140,7 @@ flow_target(const struct flow *f)
 }
 
 static int
-sock_tcp(const struct ipaddr *a, uint16_t port)
+sock_tcp(const struct ipaddr *a, uint16_t port, bool guest)
 {
 	int fd;
 
@@ -152,6 +153,7 @@ sock_tcp(const struct ipaddr *a, uint16_t port)
 	 */
 	if (sock_opt(fd, IPPROTO_TCP, TCP_NODELAY) == -1 ||
 	    sock_opt(fd, SOL_SOCKET, SO_OOBINLINE) == -1 ||
+	    (guest && plat_sockerr_keep(fd, true) == -1) ||
 	    sock_connect(fd, a, port) == -1)
 		return sock_fail(fd);
 	return fd;
@@ -213,9 +215,18 @@ sock_udp(const struct flow *f, const struct flow *bind)
 		return -1;
 	if (sock_opt(fd, SOL_SOCKET, SO_REUSEADDR) == -1 ||
 	    sock_bind(fd, bind->local_port) == -1 ||
+	    plat_sockerr_keep(fd, true) == -1 ||
 	    sock_connect(fd, &a, f->dst_port) == -1 || sock_drain(fd) == -1)
 		return sock_fail(fd);
 	return fd;
+}
+
+int
+sock_connect_flow(int fd, const struct flow *f)
+{
+	struct ipaddr a = flow_target(f);
+
+	return sock_connect(fd, &a, 0) == -1 ? -1 : sock_drain(fd);
 }
 
 int
@@ -225,13 +236,15 @@ sock_flow(const struct flow *f, struct flow *bind)
 
 	switch (f->kind) {
 	case FLOW_TCP:
-		return sock_tcp(&a, f->dst_port);
+		return sock_tcp(&a, f->dst_port, true);
 	case FLOW_UDP_BIND:
 		return sock_udp_bind(bind);
 	case FLOW_UDP:
 		return sock_udp(f, bind);
 	case FLOW_HTTP:
 		break; /* http.c's */
+	case FLOW_ICMP:
+		break; /* icmp.c */
 	}
 	errno = EINVAL;
 	return -1;
@@ -243,7 +256,7 @@ sock_any(bool tcp, const struct ipaddr *a, uint16_t port)
 	int fd;
 
 	if (tcp)
-		return sock_tcp(a, port);
+		return sock_tcp(a, port, false);
 	fd = sock_new(a->family == 6 ? AF_INET6 : AF_INET, SOCK_DGRAM);
 	if (fd != -1 && sock_connect(fd, a, port) == -1)
 		return sock_fail(fd);

@@ -5,7 +5,7 @@ BUILD_PACKAGES="gcc libc6-dev meson ninja-build pkg-config libev-dev libbsd-dev
     libjansson-dev libldns-dev libseccomp-dev check"
 RUN_PACKAGES="ca-certificates"
 TEST_PACKAGES="clang libclang-rt-14-dev mandoc iproute2 iputils-ping procps
-    isc-dhcp-client udhcpc dhcpcd-base systemd nmap dnsmasq-base bind9-dnsutils rootlesskit uidmap
+    isc-dhcp-client udhcpc traceroute mtr-tiny dhcpcd-base systemd nmap dnsmasq-base bind9-dnsutils rootlesskit uidmap
     curl jq tshark bsdutils python3
     python3-prometheus-client busybox-static qemu-system-x86 cpio util-linux"
 BENCH_PACKAGES="iperf3 ethtool python3 passt slirp4netns dnsperf"

@@ -249,6 +249,15 @@ on_dgram_gone(struct sup *s, struct child *c, struct ipc_msg *m)
 		child_kill(c, why);
 }
 
+/* No descriptor says that there is none, whatever the reason. */
+static void
+on_raw_open(struct sup *s, struct child *c, struct ipc_msg *m)
+{
+	int fd = plat_raw_icmp();
+
+	ipc_send(c->ipc, IPC_RAW_FD, &fd, fd != -1, "{}");
+}
+
 static const struct {
 	enum ipc_type type;
 	void (*fn)(struct sup *, struct child *, struct ipc_msg *);
@@ -260,6 +269,7 @@ static const struct {
 	{ IPC_VM_OPEN, on_vm_open },
 	{ IPC_VM_CLOSE, on_vm_close },
 	{ IPC_DGRAM_GONE, on_dgram_gone },
+	{ IPC_RAW_OPEN, on_raw_open },
 };
 
 static void

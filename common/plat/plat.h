@@ -73,6 +73,42 @@ void plat_hold(int fd, size_t n);
 size_t plat_room(int fd);
 
 /*
+ * Sockets that send datagrams, and ICMP echo.
+ */
+struct plat_sockerr {
+	int error; /* as from a call that failed */
+	uint8_t type, code; /* of the ICMP message */
+	uint32_t info;	    /* what it says of the path's MTU */
+	uint32_t from;	    /* its sender; 0: unknown */
+};
+/* From now on what routers say of the socket's packets is kept; or not. */
+int plat_sockerr_keep(int fd, bool on);
+/*
+ * Takes the oldest ICMP error that was kept, and of what it quotes, behind the
+ * headers of IP and UDP, at most *len bytes.  0, or -1: there is none.
+ */
+int plat_sockerr(int fd, struct plat_sockerr *, uint8_t *data, size_t *len);
+/* The TTL and TOS of packets, and whether they may not be fragmented. */
+int plat_ttl(int fd, int ttl);
+int plat_tos(int fd, int tos);
+int plat_df(int fd, bool df);
+/* The largest packet that passes to the peer; 0: unknown. */
+size_t plat_path_mtu(int fd);
+/*
+ * A socket for ICMP echo requests, and replies to them; EACCES where the
+ * process's group may not have one.  Bound, connected to nobody.  *id is what
+ * the kernel puts in as the identifier.
+ */
+int plat_ping(uint16_t *id);
+/* A raw ICMP socket; needs rights. */
+int plat_raw_icmp(void);
+/* Leaves to it nothing but echo replies with that identifier, for good. */
+int plat_raw_limit(int fd, uint16_t id);
+/* As recv() of one datagram; who sent it, and the TTL it came with or 0. */
+ssize_t plat_recv_ttl(int fd, const struct iovec *, int niov, uint32_t *from,
+    uint8_t *ttl);
+
+/*
  * An edge-triggered set of descriptors: one event per change, none for a
  * state that lasts.  What libev cannot express; watched by libev as one fd.
  */

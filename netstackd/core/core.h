@@ -105,6 +105,7 @@ struct ip4_out {
 	const uint8_t *eth_dst;
 	uint32_t src, dst;
 	uint8_t proto, tos;
+	uint8_t ttl; /* 0: IP4_TTL */
 	uint16_t id, frag;
 };
 #define IP4_DF 0x4000
@@ -114,6 +115,8 @@ void ip4_put(struct net *, uint8_t *frame, const struct ip4_out *,
 /* As ip4_send(), of a payload in n pieces. */
 int ip4_sendv(struct net *, uint32_t src, uint8_t proto,
     const struct iovec *, int n, uint8_t tos, bool df);
+/* The same with all that the header may say; id is chosen here. */
+int ip4_sendo(struct net *, struct ip4_out *, const struct iovec *, int n);
 
 /* Big-endian values at p. */
 static inline void
@@ -150,9 +153,76 @@ enum ip4_dst ip4_classify(const struct net *, uint32_t dst);
 
 #define ICMP_BURST 64 /* errors at once; then one each 5 ms */
 
-/* ICMP errors toward the guest, quoting pkt; rate limited and counted. */
+#define ICMP_HDRLEN	   8
+#define ICMP_ECHO_REPLY	   0
+#define ICMP_UNREACHABLE   3
+#define ICMP_ECHO_REQUEST  8
+#define ICMP_TIME_EXCEEDED 11
+#define ICMP_PARAMETER	   12
+
+#define UNREACH_NET   0
+#define UNREACH_HOST  1
+#define UNREACH_PORT  3
+#define UNREACH_FRAG  4
+#define UNREACH_ADMIN 13
+
+/* An ICMP error toward the guest. */
+struct icmp_msg {
+	uint8_t type, code;
+	uint16_t mtu;
+	uint32_t src; /* 0: the gateway */
+};
+
+/* They quote pkt; rate limited and counted. */
+void icmp_error(struct net *, usec_t now, const struct ip4_pkt *,
+    const struct icmp_msg *);
+/* That of a host socket's error. */
 void icmp_unreachable(struct net *, usec_t now, const struct ip4_pkt *,
     enum net_error, uint16_t mtu);
+
+#define NET_ERRORS 256 /* taken from a socket at once */
+
+/* What is kept of a flow's last datagram, so that an error can quote it. */
+struct sent {
+	uint16_t id, len; /* of the IP packet; len of its payload */
+	uint16_t sum;	  /* UDP's; in memory order */
+	uint8_t ttl, tos;
+	bool df;
+};
+
+/* A packet made again for quoting; some of its payload lies behind the
+ * header. */
+struct quote {
+	uint8_t b[FRAME_HDRLEN + ICMP_HDRLEN + NET_QUOTE];
+	struct ip4_pkt pkt;
+};
+/* The headers of f's packet.  len is that of its payload, have as much of it
+ * as stands at q->b + FRAME_HDRLEN. */
+void quote_init(struct net *, struct quote *, const struct flow *,
+    uint8_t proto, const struct sent *, size_t len, size_t have);
+
+/*
+ * An error of the host's network, in the guest's words, about the packet that
+ * was sent on f.  pkt quotes it.
+ */
+void icmp_host_error(struct net *, usec_t now, const struct flow *,
+    const struct ip4_pkt *, const struct net_hosterr *);
+
+/*
+ * Path MTUs, learnt for ten minutes (RFC 1191 6.3).  pmtu_check() answers the
+ * guest, and is false, when its packet is known not to pass.
+ */
+#define PMTU_BITS 8
+struct pmtu {
+	uint32_t dst;
+	uint16_t mtu;
+	usec_t until;
+};
+void pmtu_learn(struct net *, usec_t now, uint32_t dst, size_t mtu);
+bool pmtu_check(struct net *, usec_t now, const struct ip4_pkt *);
+
+/* How a packet of the guest is to leave: a router counts its TTL down. */
+void ip4_leave(const struct net *, const struct ip4_pkt *, struct net_dgram *);
 
 /* An IPv4 packet, and whatever follows it in the frame.  group: it was sent to
  * an Ethernet group address. */
@@ -171,6 +241,8 @@ const char *info_error(enum net_error);
 /* Inputs by protocol; pkt is checked, addressed to us, checksum not yet. */
 void arp_input(struct net *, usec_t now, struct rd *);
 void icmp_input(struct net *, usec_t now, const struct ip4_pkt *);
+/* An echo request to a remote host; the message is checked. */
+void icmp_flow_input(struct net *, usec_t now, const struct ip4_pkt *);
 void udp_input(struct net *, usec_t now, const struct ip4_pkt *);
 void tcp_input(struct net *, usec_t now, const struct ip4_pkt *);
 void dhcp_input(struct net *, usec_t now, const struct ip4_pkt *,
@@ -203,6 +275,7 @@ struct flow_ops {
 	void (*free)(struct net *, struct flow *);
 };
 extern const struct flow_ops tcp_ops, udp_ops, udp_bind_ops, dns_ops;
+extern const struct flow_ops icmp_ops;
 
 /* The batch ends: host writes and acknowledgements. */
 void tcp_flush(struct net *, usec_t now);
@@ -210,10 +283,14 @@ void udp_flush(struct net *, usec_t now);
 /* The channel has space again. */
 void tcp_tx_ready(struct net *, usec_t now);
 void udp_tx_ready(struct net *, usec_t now);
+void icmp_tx_ready(struct net *, usec_t now);
+/* What net_opened_icmp() says of the flow's socket. */
+void icmp_named(struct flow *, uint16_t echo_id, bool raw);
 
 struct tcp_net; /* TCP's per-VM state: batch, queues, secret, blocked flows */
 struct udp_net;
 struct frag_net;
+struct icmp_net;
 
 struct net {
 	struct net_conf conf;
@@ -241,6 +318,8 @@ struct net {
 	struct timer **heap;
 	uint32_t nheap, heap_cap;
 	/* ICMP rate limit: a token bucket. */
+	struct pmtu pmtu[1 << PMTU_BITS];
+	uint16_t pmtu_least; /* of all that were learnt; 0: none */
 	usec_t icmp_at;
 	uint32_t icmp_tokens;
 	/* Constants, for who is told why; NULL: there is no reason. */
@@ -249,6 +328,7 @@ struct net {
 	struct tcp_net *tcp;   /* owned */
 	struct udp_net *udp;   /* owned */
 	struct frag_net *frag; /* owned */
+	struct icmp_net *icmp; /* owned */
 };
 
 int flow_table_new(struct net *);
@@ -259,6 +339,8 @@ int udp_net_new(struct net *);
 void udp_net_free(struct net *);
 int frag_net_new(struct net *);
 void frag_net_free(struct net *);
+int icmp_net_new(struct net *);
+void icmp_net_free(struct net *);
 
 /* Counters of what was lost, and why a flow ended. */
 static inline bool

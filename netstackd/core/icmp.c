@@ -1,31 +1,26 @@
 /*
- * ICMP (RFC 792, RFC 1122 3.2.2, RFC 1812 4.3).
+ * ICMP (RFC 792, RFC 1122 3.2.2, RFC 1812 4.3), as far as it ends here.
  *
- * Echo requests to the gateway and the host are answered here, of any size.
- * Other messages, and echo to anybody else, are counted and not served.
- * Errors toward the guest are "destination unreachable" with the code that
- * says why a host socket failed, and come no faster than a token bucket lets
- * them (RFC 1812 4.3.2.8).
+ * Echo requests to the gateway and the host are answered here, of any size;
+ * those to remote hosts have flows (icmp_flow.c).  Other messages are counted
+ * and not served.
+ *
+ * Errors toward the guest come in two ways: of our own, as "destination
+ * unreachable" with the code that says why a host socket failed, or "time
+ * exceeded"; and those that routers of the host's network have sent for a host
+ * socket, with the guest's own packet in the place of the host's.  Neither come
+ * faster than a token bucket lets them (RFC 1812 4.3.2.8).
  */
 
 #include <string.h>
 
 #include "netstackd/core/core.h"
 
-#define ICMP_ECHO_REPLY	  0
-#define ICMP_UNREACHABLE  3
-#define ICMP_ECHO_REQUEST 8
-#define ICMP_HDRLEN	  8
 /* An error fits into 576 bytes (RFC 1812 4.3.2.3). */
 #define ICMP_QUOTE (576 - IP4_HDRLEN - ICMP_HDRLEN)
 
-#define UNREACH_NET   0
-#define UNREACH_HOST  1
-#define UNREACH_PORT  3
-#define UNREACH_FRAG  4
-#define UNREACH_ADMIN 13
-
 #define TOKEN_EVERY (5 * USEC_MS)
+#define MTU_LEAST   68 /* RFC 791: every link passes this */
 
 /*
  * Answers an echo request: the same message with another type and sum, in two
@@ -55,16 +50,16 @@ icmp_echo(struct net *net, const struct ip4_pkt *pkt, const struct rd *msg)
 void
 icmp_input(struct net *net, usec_t now, const struct ip4_pkt *pkt)
 {
-	enum ip4_dst dst = ip4_classify(net, pkt->dst);
 	const struct rd *msg = &pkt->payload;
 
 	if (msg->len < ICMP_HDRLEN)
 		stat_inc(net, NETS_RX_SHORT);
 	else if (cksum_finish(cksum_add(0, msg->p, msg->len)) != 0)
 		stat_inc(net, NETS_RX_BADSUM);
-	else if (msg->p[0] != ICMP_ECHO_REQUEST || msg->p[1] != 0 ||
-		 (dst != DST_GATEWAY && dst != DST_HOST))
+	else if (msg->p[0] != ICMP_ECHO_REQUEST || msg->p[1] != 0)
 		stat_inc(net, NETS_ICMP_IGNORED);
+	else if (ip4_classify(net, pkt->dst) == DST_REMOTE)
+		icmp_flow_input(net, now, pkt);
 	else
 		icmp_echo(net, pkt, msg);
 }
@@ -105,6 +100,7 @@ icmp_code(enum net_error e)
 	case NET_EHOSTUNREACH:
 	case NET_ELIMIT:
 	case NET_EOTHER:
+	case NET_EQUEUED:
 		break;
 	}
 	return UNREACH_HOST;
@@ -121,34 +117,111 @@ icmp_may_answer(const struct net *net, const struct ip4_pkt *pkt)
 	       (pkt->payload.len > 0 && pkt->payload.p[0] == ICMP_ECHO_REQUEST);
 }
 
-/*
- * A closed port and a size that does not pass are what the destination itself
- * says, or seems to; everything else is the word of its router, the gateway.
- */
 void
-icmp_unreachable(struct net *net, usec_t now, const struct ip4_pkt *pkt,
-    enum net_error e, uint16_t mtu)
+icmp_error(struct net *net, usec_t now, const struct ip4_pkt *pkt,
+    const struct icmp_msg *m)
 {
-	uint8_t msg[ICMP_HDRLEN + ICMP_QUOTE] = { ICMP_UNREACHABLE };
+	uint8_t msg[ICMP_HDRLEN + ICMP_QUOTE] = { m->type, m->code };
 	size_t len = pkt->payload.len;
 	uint16_t sum;
-	uint32_t src;
 
 	if (!icmp_may_answer(net, pkt) || !icmp_allowed(net, now))
 		return;
 	if (len > ICMP_QUOTE - pkt->hdrlen)
 		len = ICMP_QUOTE - pkt->hdrlen;
-	msg[1] = icmp_code(e);
-	if (msg[1] == UNREACH_FRAG)
-		put_u16(msg + 6, mtu);
+	put_u16(msg + 6, m->mtu);
 	memcpy(msg + ICMP_HDRLEN, pkt->hdr, pkt->hdrlen);
-	memcpy(msg + ICMP_HDRLEN + pkt->hdrlen, pkt->payload.p, len);
+	if (len > 0)
+		memcpy(msg + ICMP_HDRLEN + pkt->hdrlen, pkt->payload.p, len);
 	len += ICMP_HDRLEN + pkt->hdrlen;
 	sum = cksum_finish(cksum_add(0, msg, len));
 	memcpy(msg + 2, &sum, sizeof(sum));
-	src = msg[1] == UNREACH_PORT || msg[1] == UNREACH_FRAG
-		  ? pkt->dst
-		  : net->conf.gateway_ip;
-	if (ip4_send(net, src, IPPROTO4_ICMP, msg, len, 0, false) == 0)
+	if (ip4_send(net, m->src != 0 ? m->src : net->conf.gateway_ip,
+		IPPROTO4_ICMP, msg, len, 0, false) == 0)
 		stat_inc(net, NETS_ICMP_TX);
+}
+
+/*
+ * A closed port is what the destination itself says; everything else is the
+ * word of its router, the gateway.
+ */
+void
+icmp_unreachable(struct net *net, usec_t now, const struct ip4_pkt *pkt,
+    enum net_error e, uint16_t mtu)
+{
+	struct icmp_msg m = { .type = ICMP_UNREACHABLE, .code = icmp_code(e) };
+
+	if (m.code == UNREACH_FRAG)
+		m.mtu = mtu;
+	if (m.code == UNREACH_PORT)
+		m.src = pkt->dst;
+	icmp_error(net, now, pkt, &m);
+}
+
+void
+quote_init(struct net *net, struct quote *q, const struct flow *f,
+    uint8_t proto, const struct sent *s, size_t len, size_t have)
+{
+	struct ip4_out o = { .eth_dst = net->guest_eth,
+		.src = f->guest_ip,
+		.dst = f->host_ip,
+		.proto = proto,
+		.tos = s->tos,
+		.ttl = s->ttl,
+		.id = s->id,
+		.frag = s->df ? IP4_DF : 0 };
+
+	ip4_put(net, q->b, &o, len);
+	q->pkt = (struct ip4_pkt){ .src = o.src,
+		.dst = o.dst,
+		.proto = proto,
+		.ttl = o.ttl,
+		.tos = o.tos,
+		.df = s->df,
+		.hdr = q->b + ETH_HDRLEN,
+		.hdrlen = IP4_HDRLEN,
+		.payload = rd_init(q->b + FRAME_HDRLEN, have) };
+}
+
+/*
+ * Who says it, as the guest may see it: what comes from the host's loopback is
+ * the host, and nobody outside is one of this network.
+ */
+static uint32_t
+error_source(const struct net *net, uint32_t from)
+{
+	if (from >> 24 == 127 && net->conf.host_ip != 0)
+		return net->conf.host_ip;
+	return ip4_classify(net, from) == DST_REMOTE ? from : 0;
+}
+
+void
+icmp_host_error(struct net *net, usec_t now, const struct flow *f,
+    const struct ip4_pkt *pkt, const struct net_hosterr *e)
+{
+	struct icmp_msg m = { .type = e->type,
+		.code = e->code,
+		.src = error_source(net, e->from) };
+	size_t mtu = e->mtu;
+
+	if (e->type != ICMP_UNREACHABLE && e->type != ICMP_TIME_EXCEEDED &&
+	    e->type != ICMP_PARAMETER) {
+		stat_inc(net, NETS_ICMP_BADERR);
+		return;
+	}
+	if (e->type == ICMP_UNREACHABLE && e->code == UNREACH_FRAG) {
+		/* Routers of before RFC 1191 say none; the host guesses. */
+		if (mtu == 0)
+			mtu = net->hook->mtu(net->arg, f->id);
+		if (mtu < MTU_LEAST || mtu > UINT16_MAX) {
+			stat_inc(net, NETS_ICMP_BADERR);
+			return;
+		}
+		m.mtu = (uint16_t)mtu;
+		pmtu_learn(net, now, f->host_ip, mtu);
+		if (!pkt->df)
+			return; /* the host cuts it from now on */
+	}
+	stat_inc(net, NETS_ICMP_ERRORS);
+	icmp_error(net, now, pkt, &m);
 }

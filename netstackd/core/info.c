@@ -2,6 +2,7 @@
  * What a flow looks like to people: its state, what holds it up, why it ends.
  */
 
+#include "netstackd/core/icmp.h"
 #include "netstackd/core/tcp.h"
 #include "netstackd/core/udp.h"
 
@@ -26,6 +27,7 @@ info_error(enum net_error e)
 	case NET_ELIMIT:
 		return "limit";
 	case NET_EOTHER:
+	case NET_EQUEUED:
 		break;
 	}
 	return "failed";
@@ -83,6 +85,12 @@ udp_info(const struct udp_flow *u, struct net_flow_info *i)
 	i->limit = u->blocked ? "channel" : dial(&u->f, u->up);
 }
 
+static void
+icmp_info(const struct icmp_flow *c, struct net_flow_info *i)
+{
+	i->limit = c->blocked ? "channel" : dial(&c->f, c->up);
+}
+
 int
 net_flow_info(const struct net *net, uint32_t id, struct net_flow_info *i)
 {
@@ -106,5 +114,7 @@ net_flow_info(const struct net *net, uint32_t id, struct net_flow_info *i)
 		tcp_info((const struct tcp *)f, i);
 	else if (f->proto == NET_UDP || f->proto == NET_UDP_BIND)
 		udp_info((const struct udp_flow *)f, i);
+	else if (f->proto == NET_ICMP)
+		icmp_info((const struct icmp_flow *)f, i);
 	return 0;
 }

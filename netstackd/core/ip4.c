@@ -3,8 +3,8 @@
  *
  * In: what a packet says about itself is checked, its destination is put into
  * a class, and it goes to its protocol, reassembled first if it comes in
- * fragments (ip4_frag.c).  Options are skipped.  There is no hop to the next
- * router here, so the TTL is not counted down.
+ * fragments (ip4_frag.c).  Options are skipped.  Toward remote hosts we are a
+ * router: what has no hop left ends here, and the rest leaves with one less.
  *
  * Out: headers without options.  The identification is 0 unless the packet is
  * fragmented (RFC 6864): only then does it mean anything.
@@ -107,6 +107,38 @@ ip4_route(struct net *net, usec_t now, const struct ip4_pkt *p,
 	return false;
 }
 
+/*
+ * RFC 1812 5.3.1: a router drops what would leave without a hop to live, and
+ * says so; what is for itself it takes however far it came (RFC 1122 3.2.1.7).
+ */
+static bool
+ip4_may_leave(struct net *net, usec_t now, const struct ip4_pkt *p,
+    const struct ip4_hdr *h)
+{
+	static const struct icmp_msg msg = { .type = ICMP_TIME_EXCEEDED };
+
+	if (p->ttl > 1 || ip4_classify(net, p->dst) != DST_REMOTE)
+		return true;
+	stat_inc(net, NETS_RX_TTL);
+	if ((h->frag & IP4_OFFMASK) == 0)
+		icmp_error(net, now, p, &msg);
+	return false;
+}
+
+/*
+ * The host's own system answers for host-ip: nobody is between.  Of the TOS
+ * only the DSCP: the marks of congestion (RFC 3168) would have to come back.
+ */
+void
+ip4_leave(const struct net *net, const struct ip4_pkt *p, struct net_dgram *d)
+{
+	d->ttl = p->ttl > 1 ? p->ttl : 2;
+	if (ip4_classify(net, p->dst) == DST_REMOTE)
+		d->ttl--;
+	d->tos = p->tos & 0xfc;
+	d->df = p->df;
+}
+
 static void
 ip4_deliver(struct net *net, usec_t now, const struct ip4_pkt *p)
 {
@@ -141,11 +173,8 @@ ip4_input(struct net *net, usec_t now, struct rd *r, bool group)
 		stat_inc(net, NETS_RX_BADSUM);
 		return;
 	}
-	if (p.ttl == 0) {
-		stat_inc(net, NETS_RX_TTL);
-		return;
-	}
-	if (!ip4_route(net, now, &p, &h, group, dhcp))
+	if (!ip4_route(net, now, &p, &h, group, dhcp) ||
+	    !ip4_may_leave(net, now, &p, &h))
 		return;
 	if ((h.frag & (IP4_MF | IP4_OFFMASK)) == 0) {
 		ip4_deliver(net, now, &p);
@@ -183,7 +212,7 @@ ip4_put(struct net *net, uint8_t *frame, const struct ip4_out *o, size_t paylen)
 	put_u16(p + 2, (uint16_t)(IP4_HDRLEN + paylen));
 	put_u16(p + 4, o->id);
 	put_u16(p + 6, o->frag);
-	p[8] = IP4_TTL;
+	p[8] = o->ttl != 0 ? o->ttl : IP4_TTL;
 	p[9] = o->proto;
 	put_u16(p + 10, 0);
 	put_u32(p + 12, o->src);
@@ -276,15 +305,8 @@ ip4_emit_frags(struct net *net, struct ip4_out *o, struct gather *g, size_t len)
 }
 
 int
-ip4_sendv(struct net *net, uint32_t src, uint8_t proto, const struct iovec *iov,
-    int niov, uint8_t tos, bool df)
+ip4_sendo(struct net *net, struct ip4_out *o, const struct iovec *iov, int niov)
 {
-	struct ip4_out o = { .eth_dst = net->guest_eth,
-		.src = src,
-		.dst = net->conf.guest_ip,
-		.proto = proto,
-		.tos = tos,
-		.frag = df ? IP4_DF : 0 };
 	struct gather g = { iov, 0 };
 	size_t len = 0;
 	int i, ret;
@@ -294,14 +316,28 @@ ip4_sendv(struct net *net, uint32_t src, uint8_t proto, const struct iovec *iov,
 	if (len > UINT16_MAX - IP4_HDRLEN)
 		return -1;
 	if (len + IP4_HDRLEN <= net->conf.mtu)
-		ret = ip4_emit(net, &o, &g, len);
-	else if (df)
+		ret = ip4_emit(net, o, &g, len);
+	else if (o->frag & IP4_DF)
 		return -1;
 	else
-		ret = ip4_emit_frags(net, &o, &g, len);
+		ret = ip4_emit_frags(net, o, &g, len);
 	if (ret == -1)
 		stat_inc(net, NETS_TX_FULL);
 	return ret;
+}
+
+int
+ip4_sendv(struct net *net, uint32_t src, uint8_t proto, const struct iovec *iov,
+    int niov, uint8_t tos, bool df)
+{
+	struct ip4_out o = { .eth_dst = net->guest_eth,
+		.src = src,
+		.dst = net->conf.guest_ip,
+		.proto = proto,
+		.tos = tos,
+		.frag = df ? IP4_DF : 0 };
+
+	return ip4_sendo(net, &o, iov, niov);
 }
 
 int

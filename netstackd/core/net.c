@@ -44,6 +44,18 @@ const char *const net_stat_name[NETS__MAX] = {
 	[NETS_ICMP_TX] = "icmp-tx",
 	[NETS_ICMP_LIMIT] = "icmp-limit",
 	[NETS_ICMP_IGNORED] = "icmp-ignored",
+	[NETS_ICMP_OUT] = "icmp-echo-out",
+	[NETS_ICMP_IN] = "icmp-echo-in",
+	[NETS_ICMP_FLOWS] = "icmp-flows",
+	[NETS_ICMP_EXPIRED] = "icmp-expired",
+	[NETS_ICMP_EVICTED] = "icmp-evicted",
+	[NETS_ICMP_DROPPED] = "icmp-dropped",
+	[NETS_ICMP_FAILED] = "icmp-failed",
+	[NETS_ICMP_BADREPLY] = "icmp-bad-reply",
+	[NETS_ICMP_ERRORS] = "icmp-host-errors",
+	[NETS_ICMP_BADERR] = "icmp-bad-errors",
+	[NETS_PMTU_LEARNT] = "pmtu-learnt",
+	[NETS_PMTU_TOOBIG] = "pmtu-too-big",
 	[NETS_UDP_RX] = "udp-rx",
 	[NETS_UDP_TX] = "udp-tx",
 	[NETS_UDP_FLOWS] = "udp-flows",
@@ -81,6 +93,7 @@ static const struct flow_ops *const flow_ops[] = {
 	[NET_UDP_BIND] = &udp_bind_ops,
 	[NET_UDP] = &udp_ops,
 	[NET_DNS] = &dns_ops,
+	[NET_ICMP] = &icmp_ops,
 };
 /* clang-format on */
 
@@ -119,13 +132,15 @@ net_new(const struct net_conf *conf, const struct net_hooks *hook, void *arg,
 	net->arg = arg;
 	net->stat = stats;
 	/* The values outlive the process; what is counted down starts anew. */
-	stats[NETS_TCP_FLOWS] = stats[NETS_UDP_FLOWS] = 0;
+	stats[NETS_TCP_FLOWS] = stats[NETS_UDP_FLOWS] = stats[NETS_ICMP_FLOWS] =
+	    0;
 	memcpy(net->guest_eth, conf->guest_mac, sizeof(net->guest_eth));
 	net->netmask = netmask_of(conf);
 	net->ip_id = (uint16_t)hook->random(arg);
 	net->icmp_tokens = ICMP_BURST;
 	if (flow_table_new(net) == -1 || tcp_net_new(net) == -1 ||
-	    udp_net_new(net) == -1 || frag_net_new(net) == -1) {
+	    udp_net_new(net) == -1 || frag_net_new(net) == -1 ||
+	    icmp_net_new(net) == -1) {
 		net_free(net);
 		return NULL;
 	}
@@ -147,6 +162,7 @@ net_free(struct net *net)
 	tcp_net_free(net);
 	udp_net_free(net);
 	frag_net_free(net);
+	icmp_net_free(net);
 	flow_table_free(net);
 	free(net->heap);
 	free(net);
@@ -244,6 +260,7 @@ net_tx_ready(struct net *net, usec_t now)
 	tcp_tx_ready(net, now);
 	if (!net->udp_first)
 		udp_tx_ready(net, now);
+	icmp_tx_ready(net, now);
 }
 
 /* The flow whose open() is answered; NULL when nobody waits for it. */
@@ -266,6 +283,18 @@ net_opened(struct net *net, usec_t now, uint32_t id, bool connected)
 	net->drop = net->fail = NULL;
 	if (f != NULL)
 		flow_ops[f->proto]->opened(net, now, f, connected);
+}
+
+void
+net_opened_icmp(
+    struct net *net, usec_t now, uint32_t id, uint16_t echo_id, bool raw)
+{
+	struct flow *f = flow_get(net, id);
+
+	if (f == NULL || f->proto != NET_ICMP)
+		return;
+	icmp_named(f, echo_id, raw);
+	net_opened(net, now, id, true);
 }
 
 void

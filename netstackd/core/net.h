@@ -51,6 +51,7 @@ enum net_proto {
 	NET_UDP_BIND, /* receives everything sent to one guest port */
 	NET_UDP,      /* connected, on the local port of the bind */
 	NET_DNS,      /* all UDP queries of the VM to gateway:53 */
+	NET_ICMP,     /* echo of one identifier, sport, to one address */
 };
 
 /* Who serves it. */
@@ -87,6 +88,23 @@ enum net_error {
 	NET_EMSGSIZE,
 	NET_ELIMIT,	/* no descriptors, too many flows */
 	NET_EOTHER,
+	NET_EQUEUED, /* to net_failed(): error() knows more */
+};
+
+/* Of a quoted packet, behind its IP header; routers quote no more. */
+#define NET_QUOTE 548
+
+/* An ICMP error that came for a socket. */
+struct net_hosterr {
+	uint8_t type, code;
+	uint16_t mtu;  /* of "fragmentation needed" */
+	uint32_t from; /* whoever sent it; 0: unknown */
+	/*
+	 * What it quotes: of UDP the payload, of ICMP the message, as far as
+	 * it goes.
+	 */
+	size_t len;
+	uint8_t data[NET_QUOTE];
 };
 
 /* One datagram of a batch. */
@@ -96,6 +114,12 @@ struct net_dgram {
 	uint32_t addr; /* the other end; 0 on a connected socket */
 	uint16_t port;
 	size_t len; /* received; may be cut to what iov holds */
+	/*
+	 * To be sent: how the packet is to leave, 0 as TTL: as any other.
+	 * Received: the TTL it came with, 0 where that is not known.
+	 */
+	uint8_t ttl, tos;
+	bool df; /* not to be fragmented, or not to be sent */
 };
 
 enum net_flow_event { NET_FLOW_NEW, NET_FLOW_CHANGED, NET_FLOW_GONE };
@@ -136,10 +160,15 @@ struct net_hooks {
 	/* Datagrams; the number received or sent, or -1. */
 	int (*recv)(void *arg, uint32_t id, struct net_dgram *, int n);
 	/*
-	 * All n have one size but the last, which may be shorter; not so
-	 * those to dnsd, which may go in one datagram.
+	 * All n have one size but the last, which may be shorter, and leave in
+	 * the same way; not so those to dnsd, which may go in one datagram.
 	 */
 	int (*send)(void *arg, uint32_t id, const struct net_dgram *, int n);
+	/* Takes the oldest ICMP error that came for the socket; false: none. */
+	bool (*error)(void *arg, uint32_t id, struct net_hosterr *);
+	/* The largest packet that passes to where the socket is connected;
+	 * 0: not known. */
+	size_t (*mtu)(void *arg, uint32_t id);
 
 	uint32_t (*random)(void *arg);
 
@@ -170,7 +199,7 @@ enum net_stat {
 	NETS_RX_BADSUM,	    /* IPv4, UDP, TCP or ICMP checksum */
 	NETS_RX_BADSRC,	    /* source address is not the guest's */
 	NETS_RX_BADDST,	    /* destination never reached: 0/8, 127/8, ... */
-	NETS_RX_TTL,	    /* TTL 0 */
+	NETS_RX_TTL,	    /* TTL ended here */
 	NETS_RX_PROTO,	    /* IP protocol not served */
 	NETS_TX_FULL,	    /* dropped: channel full */
 	NETS_ARP_REPLIES,
@@ -183,6 +212,15 @@ enum net_stat {
 	NETS_FRAG_RX, NETS_FRAG_OK, NETS_FRAG_TIMEOUT, NETS_FRAG_LIMIT,
 	NETS_FRAG_BAD,
 	NETS_ICMP_ECHO, NETS_ICMP_TX, NETS_ICMP_LIMIT, NETS_ICMP_IGNORED,
+	NETS_ICMP_OUT, NETS_ICMP_IN, /* echo to and from remote hosts */
+	NETS_ICMP_FLOWS, NETS_ICMP_EXPIRED,
+	NETS_ICMP_EVICTED, /* ended early: too many */
+	NETS_ICMP_DROPPED, /* the socket was full or not there yet */
+	NETS_ICMP_FAILED,  /* the host refused one, or its socket */
+	NETS_ICMP_BADREPLY, /* of nobody the guest has asked */
+	NETS_ICMP_ERRORS,  /* of the host's network, told to the guest */
+	NETS_ICMP_BADERR,  /* such that make no sense */
+	NETS_PMTU_LEARNT, NETS_PMTU_TOOBIG,
 	NETS_UDP_RX, NETS_UDP_TX, NETS_UDP_FLOWS, NETS_UDP_EXPIRED,
 	NETS_UDP_QUEUE_FULL, NETS_UDP_FAILED,
 	NETS_UDP_LIMIT,	  /* ended early: too many */
@@ -240,6 +278,10 @@ void net_tx_ready(struct net *, usec_t now);
  * it has not.
  */
 void net_opened(struct net *, usec_t now, uint32_t id, bool connected);
+/* To that of NET_ICMP: echo_id is what its messages carry outside; on a raw
+ * socket the core puts it in, and receives IP headers. */
+void net_opened_icmp(struct net *, usec_t now, uint32_t id, uint16_t echo_id,
+    bool raw);
 void net_open_failed(struct net *, usec_t now, uint32_t id, enum net_error);
 /*
  * A client of the host wants to speak with a port of the guest, which shall

@@ -383,7 +383,8 @@ connected(struct net *net, usec_t now, struct tcp *t)
 
 /* An ICMP error that quotes the guest's SYN, as far as anybody looks at it. */
 static void
-quote_syn(struct net *net, usec_t now, const struct tcp *t, enum net_error e)
+quote_syn(struct net *net, usec_t now, const struct tcp *t, enum net_error e,
+    const struct net_hosterr *h)
 {
 	uint8_t b[IP4_HDRLEN + TCP_HDRLEN];
 	struct tcp_seg s = { .sport = t->f.guest_port,
@@ -411,21 +412,26 @@ quote_syn(struct net *net, usec_t now, const struct tcp *t, enum net_error e)
 	memcpy(b + 10, &sum, sizeof(sum));
 	tcp_write(b + IP4_HDRLEN, &s);
 	pkt.payload = rd_init(b + IP4_HDRLEN, TCP_HDRLEN);
-	icmp_unreachable(net, now, &pkt, e, 0);
+	if (h != NULL)
+		icmp_host_error(net, now, &t->f, &pkt, h);
+	else
+		icmp_unreachable(net, now, &pkt, e, 0);
 }
 
-/* No socket: what the host, or a router on the way, would have answered. */
+/* No socket: what the host, or a router on the way, would have answered; h is
+ * what one has, NULL if that is not known. */
 static void
-refuse(struct net *net, usec_t now, struct tcp *t, enum net_error e)
+refuse(struct net *net, usec_t now, struct tcp *t, enum net_error e,
+    const struct net_hosterr *h)
 {
 	stat_inc(net, NETS_TCP_REFUSED);
 	switch (e) {
 	case NET_ENETUNREACH:
 	case NET_EHOSTUNREACH:
-		quote_syn(net, now, t, e);
+		quote_syn(net, now, t, e, h);
 		break;
 	case NET_EADMIN:
-		quote_syn(net, now, t, e);
+		quote_syn(net, now, t, e, NULL);
 		tcp_reset_flow(net, t); /* what clients take as final */
 		break;
 	case NET_ETIMEDOUT:
@@ -459,7 +465,7 @@ op_open_failed(struct net *net, usec_t now, struct flow *f, enum net_error e)
 		tcp_free(net, t, true); /* the guest knows nothing of it */
 		return;
 	}
-	refuse(net, now, t, e);
+	refuse(net, now, t, e, NULL);
 }
 
 static void
@@ -497,11 +503,15 @@ static void
 op_failed(struct net *net, usec_t now, struct flow *f, enum net_error e)
 {
 	struct tcp *t = (struct tcp *)f;
+	struct net_hosterr h;
+	bool told;
 
-	if (t->state == TCPS_PENDING)
-		refuse(net, now, t, e);
-	else if (t->host_fd)
+	if (t->state == TCPS_PENDING) {
+		told = t->host_fd && net->hook->error(net->arg, f->id, &h);
+		refuse(net, now, t, e, told ? &h : NULL);
+	} else if (t->host_fd) {
 		tcp_abort(net, now, t);
+	}
 }
 
 static void

@@ -19,7 +19,11 @@
  * one size are collected, not copied, and go in one call.  Their order is
  * kept.
  *
- * Not done: the guest's TTL and TOS on the host's packets; UDP-Lite.
+ * The guest's TTL, less one, its DSCP and its DF go with each datagram, so that
+ * traceroute and path MTU discovery work through the host.  ICMP errors of the
+ * host's network come back the same way.
+ *
+ * Not done: UDP-Lite.
  */
 
 #include <errno.h>
@@ -63,52 +67,87 @@ udp_sum_ok(const struct ip4_pkt *pkt, const struct udp_hdr *h)
 }
 
 /*
- * The largest size below len that links commonly have (RFC 1191 7.1): the host
- * does not say which one it was that a datagram did not pass.
+ * The datagram is gone or was one of many, so the headers are made again: they
+ * are all that the guest's kernel looks at to find the socket.  len is the
+ * payload's length; if it is that of the last one, so is the rest.
  */
-static uint16_t
-udp_plateau(size_t len)
+static void
+udp_quote(struct net *net, struct quote *q, const struct udp_flow *u,
+    size_t len, size_t have, bool ttl_ended)
 {
-	static const uint16_t sizes[] = { 32000, 17914, 8166, 4352, 2002, 1492,
-		1280, 1006 };
-	size_t i;
+	struct sent s = u->sent;
+	uint8_t *udp = q->b + FRAME_HDRLEN;
 
-	for (i = 0; i < nitems(sizes); i++) {
-		if (sizes[i] < len)
-			return sizes[i];
-	}
-	return 576;
+	len += UDP_HDRLEN;
+	if (len != s.len)
+		s.id = s.sum = 0;
+	if (ttl_ended)
+		s.ttl = 1;
+	quote_init(net, q, &u->f, IPPROTO4_UDP, &s, len, UDP_HDRLEN + have);
+	put_u16(udp, u->f.guest_port);
+	put_u16(udp + 2, u->f.host_port);
+	put_u16(udp + 4, (uint16_t)len);
+	memcpy(udp + 6, &s.sum, sizeof(s.sum));
 }
 
-/*
- * The datagram is gone or was one of many, so the headers are made again: they
- * are all that the guest's kernel looks at to find the socket.
- */
+/* The true path MTU: the host's kernel knows it since it has refused. */
+static uint16_t
+udp_path_mtu(struct net *net, usec_t now, const struct udp_flow *u)
+{
+	size_t mtu = net->hook->mtu(net->arg, u->f.id);
+
+	if (mtu < UDP_HDRLEN + IP4_HDRLEN || mtu > UINT16_MAX)
+		return 0;
+	pmtu_learn(net, now, u->f.host_ip, mtu);
+	return (uint16_t)mtu;
+}
+
 void
 udp_report(struct net *net, usec_t now, const struct udp_flow *u,
     enum net_error e, size_t len)
 {
-	struct ip4_out o = { .eth_dst = net->guest_eth,
-		.src = u->f.guest_ip,
-		.dst = u->f.host_ip,
-		.proto = IPPROTO4_UDP };
-	uint8_t b[UDP_OVERHEAD] = { 0 };
-	uint8_t *udp = b + FRAME_HDRLEN;
-	struct ip4_pkt pkt = { .src = u->f.guest_ip,
-		.dst = u->f.host_ip,
-		.proto = IPPROTO4_UDP,
-		.hdr = b + ETH_HDRLEN,
-		.hdrlen = IP4_HDRLEN,
-		.payload = rd_init(udp, UDP_HDRLEN) };
+	struct quote q;
+	uint16_t mtu = 0;
 
+	if (e == NET_EMSGSIZE && (mtu = udp_path_mtu(net, now, u)) == 0)
+		return;
 	if (len > UDP_MAXLEN)
 		len = UDP_MAXLEN;
-	len += UDP_HDRLEN;
-	ip4_put(net, b, &o, len);
-	put_u16(udp, u->f.guest_port);
-	put_u16(udp + 2, u->f.host_port);
-	put_u16(udp + 4, (uint16_t)len);
-	icmp_unreachable(net, now, &pkt, e, udp_plateau(IP4_HDRLEN + len));
+	udp_quote(net, &q, u, len, 0, false);
+	icmp_unreachable(net, now, &q.pkt, e, mtu);
+}
+
+/* About one datagram; mostly the last, if what is quoted fits in it. */
+static void
+udp_told(struct net *net, usec_t now, const struct udp_flow *u,
+    const struct net_hosterr *e)
+{
+	struct quote q;
+	size_t len = u->sent.len - (size_t)UDP_HDRLEN, have = e->len;
+
+	if (have > NET_QUOTE - UDP_HDRLEN)
+		have = NET_QUOTE - UDP_HDRLEN;
+	if (u->sent.len < UDP_HDRLEN || len < have)
+		len = have;
+	udp_quote(net, &q, u, len, have, e->type == ICMP_TIME_EXCEEDED);
+	if (have > 0)
+		memcpy(q.b + FRAME_HDRLEN + UDP_HDRLEN, e->data, have);
+	icmp_host_error(net, now, &u->f, &q.pkt, e);
+}
+
+bool
+udp_told_all(struct net *net, usec_t now, const struct udp_flow *u)
+{
+	struct net_hosterr e;
+	int n = 0;
+
+	if (!u->up || u->f.proto != NET_UDP)
+		return false;
+	while (n < NET_ERRORS && net->hook->error(net->arg, u->f.id, &e)) {
+		udp_told(net, now, u, &e);
+		n++;
+	}
+	return n > 0;
 }
 
 enum net_error
@@ -143,18 +182,24 @@ dgram_len(const struct net_dgram *d)
 	return d->iov[0].iov_len + (d->niov > 1 ? d->iov[1].iov_len : 0);
 }
 
-/* What a datagram of length len met on its way to the socket. */
-static void
+/*
+ * What a datagram of length len met on its way to the socket.  True: that was
+ * the error of an earlier one, which the guest has now been told of.
+ */
+static bool
 udp_send_failed(
     struct net *net, usec_t now, struct udp_flow *u, int error, size_t len)
 {
+	if (udp_told_all(net, now, u))
+		return true;
 	stat_inc(net, NETS_UDP_FAILED);
 	if (error == ENOBUFS)
-		return;
+		return false;
 	if (u->f.proto == NET_DNS)
 		u->stale = true; /* dnsd is gone, and no event says so */
 	else
 		udp_report(net, now, u, udp_error(error), len);
+	return false;
 }
 
 /*
@@ -167,7 +212,7 @@ udp_send(struct net *net, usec_t now, struct udp_flow *u,
     const struct net_dgram *d, int n)
 {
 	int i = 0, got, error;
-	bool again = false;
+	bool again = false, told;
 
 	while (i < n) {
 		got = net->hook->send(net->arg, u->f.id, &d[i], n - i);
@@ -179,8 +224,8 @@ udp_send(struct net *net, usec_t now, struct udp_flow *u,
 		error = errno;
 		if (got == 0 || error == EAGAIN || error == EWOULDBLOCK)
 			return i;
-		udp_send_failed(net, now, u, error, dgram_len(&d[i]));
-		again = !again && error != EMSGSIZE;
+		told = udp_send_failed(net, now, u, error, dgram_len(&d[i]));
+		again = !again && (told || error != EMSGSIZE);
 		if (!again)
 			i++;
 	}
@@ -199,7 +244,7 @@ udp_batch_flush(struct net *net, usec_t now)
 	b->flow = NULL;
 	i = u->up && u->nq == 0 ? udp_send(net, now, u, b->d, b->n) : 0;
 	for (; i < b->n; i++)
-		udp_enqueue(net, u, b->d[i].iov, b->d[i].niov);
+		udp_enqueue(net, u, &b->d[i]);
 	b->n = 0;
 	if (u->f.proto == NET_DNS && u->stale)
 		udp_del(net, u);
@@ -208,9 +253,11 @@ udp_batch_flush(struct net *net, usec_t now)
 void
 udp_queue_flush(struct net *net, usec_t now, struct udp_flow *u)
 {
-	struct net_dgram d = { .niov = 1 };
+	struct net_dgram d;
 
 	while (u->up && u->nq > 0) {
+		d = u->q->how;
+		d.niov = 1;
 		d.iov[0] = (struct iovec){ u->q->data, u->q->len };
 		if (udp_send(net, now, u, &d, 1) == 0)
 			break;
@@ -220,16 +267,20 @@ udp_queue_flush(struct net *net, usec_t now, struct udp_flow *u)
 		udp_del(net, u);
 }
 
-/* Does this payload go with what the batch holds? */
+/* Does this payload go with what the batch holds, and in the same way? */
 static bool
-batch_takes(const struct udp_batch *b, const struct udp_flow *u, size_t len)
+batch_takes(const struct udp_batch *b, const struct udp_flow *u, size_t len,
+    const struct net_dgram *how)
 {
+	const struct net_dgram *d = &b->d[0];
+
 	if (b->flow != u || b->n == UDP_BATCH)
 		return false;
 	if (u->f.proto == NET_DNS)
 		return b->total + DNS_PREFIX + len <= DNS_BATCH;
 	return u->f.proto == NET_UDP && len <= b->size &&
-	       b->total + len <= BATCH_BYTES;
+	       b->total + len <= BATCH_BYTES && d->ttl == how->ttl &&
+	       d->tos == how->tos && d->df == how->df;
 }
 
 /*
@@ -238,13 +289,13 @@ batch_takes(const struct udp_batch *b, const struct udp_flow *u, size_t len)
  */
 static void
 batch_add(struct net *net, usec_t now, struct udp_flow *u, struct rd payload,
-    bool last)
+    const struct net_dgram *how, bool last)
 {
 	struct udp_batch *b = &net->udp->batch;
 	struct net_dgram *d;
 	bool dns = u->f.proto == NET_DNS;
 
-	if (!batch_takes(b, u, payload.len))
+	if (!batch_takes(b, u, payload.len, how))
 		udp_batch_flush(net, now);
 	if (b->flow == NULL) {
 		b->flow = u;
@@ -252,6 +303,7 @@ batch_add(struct net *net, usec_t now, struct udp_flow *u, struct rd payload,
 		b->total = 0;
 	}
 	d = &b->d[b->n++];
+	*d = *how;
 	d->niov = 0;
 	if (dns) {
 		d->iov[d->niov++] =
@@ -278,6 +330,7 @@ static void
 udp_to_dns(struct net *net, usec_t now, const struct ip4_pkt *pkt,
     const struct udp_hdr *h, struct rd payload)
 {
+	static const struct net_dgram how = { 0 };
 	struct udp_batch *b = &net->udp->batch;
 	struct udp_flow *u;
 
@@ -285,27 +338,45 @@ udp_to_dns(struct net *net, usec_t now, const struct ip4_pkt *pkt,
 		icmp_unreachable(net, now, pkt, NET_ELIMIT, 0);
 		return;
 	}
-	if (!batch_takes(b, u, payload.len))
+	if (!batch_takes(b, u, payload.len, &how))
 		udp_batch_flush(net, now);
 	/* The flush may have found that dnsd is gone, and ended the flow. */
 	if ((u = udp_dns_flow(net, now)) == NULL)
 		return;
 	dns_prefix(b->prefix[b->n], pkt, h->sport, payload.len);
-	batch_add(net, now, u, payload, pkt->copied);
+	batch_add(net, now, u, payload, &how, pkt->copied);
+}
+
+static void
+udp_sent(struct udp_flow *u, const struct ip4_pkt *pkt, const struct udp_hdr *h)
+{
+	u->sent =
+	    (struct sent){ .id = (uint16_t)(pkt->hdr[4] << 8 | pkt->hdr[5]),
+		    .len = h->len,
+		    .ttl = pkt->ttl,
+		    .tos = pkt->tos,
+		    .df = pkt->df };
+	memcpy(&u->sent.sum, pkt->payload.p + 6, sizeof(u->sent.sum));
 }
 
 static void
 udp_to_host(struct net *net, usec_t now, const struct ip4_pkt *pkt,
     const struct udp_hdr *h, struct rd payload)
 {
-	struct udp_flow *u = udp_flow_for(net, now, pkt, h->sport, h->dport);
+	struct net_dgram how = { 0 };
+	struct udp_flow *u;
 
+	if (!pmtu_check(net, now, pkt))
+		return;
+	u = udp_flow_for(net, now, pkt, h->sport, h->dport);
 	if (u == NULL) {
 		icmp_unreachable(net, now, pkt, NET_ELIMIT, 0);
 		return;
 	}
 	udp_touch(net, now, u, false);
-	batch_add(net, now, u, payload, pkt->copied);
+	ip4_leave(net, pkt, &how);
+	udp_sent(u, pkt, h);
+	batch_add(net, now, u, payload, &how, pkt->copied);
 }
 
 /* A port of the gateway's that leads elsewhere, or has a client behind it. */

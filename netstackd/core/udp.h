@@ -35,6 +35,7 @@
 struct udp_pkt {
 	struct udp_pkt *next;
 	size_t len;
+	struct net_dgram how; /* to leave; only that of it */
 	uint8_t data[];
 };
 
@@ -53,6 +54,7 @@ struct udp_flow {
 	struct udp_flow *bind; /* borrowed; of NET_UDP only */
 	struct udp_list kids;  /* of a bind: what is connected on its port */
 	TAILQ_ENTRY(udp_flow) kin, lru, wait;
+	struct sent sent;      /* of NET_UDP only */
 	struct udp_pkt *q, **qtail; /* owned; waiting for the socket */
 	unsigned nq;
 };
@@ -90,7 +92,7 @@ struct udp_flow *udp_dns_flow(struct net *, usec_t now);
 void udp_del(struct net *, struct udp_flow *); /* closes and frees */
 void udp_touch(struct net *, usec_t now, struct udp_flow *, bool inbound);
 /* Keeps a copy for later; counts when it cannot. */
-void udp_enqueue(struct net *, struct udp_flow *, const struct iovec *, int n);
+void udp_enqueue(struct net *, struct udp_flow *, const struct net_dgram *);
 void udp_dequeue(struct net *, struct udp_flow *); /* frees the first */
 
 /* udp.c: guest to host. */
@@ -101,6 +103,8 @@ void udp_queue_flush(struct net *, usec_t now, struct udp_flow *);
 /* Tells the guest, about a datagram of the flow's and payload length len. */
 void udp_report(struct net *, usec_t now, const struct udp_flow *,
     enum net_error, size_t len);
+/* Tells it what came for the socket from the host's network; false: nothing. */
+bool udp_told_all(struct net *, usec_t now, const struct udp_flow *);
 
 /* udp_host.c: host to guest, until the socket or the channel has no more. */
 void udp_pull(struct net *, usec_t now, struct udp_flow *);

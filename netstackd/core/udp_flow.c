@@ -97,11 +97,12 @@ udp_dequeue(struct net *net, struct udp_flow *u)
 }
 
 void
-udp_enqueue(struct net *net, struct udp_flow *u, const struct iovec *iov, int n)
+udp_enqueue(struct net *net, struct udp_flow *u, const struct net_dgram *d)
 {
+	const struct iovec *iov = d->iov;
 	struct udp_pkt *p = NULL;
 	size_t len = 0;
-	int i;
+	int i, n = d->niov;
 
 	for (i = 0; i < n; i++)
 		len += iov[i].iov_len;
@@ -113,6 +114,7 @@ udp_enqueue(struct net *net, struct udp_flow *u, const struct iovec *iov, int n)
 		return;
 	}
 	p->next = NULL;
+	p->how = *d;
 	p->len = 0;
 	for (i = 0; i < n; i++) {
 		if (iov[i].iov_len > 0)
@@ -381,6 +383,8 @@ udp_writable(struct net *net, usec_t now, struct flow *f)
 static void
 udp_failed(struct net *net, usec_t now, struct flow *f, enum net_error e)
 {
+	if (udp_told_all(net, now, udp_of(f)) || e == NET_EQUEUED)
+		return;
 	stat_inc(net, NETS_UDP_FAILED);
 	udp_report(
 	    net, now, udp_of(f), e, e == NET_EMSGSIZE ? net->conf.mtu : 0);
@@ -389,7 +393,8 @@ udp_failed(struct net *net, usec_t now, struct flow *f, enum net_error e)
 static void
 udp_bind_failed(struct net *net, usec_t now, struct flow *f, enum net_error e)
 {
-	stat_inc(net, NETS_UDP_FAILED);
+	if (e != NET_EQUEUED)
+		stat_inc(net, NETS_UDP_FAILED);
 }
 
 static void
@@ -416,6 +421,8 @@ udp_free(struct net *net, struct flow *f)
 static void
 dns_failed(struct net *net, usec_t now, struct flow *f, enum net_error e)
 {
+	if (e == NET_EQUEUED)
+		return;
 	stat_inc(net, NETS_UDP_FAILED);
 	udp_del(net, udp_of(f));
 }

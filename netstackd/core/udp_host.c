@@ -222,6 +222,8 @@ recv_error(struct net *net, usec_t now, struct udp_flow *u, int error)
 {
 	if (error == EAGAIN || error == EWOULDBLOCK)
 		return false;
+	if (u->f.proto == NET_UDP && udp_told_all(net, now, u))
+		return true;
 	stat_inc(net, NETS_UDP_FAILED);
 	if (u->f.proto == NET_UDP)
 		udp_report(net, now, u, udp_error(error), 0);

@@ -161,9 +161,16 @@ ev_opened(struct model *m, struct rd *r)
 	uint8_t v = fuzz_u8(r);
 	uint32_t id = some_id(m, v & 0x7f);
 	const struct flow *f = flow_get(m->w.net, id);
+	struct host *h = &m->w.host[id];
 
 	if (f != NULL && f->ask == FLOW_ASKED)
-		m->w.host[id].open = true;
+		h->open = true;
+	if (f != NULL && f->ask == FLOW_ASKED && f->proto == NET_ICMP) {
+		h->echo_id = (uint16_t)(0x4200 + id);
+		h->raw = (v & 0x80) != 0;
+		net_opened_icmp(m->w.net, m->w.now, id, h->echo_id, h->raw);
+		return;
+	}
 	net_opened(m->w.net, m->w.now, id, v & 0x80);
 }
 
@@ -213,6 +220,9 @@ ev_host_sends(struct model *m, struct rd *r)
 		h->dgram_src = how & 128 ? 0x7f000001 : 0x01020300u + how;
 		h->dgram_port = 2000;
 		h->recv_error = how == 63 ? ECONNREFUSED : 0;
+		h->dgram_ttl = how;
+		if (h->ask.proto == NET_ICMP && (how & 128) == 0)
+			h->dgram_src = h->ask.dst;
 	}
 	net_readable(m->w.net, m->w.now, id);
 }
@@ -229,14 +239,48 @@ ev_host_room(struct model *m, struct rd *r)
 	net_writable(m->w.net, m->w.now, id);
 }
 
+/* Routers say anything, and quote what they like. */
+static void
+put_hosterr(struct host *h, struct rd *r)
+{
+	static const uint8_t type[] = { 3, 11, 12, 3 };
+	struct net_hosterr *e = &h->err[h->nerr];
+	uint8_t how = fuzz_u8(r);
+	size_t i;
+
+	if (h->nerr == WORLD_NERR)
+		return;
+	h->nerr++;
+	memset(e, 0, sizeof(*e));
+	e->type = how & 8 ? fuzz_u8(r) : type[how & 3];
+	e->code = how & 4 ? fuzz_u8(r) : 4;
+	e->mtu = fuzz_u16(r);
+	e->from = how & 16 ? 0xc0a84101 : 0x0a000001;
+	e->len = how & 32 ? fuzz_u16(r) % (NET_QUOTE + 1) : fuzz_u8(r);
+	for (i = 8; i < e->len && i < 32; i++)
+		e->data[i] = fuzz_u8(r);
+	if (how & 64)
+		return;
+	e->data[0] = 8;
+	put_u16(&e->data[4], h->echo_id);
+}
+
 static void
 ev_host_error(struct model *m, struct rd *r)
 {
 	static const int e[] = { 0, EPIPE, ECONNRESET, ENOBUFS, EMSGSIZE,
 		ECONNREFUSED, EHOSTUNREACH, EACCES };
 	uint32_t id = some_id(m, fuzz_u8(r));
+	uint8_t how = fuzz_u8(r);
 
-	m->w.host[id].write_error = e[fuzz_u8(r) & 7];
+	if (how & 8)
+		put_hosterr(&m->w.host[id], r);
+	if (how & 16)
+		m->w.host[id].mtu = fuzz_u16(r);
+	if (how & 32)
+		net_failed(m->w.net, m->w.now, id, NET_EQUEUED);
+	if ((how & 0x38) == 0)
+		m->w.host[id].write_error = e[how & 7];
 }
 
 static void
@@ -354,6 +398,11 @@ ev_ping(struct model *m, struct rd *r)
 
 	f = ip_new(m, IPPROTO4_ICMP, udp_dst[who & 3], len);
 	f[FRAME_HDRLEN] = who & 4 ? 0 : 8;
+	put_u16(f + FRAME_HDRLEN + 4, who >> 6);
+	if (who & 8)
+		put_u16(f + ETH_HDRLEN + 6, IP4_DF);
+	if (who & 16)
+		f[ETH_HDRLEN + 8] = 1;
 	frames_repair(&m->w, f, FRAME_HDRLEN + len);
 	world_frame(&m->w, f, FRAME_HDRLEN + len);
 	free(f);

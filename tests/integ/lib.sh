@@ -105,7 +105,7 @@ lab_dns() {
 
 suite() {
 	[ -z "$SUITE" ] || suite_stop
-	"$VPNKIT" --ethernet "$SOCK" "$@" 2>>"$LOG" &
+	${WRAP:-} "$VPNKIT" --ethernet "$SOCK" "$@" 2>>"$LOG" &
 	SUITE=$!
 }
 

@@ -212,6 +212,31 @@ hook_room(void *arg, uint32_t id)
 	return h->bounded ? h->room : WORLD_SPACE;
 }
 
+/* An echo reply, behind its IP header on a raw socket. */
+static void
+echo_get(const struct host *h, struct net_dgram *d)
+{
+	uint8_t *p = d->iov[0].iov_base;
+	size_t head = h->raw ? IP4_HDRLEN : 0, len = 8 + h->dgram_len;
+	uint16_t sum;
+
+	if (head + len > d->iov[0].iov_len)
+		len = d->iov[0].iov_len - head;
+	memset(p, 0, head + len);
+	if (h->raw) {
+		p[0] = 0x45;
+		p[8] = h->dgram_ttl;
+	}
+	put_u16(p + head + 4, h->echo_id);
+	put_u16(p + head + 6, h->dgram_port);
+	world_dgram_fill(p + head + 8, len - 8, 0);
+	sum = cksum_finish(cksum_add(0, p + head, len));
+	memcpy(p + head + 2, &sum, sizeof(sum));
+	d->len = head + len;
+	d->addr = h->dgram_src;
+	d->ttl = h->raw ? 0 : h->dgram_ttl;
+}
+
 /* One of those that wait, cut to what d has room for. */
 static void
 dgram_get(const struct world *w, const struct host *h, struct net_dgram *d)
@@ -220,6 +245,10 @@ dgram_get(const struct world *w, const struct host *h, struct net_dgram *d)
 	uint8_t prefix[8] = { 0 };
 	uint8_t *p;
 
+	if (h->ask.proto == NET_ICMP) {
+		echo_get(h, d);
+		return;
+	}
 	put_u32(prefix, w->conf.guest_ip);
 	put_u16(prefix + 4, h->dgram_port);
 	put_u16(prefix + 6, (uint16_t)h->dgram_len);
@@ -252,6 +281,22 @@ hook_recv(void *arg, uint32_t id, struct net_dgram *d, int n)
 	return i > 0 ? i : -1;
 }
 
+/* An echo request: whole, with the identifier it is to have outside. */
+static void
+echo_put(struct world *w, const struct host *h, const struct net_dgram *d)
+{
+	uint32_t sum = 0;
+	const uint8_t *head = d->iov[0].iov_base;
+
+	if (d->niov != 2 || d->iov[0].iov_len != 8 || head[0] != 8 ||
+	    head[1] != 0 || (head[4] << 8 | head[5]) != h->echo_id)
+		world_error(w, "what is sent is no echo request");
+	sum = cksum_add(sum, head, 8);
+	sum = cksum_add(sum, d->iov[1].iov_base, d->iov[1].iov_len);
+	if (cksum_finish(sum) != 0)
+		world_error(w, "an echo request with a wrong checksum");
+}
+
 static void
 dgram_put(struct world *w, const struct host *h, const struct net_dgram *d)
 {
@@ -259,6 +304,10 @@ dgram_put(struct world *w, const struct host *h, const struct net_dgram *d)
 	const uint8_t *p;
 	int i;
 
+	if (h->ask.proto == NET_ICMP) {
+		echo_put(w, h, d);
+		return;
+	}
 	for (i = 0; i < d->niov; i++) {
 		p = d->iov[i].iov_base;
 		for (k = 0; k < d->iov[i].iov_len; k++, at++) {
@@ -267,6 +316,21 @@ dgram_put(struct world *w, const struct host *h, const struct net_dgram *d)
 				world_error(w, "byte %zu sent is wrong", at);
 		}
 	}
+}
+
+static size_t
+dgram_len(const struct net_dgram *d)
+{
+	return d->iov[0].iov_len + (d->niov > 1 ? d->iov[1].iov_len : 0);
+}
+
+/* A packet that may not be cut, on a path too narrow for it. */
+static bool
+too_big(const struct host *h, const struct net_dgram *d)
+{
+	size_t head = h->ask.proto == NET_ICMP ? 20 : 28;
+
+	return d->df && dgram_len(d) + head > h->mtu;
 }
 
 static int
@@ -279,11 +343,38 @@ hook_send(void *arg, uint32_t id, const struct net_dgram *d, int n)
 	for (i = 0; i < n && h->write_error == 0; i++) {
 		if (h->bounded && h->room == 0)
 			break;
+		if (h->mtu > 0 && too_big(h, &d[i])) {
+			errno = EMSGSIZE;
+			return i > 0 ? i : -1;
+		}
 		dgram_put(w, h, &d[i]);
 		h->room -= h->bounded;
+		h->sent_dgrams++;
+		h->sent_len = dgram_len(&d[i]);
+		h->sent_ttl = d[i].ttl;
+		h->sent_tos = d[i].tos;
+		h->sent_df = d[i].df;
 	}
 	errno = h->write_error != 0 ? h->write_error : EAGAIN;
 	return i > 0 ? i : -1;
+}
+
+static bool
+hook_error(void *arg, uint32_t id, struct net_hosterr *e)
+{
+	struct host *h = host_of(arg, id);
+
+	if (h->nerr == 0)
+		return false;
+	*e = h->err[0];
+	memmove(&h->err[0], &h->err[1], sizeof(h->err[0]) * (size_t)--h->nerr);
+	return true;
+}
+
+static size_t
+hook_mtu(void *arg, uint32_t id)
+{
+	return host_of(arg, id)->mtu;
 }
 
 /* xorshift; no test depends on the values. */
@@ -311,6 +402,8 @@ static const struct net_hooks hooks = {
 	.room = hook_room,
 	.recv = hook_recv,
 	.send = hook_send,
+	.error = hook_error,
+	.mtu = hook_mtu,
 	.random = hook_random,
 };
 

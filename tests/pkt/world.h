@@ -15,6 +15,7 @@
 #include "netstackd/core/tcp_wire.h"
 
 #define WORLD_NSOCK 64
+#define WORLD_NERR  8
 #define WORLD_SPACE (1u << 20)
 
 /* A host socket, and the program behind it. */
@@ -36,6 +37,17 @@ struct host {
 	size_t dgram_len;
 	uint32_t dgram_src;
 	uint16_t dgram_port; /* its sender's; of NET_DNS: the guest's */
+	uint8_t dgram_ttl;
+	unsigned sent_dgrams; /* and how the last of them was to leave */
+	size_t sent_len;
+	uint8_t sent_ttl, sent_tos;
+	bool sent_df;
+	/* ICMP errors that came for it, oldest first. */
+	struct net_hosterr err[WORLD_NERR];
+	int nerr;
+	size_t mtu;	  /* larger packets are refused; 0: none */
+	uint16_t echo_id; /* NET_ICMP */
+	bool raw;
 };
 
 struct frame {

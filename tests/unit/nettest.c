@@ -120,7 +120,7 @@ hook_close(void *arg, uint32_t id, bool reset)
 
 	ck_assert_uint_lt(id, NT_SOCKS);
 	s->asked = false;
-	s->send_error = s->recv_error = 0;
+	s->send_error = s->recv_error = s->nerr = 0;
 	list_free(&s->in);
 	t->nclose++;
 }
@@ -160,6 +160,7 @@ hook_recv(void *arg, uint32_t id, struct net_dgram *d, int n)
 		d[i].len = scatter(in->p, in->len, d[i].iov, d[i].niov);
 		d[i].addr = in->addr;
 		d[i].port = in->port;
+		d[i].ttl = in->ttl;
 	}
 	errno = EAGAIN;
 	return i > 0 ? i : -1;
@@ -182,6 +183,9 @@ hook_send(void *arg, uint32_t id, const struct net_dgram *d, int n)
 	}
 	for (i = 0; i < n && t->send_room != 0; i++) {
 		out.len = 0;
+		out.ttl = d[i].ttl;
+		out.tos = d[i].tos;
+		out.df = d[i].df;
 		for (k = 0; k < d[i].niov; k++) {
 			if (d[i].iov[k].iov_len > 0)
 				memcpy(buf + out.len, d[i].iov[k].iov_base,
@@ -194,6 +198,28 @@ hook_send(void *arg, uint32_t id, const struct net_dgram *d, int n)
 	}
 	errno = EAGAIN;
 	return i > 0 ? i : -1;
+}
+
+static bool
+hook_error(void *arg, uint32_t id, struct net_hosterr *e)
+{
+	struct nettest *t = arg;
+	struct nt_sock *s = &t->sock[id];
+
+	ck_assert(s->asked);
+	if (s->nerr == 0)
+		return false;
+	*e = s->err[0];
+	memmove(&s->err[0], &s->err[1], sizeof(s->err[0]) * (size_t)--s->nerr);
+	return true;
+}
+
+static size_t
+hook_mtu(void *arg, uint32_t id)
+{
+	struct nettest *t = arg;
+
+	return t->sock[id].mtu;
 }
 
 static uint32_t
@@ -212,6 +238,8 @@ static const struct net_hooks hooks = {
 	.close = hook_close,
 	.recv = hook_recv,
 	.send = hook_send,
+	.error = hook_error,
+	.mtu = hook_mtu,
 	.random = hook_random,
 };
 

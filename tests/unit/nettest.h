@@ -22,6 +22,8 @@ struct nt_dgram {
 	uint32_t addr;
 	uint16_t port;
 	uint32_t id;   /* flow it was sent on */
+	uint8_t ttl, tos; /* it was sent with, or came with */
+	bool df;
 	unsigned call; /* number of the send call */
 };
 
@@ -34,6 +36,9 @@ struct nt_sock {
 	bool asked;
 	struct net_open open;
 	int send_error, recv_error; /* given once */
+	struct net_hosterr err[8];  /* of the host's network, newest last */
+	int nerr;
+	size_t mtu;
 	struct nt_list in;
 };
 

@@ -33,6 +33,13 @@ net_opened(struct net *net, usec_t now, uint32_t id, bool connected)
 }
 
 void
+net_opened_icmp(
+    struct net *net, usec_t now, uint32_t id, uint16_t echo_id, bool raw)
+{
+	ck_abort_msg("flow %u opened", id);
+}
+
+void
 net_open_failed(struct net *net, usec_t now, uint32_t id, enum net_error e)
 {
 	ck_assert(!fx.inside);

@@ -41,7 +41,9 @@ static const struct {
 } cases[] = {
 	{ "echo to the gateway", NT_GATEWAY, 8, 0, NETS_ICMP_ECHO },
 	{ "echo to the host", NT_HOST, 8, 0, NETS_ICMP_ECHO },
-	{ "echo to a remote", NT_REMOTE, 8, 0, NETS_ICMP_IGNORED },
+	{ "echo to a remote", NT_REMOTE, 8, 0, NETS_ICMP_FLOWS },
+	{ "echo to a remote with a code", NT_REMOTE, 8, 1, NETS_ICMP_IGNORED },
+	{ "reply to a remote", NT_REMOTE, 0, 0, NETS_ICMP_IGNORED },
 	{ "echo to itself", NT_GUEST, 8, 0, NETS_RX_BADDST },
 	{ "echo to all", 0xffffffff, 8, 0, NETS_RX_BADDST },
 	{ "echo with a code", NT_GATEWAY, 8, 1, NETS_ICMP_IGNORED },
@@ -148,7 +150,7 @@ static const struct {
 	{ "net unreachable", NET_ENETUNREACH, 0, NT_GATEWAY },
 	{ "host unreachable", NET_EHOSTUNREACH, 1, NT_GATEWAY },
 	{ "policy", NET_EADMIN, 13, NT_GATEWAY },
-	{ "too big", NET_EMSGSIZE, 4, NT_REMOTE },
+	{ "too big", NET_EMSGSIZE, 4, NT_GATEWAY },
 	{ "limit", NET_ELIMIT, 1, NT_GATEWAY },
 	{ "other", NET_EOTHER, 1, NT_GATEWAY },
 };

@@ -47,7 +47,8 @@ static const struct {
 	{ "reserved flag", BYTE_RESUM, 20, 0x80, NETS__MAX },
 	{ "don't fragment", BYTE_RESUM, 20, 0x40, NETS__MAX },
 	{ "TTL 0", BYTE_RESUM, 22, 0, NETS_RX_TTL },
-	{ "TTL 1", BYTE_RESUM, 22, 1, NETS__MAX },
+	{ "TTL 1", BYTE_RESUM, 22, 1, NETS_RX_TTL },
+	{ "TTL 2", BYTE_RESUM, 22, 2, NETS__MAX },
 	{ "IGMP", BYTE_RESUM, 23, 2, NETS_RX_PROTO },
 	{ "header checksum", BYTE, 24, 0x99, NETS_RX_BADSUM },
 	{ "somebody else's source", BYTE_RESUM, 29, 4, NETS_RX_BADSRC },
@@ -59,6 +60,7 @@ START_TEST(test_checks)
 {
 	uint8_t f[100];
 	size_t len = good(f);
+	struct nt_pkt k;
 
 	f[cases[_i].at] = cases[_i].v;
 	if (cases[_i].change == BYTE_RESUM)
@@ -70,6 +72,13 @@ START_TEST(test_checks)
 	if (cases[_i].stat != NETS__MAX)
 		ck_assert_msg(
 		    t.stat[cases[_i].stat] == 1, "%s", cases[_i].what);
+	if (cases[_i].stat == NETS_RX_TTL) {
+		nt_pkt(&t, &k);
+		ck_assert_uint_eq(k.src, NT_GATEWAY);
+		ck_assert_uint_eq(k.p[0], 11);
+		ck_assert_uint_eq(k.p[1], 0);
+		ck_assert_mem_eq(k.p + 8, f + 14, len - 14);
+	}
 	nt_none(&t);
 }
 END_TEST

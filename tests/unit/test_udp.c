@@ -249,7 +249,7 @@ static const struct {
 	{ "no route", ENETUNREACH, 0, NT_GATEWAY, true },
 	{ "no host", EHOSTUNREACH, 1, NT_GATEWAY, true },
 	{ "firewall", EPERM, 13, NT_GATEWAY, true },
-	{ "too big", EMSGSIZE, 4, NT_REMOTE, false },
+	{ "too big", EMSGSIZE, 4, NT_GATEWAY, false },
 };
 
 START_TEST(test_send_errors)
@@ -259,6 +259,7 @@ START_TEST(test_send_errors)
 	struct nt_pkt k;
 
 	t.sock[id].send_error = errors[_i].error;
+	t.sock[id].mtu = 1300;
 	nt_udp(&t, 1000, NT_REMOTE, 99, data, sizeof(data));
 	nt_flush(&t);
 	ck_assert_uint_eq(t.stat[NETS_UDP_FAILED], 1);
@@ -267,9 +268,9 @@ START_TEST(test_send_errors)
 	nt_pkt(&t, &k);
 	ck_assert_msg(k.p[1] == errors[_i].code, "%s", errors[_i].what);
 	ck_assert_uint_eq(k.src, errors[_i].src);
-	/* The size below this one's 1428 bytes. */
+	/* The host's path. */
 	ck_assert_uint_eq(
-	    k.p[6] << 8 | k.p[7], errors[_i].error == EMSGSIZE ? 1280 : 0);
+	    k.p[6] << 8 | k.p[7], errors[_i].error == EMSGSIZE ? 1300 : 0);
 	ck_assert_uint_eq(k.p[8 + 20] << 8 | k.p[8 + 21], 1000);
 	ck_assert_uint_eq(k.p[8 + 22] << 8 | k.p[8 + 23], 99);
 	ck_assert_uint_eq(nt_cksum(k.p + 8, 20, 0), 0);
