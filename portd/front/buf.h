@@ -75,12 +75,19 @@ buf_free(struct buf *b)
 	memset(b, 0, sizeof(*b));
 }
 
-/* Takes n bytes away; an empty one gives its memory back. */
+/* Takes n bytes away. */
+static inline void
+buf_drop(struct buf *b, size_t n)
+{
+	b->len -= n;
+	b->off = b->len > 0 ? b->off + n : 0;
+}
+
+/* The same; an empty one gives its memory back. */
 static inline void
 buf_take(struct buf *b, size_t n)
 {
-	b->off += n;
-	b->len -= n;
+	buf_drop(b, n);
 	if (b->len == 0)
 		buf_free(b);
 }

@@ -4,16 +4,16 @@
 
 #include <bsd/stdlib.h>
 #include <bsd/string.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
 #include "portd/front/spec.h"
 
-#define nitems(a)	(sizeof(a) / sizeof((a)[0]))
-#define MAXPARTS	7
-#define B64_STRLEN	((SPEC_PATHMAX + 2) / 3 * 4 + 1)
-#define PORT_PRIVILEGED 1024
+#define nitems(a)  (sizeof(a) / sizeof((a)[0]))
+#define MAXPARTS   7
+#define B64_STRLEN ((SPEC_PATHMAX + 2) / 3 * 4 + 1)
 
 const char *const fwd_proto_name[FWD__MAX] = {
 	[FWD_TCP] = "tcp",
@@ -338,24 +338,18 @@ word(const char *name)
 }
 
 const char *
-spec_error_http(const struct fwd_spec *s, const char *name, char *buf)
+spec_error_http(
+    const struct fwd_spec *s, const char *name, const char *why, char *buf)
 {
-	const char *hint = "";
+	bool known = why[0] != '\0';
 	char out[SPEC_PATHMAX + 1];
 
 	out_str(s, out, sizeof(out));
-	if (strcmp(name, "EEXIST") == 0) {
+	if (strcmp(name, "EEXIST") == 0)
 		snprintf(buf, SPEC_ERRLEN, "refusing to remove path %s", out);
-		return buf;
-	}
-	if (s->proto != FWD_UNIX && s->out.port < PORT_PRIVILEGED &&
-	    strcmp(name, "EACCES") == 0)
-		hint = " (a port below 1024: start vpnkit with "
-		       "CAP_NET_BIND_SERVICE, or lower the sysctl "
-		       "net.ipv4.ip_unprivileged_port_start)";
-	else if (strcmp(name, "EPERM") == 0)
-		hint = " (not among --allowed-bind-addresses)";
-	snprintf(buf, SPEC_ERRLEN, "listen %s %s: bind: %s%s",
-	    fwd_proto_name[s->proto], out, word(name), hint);
+	else
+		snprintf(buf, SPEC_ERRLEN, "listen %s %s: bind: %s%s%s%s",
+		    fwd_proto_name[s->proto], out, word(name),
+		    known ? " (" : "", why, known ? ")" : "");
 	return buf;
 }
