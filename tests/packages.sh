@@ -5,9 +5,11 @@ BUILD_PACKAGES="gcc libc6-dev meson ninja-build pkg-config libev-dev libbsd-dev
     libjansson-dev libldns-dev libseccomp-dev check"
 RUN_PACKAGES="ca-certificates"
 TEST_PACKAGES="clang libclang-rt-14-dev mandoc iproute2 iputils-ping procps
-    isc-dhcp-client udhcpc traceroute mtr-tiny dhcpcd-base systemd nmap dnsmasq-base bind9-dnsutils rootlesskit uidmap
-    curl jq tshark bsdutils python3
-    python3-prometheus-client busybox-static qemu-system-x86 cpio util-linux"
+    isc-dhcp-client udhcpc dhcpcd-base systemd traceroute mtr-tiny nmap
+    dnsmasq-base bind9-dnsutils uidmap curl jq tshark bsdutils python3
+    python3-prometheus-client busybox-static qemu-system-x86 cpio util-linux
+    golang-go golang-github-rootless-containers-rootlesskit-dev
+    golang-github-google-uuid-dev golang-github-urfave-cli-v2-dev"
 BENCH_PACKAGES="iperf3 ethtool python3 passt slirp4netns dnsperf"
 
 # Installs those of the named packages that are missing and exist; says which.
