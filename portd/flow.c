@@ -128,6 +128,8 @@ flow_free(struct portd *p, struct flow *f)
 		f->vm->nwait--;
 	}
 	limits_give(&p->limits, &f->vm->used, f->dst);
+	if (f->kind == FLOW_UDP_BIND)
+		ports_give(&p->ports, &f->vm->nport);
 	stats_add(&p->d->stats, PORTS_FLOWS, (uint64_t)-1);
 	free(f);
 }

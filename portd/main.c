@@ -19,6 +19,7 @@ const char *const portd_stat_name[PORTS__MAX] = {
 	[PORTS_LIMIT_ALL] = "refused-max-connections",
 	[PORTS_LIMIT_VM] = "refused-vm-limit",
 	[PORTS_LIMIT_DST] = "refused-destination-limit",
+	[PORTS_LIMIT_PORTS] = "refused-udp-ports",
 	[PORTS_FAILED] = "refused-system",
 	[PORTS_PORT_BUSY] = "udp-port-changed",
 	[PORTS_WAITED] = "waited-for-descriptor",
@@ -93,6 +94,7 @@ portd_peer(struct daemon *d, struct ipc *link)
 static int
 portd_start(struct daemon *d)
 {
+	char range[PLAT_PORTSLEN], reserved[PLAT_PORTSLEN];
 	struct portd *p;
 	uint64_t random;
 
@@ -103,6 +105,9 @@ portd_start(struct daemon *d)
 	p->d = d;
 	arc4random_buf(&random, sizeof(random));
 	limits_init(&p->limits, plat_nofile(), random);
+	plat_udp_ports(range, reserved);
+	if (ports_init(&p->ports, range, reserved) == -1)
+		log_debug("the system's range of ports: \"%s\"", range);
 	/* The file outlives the process; what is counted down starts anew. */
 	stats_set(&d->stats, PORTS_FLOWS, 0);
 	LIST_INIT(&p->vms);

@@ -74,7 +74,8 @@ flow_try(struct portd *p, struct flow *f)
 		   : flow_find_bind(p, f->vm, f->guest_ip, f->guest_port);
 	fd = f->kind == FLOW_HTTP
 		 ? http_flow(p, f)
-		 : sock_flow(f, f->kind == FLOW_UDP_BIND ? f : bind);
+		 : sock_flow(f, f->kind == FLOW_UDP_BIND ? f : bind,
+		       ports_keep(&p->ports, f->guest_port));
 	if (fd == -1 && sock_no_room(errno))
 		return false;
 	if (fd == -1) {
@@ -214,9 +215,16 @@ flow_admit(struct portd *p, struct vm *vm, const struct flow *want)
 			log_limit(p);
 		return NULL;
 	}
+	if (want->kind == FLOW_UDP_BIND && !ports_take(&p->ports, &vm->nport)) {
+		limits_give(&p->limits, &vm->used, want->dst);
+		refuse(p, vm->link, want->id, PORTS_LIMIT_PORTS, EMFILE);
+		return NULL;
+	}
 	f = flow_new(p, vm, want);
 	if (f == NULL) {
 		limits_give(&p->limits, &vm->used, want->dst);
+		if (want->kind == FLOW_UDP_BIND)
+			ports_give(&p->ports, &vm->nport);
 		refuse(p, vm->link, want->id, PORTS_FAILED, ENOMEM);
 	}
 	return f;

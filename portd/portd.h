@@ -20,6 +20,7 @@
 #include "common/log.h"
 #include "portd/limits.h"
 #include "portd/policy.h"
+#include "portd/ports.h"
 
 enum portd_stat {
 	PORTS_TCP,
@@ -30,6 +31,7 @@ enum portd_stat {
 	PORTS_LIMIT_ALL,
 	PORTS_LIMIT_VM,
 	PORTS_LIMIT_DST,
+	PORTS_LIMIT_PORTS, /* refused: UDP ports */
 	PORTS_FAILED,	 /* refused: the system said no */
 	PORTS_PORT_BUSY, /* guest's own UDP port was not free */
 	PORTS_WAITED,	 /* had to wait for a descriptor */
@@ -88,6 +90,7 @@ struct vm {
 	struct flow *by_id[FLOW_BUCKETS]; /* owned */
 	struct flow *by_bind[FLOW_BUCKETS];
 	struct limits_vm used;
+	uint32_t nport; /* UDP ports it has */
 	unsigned nwait;
 	LIST_ENTRY(vm) entry;
 };
@@ -97,6 +100,7 @@ struct portd {
 	struct policy policy;
 	uint32_t gateway_ip;
 	struct limits limits;
+	struct ports ports; /* UDP, of the host */
 	LIST_HEAD(, vm) vms;	 /* owned */
 	TAILQ_HEAD(flow_list, flow) wait; /* for a descriptor; oldest first */
 	struct ev_timer retry;	 /* runs while someone waits */
@@ -133,7 +137,8 @@ void icmp_raw_fd(struct daemon *, struct ipc *, struct ipc_msg *);
 
 /* socks.c: sockets as such, and what dnsd and proxyd ask for. */
 int sock_any(bool tcp, const struct ipaddr *, uint16_t port);
-int sock_flow(const struct flow *, struct flow *bind); /* -1 with errno */
+/* keep: a bind may have the guest's own port.  -1 with errno. */
+int sock_flow(const struct flow *, struct flow *bind, bool keep);
 int sock_connect_flow(int fd, const struct flow *); /* and drains it */
 int sock_fail(int fd); /* closes fd, keeps errno, -1 */
 bool sock_no_room(int error); /* of descriptors or memory: may pass */

@@ -2,7 +2,8 @@
  * Sockets as such: one for a guest's flow, some for dnsd.
  *
  * UDP.  What a guest's port may receive from anybody comes to one socket bound
- * to 0.0.0.0, on the guest's own port number where that is free; what the
+ * to 0.0.0.0, on the guest's own port number where ports.h allows it and that
+ * is free; what the
  * guest sends to one destination leaves by a socket connected to it, on the
  * same local port.  The kernel gives a datagram to the connected socket when
  * one fits, else to the bound one.
@@ -26,7 +27,6 @@
 #define nitems(a)	(sizeof(a) / sizeof((a)[0]))
 #define DRAIN_MAX	1024
 #define SOCK_MAXCOUNT	64
-#define PORT_PRIVILEGED 1024
 
 /* clang-format off */
 static const struct {
@@ -160,7 +160,7 @@ sock_tcp(const struct ipaddr *a, uint16_t port, bool guest)
 }
 
 static int
-sock_udp_bind(struct flow *f)
+sock_udp_bind(struct flow *f, bool keep)
 {
 	struct sockaddr_in in;
 	socklen_t len = sizeof(in);
@@ -168,8 +168,7 @@ sock_udp_bind(struct flow *f)
 
 	if ((fd = sock_new(AF_INET, SOCK_DGRAM)) == -1)
 		return -1;
-	if ((f->guest_port < PORT_PRIVILEGED ||
-		sock_bind(fd, f->guest_port) == -1) &&
+	if ((!keep || sock_bind(fd, f->guest_port) == -1) &&
 	    sock_bind(fd, 0) == -1)
 		return sock_fail(fd);
 	if (sock_opt(fd, SOL_SOCKET, SO_REUSEADDR) == -1 ||
@@ -230,7 +229,7 @@ sock_connect_flow(int fd, const struct flow *f)
 }
 
 int
-sock_flow(const struct flow *f, struct flow *bind)
+sock_flow(const struct flow *f, struct flow *bind, bool keep)
 {
 	struct ipaddr a = flow_target(f);
 
@@ -238,7 +237,7 @@ sock_flow(const struct flow *f, struct flow *bind)
 	case FLOW_TCP:
 		return sock_tcp(&a, f->dst_port, true);
 	case FLOW_UDP_BIND:
-		return sock_udp_bind(bind);
+		return sock_udp_bind(bind, keep);
 	case FLOW_UDP:
 		return sock_udp(f, bind);
 	case FLOW_HTTP:

@@ -23,6 +23,12 @@ int plat_nofile(void);
 int plat_ncpu(void); /* processors that can run us */
 /* What the system's lists of processes call this one. */
 void plat_name(const char *);
+/*
+ * The system's own text for its range of ports that nobody asks for by number,
+ * and for those of them it gives to nobody; empty where it has none.
+ */
+#define PLAT_PORTSLEN 4096
+void plat_udp_ports(char range[PLAT_PORTSLEN], char reserved[PLAT_PORTSLEN]);
 /* libev's name of the back end to use: EVBACKEND_*. */
 unsigned plat_ev_backend(void);
 

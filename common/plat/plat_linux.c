@@ -539,6 +539,32 @@ plat_watch_read(
 }
 
 /*
+ * Ports.
+ */
+
+static void
+file_text(const char *path, char *buf, size_t len)
+{
+	ssize_t n = 0;
+	int fd;
+
+	if ((fd = open(path, O_RDONLY | O_CLOEXEC)) != -1) {
+		n = read(fd, buf, len - 1);
+		close(fd);
+	}
+	buf[n > 0 ? n : 0] = '\0';
+}
+
+void
+plat_udp_ports(char range[PLAT_PORTSLEN], char reserved[PLAT_PORTSLEN])
+{
+	file_text(
+	    "/proc/sys/net/ipv4/ip_local_port_range", range, PLAT_PORTSLEN);
+	file_text("/proc/sys/net/ipv4/ip_local_reserved_ports", reserved,
+	    PLAT_PORTSLEN);
+}
+
+/*
  * Hypervisor sockets.
  */
 

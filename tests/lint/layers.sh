@@ -28,7 +28,7 @@ rule "the core does I/O or reads a clock" \
     grep -rnE $C '#include <(ev|unistd|sys/socket|time|jansson)\.h>' \
     netstackd/core
 PURE="common/rd.h common/wr.h common/ipaddr.c common/flowtab.c common/tape.c ethd/vmnet.c ethd/framer.c
-    ethd/lease.c ethd/switch.c portd/policy.c dnsd/query.c dnsd/names.c
+    ethd/lease.c ethd/switch.c portd/policy.c portd/ports.c dnsd/query.c dnsd/names.c
     vpnkit/resolvconf.c portd/front/spec.c portd/front/ninep.c
     portd/front/fs.c portd/front/fs_tree.c portd/front/http.c
     portd/front/api.c portd/front/muxframe.c portd/front/mux.c"
