@@ -104,6 +104,7 @@ struct tcp {
 	usec_t rexmit_at;	 /* retransmission or probe; USEC_NEVER: off */
 	usec_t last_rx;		 /* when the guest last said something valid */
 	usec_t rtt_at;		 /* when the measured segment left */
+	usec_t came_at;		 /* what comes in a round trip: since when */
 	usec_t asked_at;	 /* when an ACK of guest data was last due */
 	usec_t ack_at;		 /* a held ACK leaves; USEC_NEVER: none is */
 	usec_t reo_at;		 /* what is out of order is lost; USEC_NEVER */
@@ -120,6 +121,8 @@ struct tcp {
 	uint32_t last_ack; /* rcv_nxt as last sent */
 	uint32_t ack_held; /* rcv_nxt when the ACK was held back */
 	uint32_t fin_in;   /* the guest's FIN's, when guest_fin */
+	uint32_t wnd_least; /* offered at least; 0: TCP_WND_MIN */
+	uint32_t came_seq;  /* rcv_nxt at came_at */
 	uint32_t ts_recent;
 	uint32_t cwnd, ssthresh;
 	uint32_t flight; /* before the last ACK */

@@ -30,6 +30,29 @@ struct run {
 };
 
 /*
+ * What to offer at least.  Across a long way the guest can only have as much
+ * under way as it was offered, and the host socket, which grows by what is in
+ * it, would stay small: so four times what came in a round trip, two for slow
+ * start and two for the time a loss takes.
+ */
+static uint32_t
+offer_least(usec_t now, struct tcp *t)
+{
+	usec_t took = now - t->came_at;
+	uint64_t came = t->rcv_nxt - t->came_seq;
+
+	if (t->srtt >= TCP_HOLD_RTT && took >= t->srtt) {
+		came = 4 * came * t->srtt / (uint64_t)took;
+		if (came > t->wnd_least && took < 4 * (usec_t)t->srtt)
+			t->wnd_least =
+			    came < TCP_WND_MAX ? (uint32_t)came : TCP_WND_MAX;
+		t->came_at = now;
+		t->came_seq = t->rcv_nxt;
+	}
+	return t->wnd_least > TCP_WND_MIN ? t->wnd_least : TCP_WND_MIN;
+}
+
+/*
  * The window to offer.  It grows while everything received is with the host,
  * to what the host socket takes, but not to less than TCP_WND_MIN if the
  * queue can keep that: sockets grow only when written to, and only a write
@@ -38,7 +61,7 @@ struct run {
  * asked only when something was received.
  */
 static uint16_t
-window(struct net *net, struct tcp *t)
+window(struct net *net, usec_t now, struct tcp *t)
 {
 	uint32_t max = t->wscale_on ? TCP_WND_MAX : UINT16_MAX;
 	uint32_t keep = tcp_queue_room(net, NULL), win, step;
@@ -50,7 +73,8 @@ window(struct net *net, struct tcp *t)
 	if (!t->host_full && !t->guest_fin && t->queue == NULL &&
 	    (t->rcv_nxt != t->last_ack || t->rcv_adv == t->rcv_nxt)) {
 		room = net->hook->room(net->arg, t->f.id);
-		win = keep < TCP_WND_MIN ? keep : TCP_WND_MIN;
+		win = offer_least(now, t);
+		win = keep < win ? keep : win;
 		if (room > win)
 			win = room < max ? (uint32_t)room : max;
 		if (win > max)
@@ -245,7 +269,7 @@ send_run(struct net *net, usec_t now, struct tcp *t, const struct run *r)
 		t->answers = true;
 	if (!r->probe)
 		under_way(now, t, r->seq, r->seq + (uint32_t)n);
-	s.wnd = window(net, t);
+	s.wnd = window(net, now, t);
 	for (off = 0; n > 0; n -= (ssize_t)len, off += pitch) {
 		len = n < t->mss ? (size_t)n : t->mss;
 		if ((size_t)n == len)
@@ -304,7 +328,7 @@ emit_fin(struct net *net, usec_t now, struct tcp *t)
 	struct tcp_seg s;
 
 	seg_init(net, now, t, &s, t->fin_out, TCP_FIN | TCP_ACK);
-	s.wnd = window(net, t);
+	s.wnd = window(net, now, t);
 	if (emit_bare(net, t->f.host_ip, &s) == -1)
 		return OUT_FULL;
 	tcp_event(t, TCPE_CLOSE); /* no edge: it is sent again */
@@ -426,7 +450,7 @@ send_ack(struct net *net, usec_t now, struct tcp *t)
 	struct tcp_seg s;
 
 	seg_init(net, now, t, &s, bare_seq(t), TCP_ACK);
-	s.wnd = window(net, t);
+	s.wnd = window(net, now, t);
 	if (t->sack_on)
 		s.opt.nsack = (uint8_t)tcp_queue_sack(t->queue, t->rcv_nxt,
 		    s.opt.sack, t->ts_on ? TCP_NSACK - 1 : TCP_NSACK);
@@ -620,7 +644,7 @@ tcp_keepalive(struct net *net, usec_t now, struct tcp *t)
 	struct tcp_seg s;
 
 	seg_init(net, now, t, &s, t->snd_una - 1, TCP_ACK);
-	s.wnd = window(net, t);
+	s.wnd = window(net, now, t);
 	emit_bare(net, t->f.host_ip, &s);
 }
 
