@@ -7,7 +7,8 @@ RUN_PACKAGES="ca-certificates"
 TEST_PACKAGES="clang libclang-rt-14-dev mandoc iproute2 iputils-ping procps
     isc-dhcp-client udhcpc dhcpcd-base systemd traceroute mtr-tiny nmap
     dnsmasq-base bind9-dnsutils uidmap curl jq tshark bsdutils python3
-    python3-prometheus-client busybox-static qemu-system-x86 cpio util-linux
+    python3-prometheus-client systemd-container debootstrap
+    debhelper lintian dpkg-dev busybox-static qemu-system-x86 cpio util-linux
     golang-go golang-github-rootless-containers-rootlesskit-dev
     golang-github-google-uuid-dev golang-github-urfave-cli-v2-dev"
 BENCH_PACKAGES="iperf3 ethtool python3 passt slirp4netns dnsperf"

@@ -107,8 +107,14 @@ open_inherited(struct listener *l, int fd)
 static const char *
 open_url(struct listener *l, const struct url *u)
 {
+	int fd;
+
 	if (u->kind == URL_PATH)
 		return open_path(l, u->path) == -1 ? strerror(errno) : NULL;
+	if (u->kind == URL_LAUNCHD) {
+		fd = plat_launchd_socket(u->path);
+		return fd == -1 ? strerror(errno) : open_inherited(l, fd);
+	}
 	if (u->kind == URL_HYPERV)
 		return "Hyper-V sockets do not exist on this system";
 	if (l->type == SOCK_DGRAM)

@@ -114,6 +114,22 @@ on_hello(struct sup *s, struct child *c, struct ipc_msg *m)
 		    version);
 }
 
+/* All are ready for the first time: who waits for that may go on. */
+static void
+tell_ready(struct sup *s)
+{
+	size_t i;
+
+	for (i = 0; i < NSINGLES; i++) {
+		if (s->kid[singles[i]] == NULL ||
+		    s->kid[singles[i]]->state != CHILD_UP)
+			return;
+	}
+	if (!s->served)
+		plat_notify("READY=1\nSTATUS=Serving");
+	s->served = true;
+}
+
 static void
 on_ready(struct sup *s, struct child *c, struct ipc_msg *m)
 {
@@ -127,6 +143,7 @@ on_ready(struct sup *s, struct child *c, struct ipc_msg *m)
 	log_info("%s is ready, pid %d, sandbox:%s", c->name, (int)c->pid,
 	    layers[0] != '\0' ? layers : " none");
 	child_ready(c, m);
+	tell_ready(s);
 }
 
 /* Counts what c says of others; false: it has said too much. */
@@ -363,6 +380,7 @@ sup_stop(struct sup *s)
 		return;
 	s->stopping = true;
 	log_info("stopping");
+	plat_notify("STOPPING=1");
 	admin_close(&s->admin);
 	listen_close(&s->listen);
 	for (c = TAILQ_FIRST(&s->kids.list); c != NULL; c = next) {
@@ -404,6 +422,26 @@ signals_start(struct sup *s)
 		s->sig[i].data = s;
 		ev_signal_start(s->loop, &s->sig[i]);
 	}
+}
+
+/* That this comes is all it says: the loop turns. */
+static void
+watchdog_cb(struct ev_loop *loop, struct ev_timer *w, int revents)
+{
+	plat_notify("WATCHDOG=1");
+}
+
+static void
+watchdog_start(struct sup *s)
+{
+	usec_t every = plat_watchdog();
+	double secs;
+
+	if (every == USEC_NEVER)
+		return;
+	secs = (double)every / (double)USEC_SEC / 2;
+	ev_timer_init(&s->watchdog, watchdog_cb, secs, secs);
+	ev_timer_start(s->loop, &s->watchdog);
 }
 
 /*
@@ -450,6 +488,7 @@ sup_run(struct sup *s)
 	size_t i;
 
 	signals_start(s);
+	watchdog_start(s);
 	for (i = 0; i < NSINGLES; i++) {
 		s->kid[singles[i]] = child_new(&s->kids, singles[i], 0);
 		if (s->kid[singles[i]] == NULL)

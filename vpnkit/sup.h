@@ -35,6 +35,8 @@ struct sup {
 	struct sandbox_report sandbox; /* our own */
 	usec_t started;
 	struct ev_signal sig[SUP_NSIGNALS];
+	struct ev_timer watchdog; /* of a service manager that wants signs */
+	bool served;		  /* and was told that we serve */
 	bool stopping;
 };
 

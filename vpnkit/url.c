@@ -67,6 +67,17 @@ url_hyperv(const char *s, struct url *u, const char **why)
 	return -1;
 }
 
+/* A name among the Sockets of the job's property list. */
+static int
+url_launchd(const char *s, struct url *u, const char **why)
+{
+	u->path = s;
+	if (*s != '\0' && strlen(s) <= URL_PATHMAX)
+		return 0;
+	*why = "wants the name of a socket";
+	return -1;
+}
+
 static int
 url_path(const char *s, struct url *u, const char **why)
 {
@@ -98,6 +109,7 @@ static const struct {
 	{ "hyperv-connect://",	URL_HYPERV,	url_hyperv },
 	{ "hyperv-listen://",	URL_HYPERV,	url_hyperv },
 	{ "hvsock://",		URL_HYPERV,	url_hyperv },
+	{ "launchd:",		URL_LAUNCHD,	url_launchd },
 	{ "",			URL_PATH,	url_path },
 };
 /* clang-format on */

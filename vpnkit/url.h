@@ -17,6 +17,7 @@ enum url_kind {
 	URL_FD,	    /* fd:N: inherited, already listening */
 	URL_VSOCK,  /* vsock://:PORT or vsock://CID:PORT */
 	URL_HYPERV, /* hyperv-connect://, hyperv-listen://, hvsock:// */
+	URL_LAUNCHD, /* launchd:NAME: inherited, already listening */
 };
 
 struct url {

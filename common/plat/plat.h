@@ -150,6 +150,16 @@ int plat_watch_dir(int set, const char *dir);
 void plat_watch_read(int set, void (*cb)(void *arg, int watch,
     const char *name), void *arg);
 
+/*
+ * Tells the service manager, if one listens: "READY=1" and the like.  The
+ * second is how often it wants to hear "WATCHDOG=1"; USEC_NEVER: it does not.
+ */
+void plat_notify(const char *text);
+usec_t plat_watchdog(void);
+
+/* A socket that launchd keeps for us; EAFNOSUPPORT where there is none. */
+int plat_launchd_socket(const char *name);
+
 /* Hypervisor sockets; EAFNOSUPPORT where there are none. */
 int plat_vsock_listen(uint32_t cid, uint32_t port);
 

@@ -587,3 +587,10 @@ plat_vsock_listen(uint32_t cid, uint32_t port)
 	errno = saved;
 	return -1;
 }
+
+int
+plat_launchd_socket(const char *name)
+{
+	errno = EAFNOSUPPORT;
+	return -1;
+}

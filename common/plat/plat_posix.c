@@ -13,12 +13,15 @@
 
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -70,6 +73,47 @@ set_flags(int fd)
 	    fcntl(fd, F_SETFL, fl | O_NONBLOCK) == -1)
 		return -1;
 	return fcntl(fd, F_SETFD, FD_CLOEXEC);
+}
+
+/*
+ * The protocol of systemd's sd_notify(3): a datagram of lines to the socket
+ * that the environment names; '@' begins one without a path.
+ */
+void
+plat_notify(const char *text)
+{
+	const char *path = getenv("NOTIFY_SOCKET");
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	size_t n = path != NULL ? strlen(path) : 0;
+	int fd;
+
+	if (n < 2 || n >= sizeof(sun.sun_path) ||
+	    (path[0] != '/' && path[0] != '@'))
+		return;
+	memcpy(sun.sun_path, path, n);
+	if (path[0] == '@')
+		sun.sun_path[0] = '\0';
+	if ((fd = socket(AF_UNIX, SOCK_DGRAM, 0)) == -1)
+		return;
+	if (set_flags(fd) == 0)
+		(void)sendto(fd, text, strlen(text), MSG_NOSIGNAL,
+		    (struct sockaddr *)&sun,
+		    (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n));
+	close(fd);
+}
+
+usec_t
+plat_watchdog(void)
+{
+	const char *usec = getenv("WATCHDOG_USEC"),
+		   *pid = getenv("WATCHDOG_PID");
+	char *end;
+	long long n;
+
+	if (usec == NULL || (pid != NULL && strtoll(pid, NULL, 10) != getpid()))
+		return USEC_NEVER;
+	n = strtoll(usec, &end, 10);
+	return *end == '\0' && n > 0 ? n : USEC_NEVER;
 }
 
 int

@@ -342,6 +342,8 @@ static const struct {
 	{ "a CID",		"vsock://3:12",	0, URL_VSOCK, -1, 3, 12 },
 	{ "listen",		"hyperv-listen://vm/svc", 0, URL_HYPERV, -1,
 	    0, 0 },
+	{ "launchd",		"launchd:ethernet", 0, URL_LAUNCHD, -1, 0, 0 },
+	{ "launchd's nothing",	"launchd:", -1, 0, 0, 0, 0 },
 	{ "connect",		"hyperv-connect://vm", 0, URL_HYPERV, -1, 0,
 	    0 },
 	{ "hvsock",		"hvsock://vm/svc", 0, URL_HYPERV, -1, 0, 0 },

@@ -1,0 +1,46 @@
+#!/bin/sh
+# service.sh TREE BUILD: the files for service managers.  The unit's exposure,
+# and launchd's property list as XML and by key.
+OUT=$2/service
+fail=0
+
+check() {
+	what=$1
+	shift
+	if out=$("$@" 2>&1); then
+		echo "ok   $what"
+	else
+		echo "FAIL $what: $out"
+		fail=1
+	fi
+}
+
+if command -v systemd-analyze >/dev/null && [ -e "$OUT/vpnkit.service" ]; then
+	check "exposure of at most 1.5" systemd-analyze security \
+	    --offline=true --threshold=15 "$OUT/vpnkit.service"
+else
+	echo "skip the unit: systemd-analyze is not installed"
+fi
+for unit in "$1/service/vpnkit.socket" "$1/service/user/vpnkit.socket"; do
+	check "$unit listens where vpnkit-status looks" \
+	    grep -qE '^ListenStream=(/run|%t)/vpnkit/ethernet.sock$' "$unit"
+done
+if /usr/bin/python3 -c 'import plistlib' 2>/dev/null; then
+	check "the property list" /usr/bin/python3 -c '
+import plistlib, sys
+p = plistlib.load(open(sys.argv[1], "rb"))
+assert p["Label"] == "org.mobyproject.vpnkit"
+args = p["ProgramArguments"]
+assert args[0].endswith("/bin/vpnkit")
+name = args[args.index("--ethernet") + 1]
+assert name.startswith("launchd:")
+socket = p["Sockets"][name[8:]]
+assert socket["SockPathName"].startswith("/var/run/vpnkit/")
+assert socket["SockPathMode"] == 0o600
+assert p["KeepAlive"] == {"SuccessfulExit": False}
+assert p["SoftResourceLimits"]["NumberOfFiles"] >= 4096
+' "$OUT/org.mobyproject.vpnkit.plist"
+else
+	echo "skip the property list: python3 is not installed"
+fi
+exit $fail
