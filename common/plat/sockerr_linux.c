@@ -46,10 +46,15 @@ int
 sockerr_parse(struct msghdr *mh, struct plat_sockerr *e)
 {
 	struct sock_extended_err ee;
+	const uint8_t *end =
+	    (const uint8_t *)mh->msg_control + mh->msg_controllen;
 	struct cmsghdr *c;
 	size_t len;
 
 	for (c = CMSG_FIRSTHDR(mh); c != NULL; c = CMSG_NXTHDR(mh, c)) {
+		if (c->cmsg_len < CMSG_LEN(0) ||
+		    c->cmsg_len > (size_t)(end - (const uint8_t *)c))
+			return -1;
 		len = c->cmsg_len - CMSG_LEN(0);
 		if (c->cmsg_level != IPPROTO_IP || c->cmsg_type != IP_RECVERR ||
 		    c->cmsg_len < CMSG_LEN(sizeof(ee)))

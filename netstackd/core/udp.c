@@ -184,16 +184,18 @@ dgram_len(const struct net_dgram *d)
 
 /*
  * What a datagram of length len met on its way to the socket.  True: that was
- * the error of an earlier one, which the guest has now been told of.
+ * the error of an earlier one, which the guest has now been told of.  reported:
+ * it has been told of this one.
  */
 static bool
 udp_send_failed(
-    struct net *net, usec_t now, struct udp_flow *u, int error, size_t len)
+    struct net *net, usec_t now, struct udp_flow *u, int error, size_t len,
+    bool reported)
 {
 	if (udp_told_all(net, now, u))
 		return true;
 	stat_inc(net, NETS_UDP_FAILED);
-	if (error == ENOBUFS)
+	if (error == ENOBUFS || reported)
 		return false;
 	if (u->f.proto == NET_DNS)
 		u->stale = true; /* dnsd is gone, and no event says so */
@@ -212,22 +214,26 @@ udp_send(struct net *net, usec_t now, struct udp_flow *u,
     const struct net_dgram *d, int n)
 {
 	int i = 0, got, error;
-	bool again = false, told;
+	bool again = false, reported = false, told;
 
 	while (i < n) {
 		got = net->hook->send(net->arg, u->f.id, &d[i], n - i);
 		if (got > 0) {
 			i += got;
-			again = false;
+			again = reported = false;
 			continue;
 		}
 		error = errno;
 		if (got == 0 || error == EAGAIN || error == EWOULDBLOCK)
 			return i;
-		told = udp_send_failed(net, now, u, error, dgram_len(&d[i]));
+		told = udp_send_failed(
+		    net, now, u, error, dgram_len(&d[i]), reported);
+		reported = !told;
 		again = !again && (told || error != EMSGSIZE);
-		if (!again)
+		if (!again) {
 			i++;
+			reported = false;
+		}
 	}
 	return i;
 }

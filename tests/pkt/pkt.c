@@ -299,13 +299,27 @@ read_step(struct pkt_script *ps, struct pkt_step *st)
 	}
 	if (read_words(st, p) == -1 || st->nword == 0)
 		return bad(ps, st->line, "too many words, or none");
-	if ((st->what == '<' || st->what == '>') && read_seg(st) == -1)
-		return bad(ps, st->line, "bad segment");
 	return 0;
 }
 
 int
 pkt_read(struct pkt_script *ps, const char *text, size_t len)
+{
+	struct pkt_step *st;
+	int i;
+
+	if (pkt_read_words(ps, text, len) == -1)
+		return -1;
+	for (i = 0; i < ps->nstep; i++) {
+		st = &ps->step[i];
+		if ((st->what == '<' || st->what == '>') && read_seg(st) == -1)
+			return bad(ps, st->line, "bad segment");
+	}
+	return 0;
+}
+
+int
+pkt_read_words(struct pkt_script *ps, const char *text, size_t len)
 {
 	struct pkt_step *st;
 	const char *end;

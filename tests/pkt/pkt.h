@@ -67,7 +67,9 @@ struct pkt_script {
 	char error[PKT_MAXLINE]; /* "line 3: why", after -1 */
 };
 
-/* Reads a whole script of len bytes. */
+/* Reads a whole script of len bytes; segments stay words for iprun.c. */
+int pkt_read_words(struct pkt_script *, const char *text, size_t len);
+/* The same, of TCP. */
 int pkt_read(struct pkt_script *, const char *text, size_t len);
 
 /* A segment in the scripts' notation. */

@@ -333,6 +333,22 @@ too_big(const struct host *h, const struct net_dgram *d)
 	return d->df && dgram_len(d) + head > h->mtu;
 }
 
+static void
+sent_keep(struct host *h, const struct net_dgram *d)
+{
+	size_t n, at = 0;
+	int i;
+
+	h->sent_len = dgram_len(d);
+	for (i = 0; i < d->niov && at < sizeof(h->sent_data); i++, at += n) {
+		n = d->iov[i].iov_len;
+		if (n > sizeof(h->sent_data) - at)
+			n = sizeof(h->sent_data) - at;
+		if (n > 0)
+			memcpy(h->sent_data + at, d->iov[i].iov_base, n);
+	}
+}
+
 static int
 hook_send(void *arg, uint32_t id, const struct net_dgram *d, int n)
 {
@@ -350,7 +366,7 @@ hook_send(void *arg, uint32_t id, const struct net_dgram *d, int n)
 		dgram_put(w, h, &d[i]);
 		h->room -= h->bounded;
 		h->sent_dgrams++;
-		h->sent_len = dgram_len(&d[i]);
+		sent_keep(h, &d[i]);
 		h->sent_ttl = d[i].ttl;
 		h->sent_tos = d[i].tos;
 		h->sent_df = d[i].df;

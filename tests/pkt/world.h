@@ -15,6 +15,7 @@
 #include "netstackd/core/tcp_wire.h"
 
 #define WORLD_NSOCK 64
+#define WORLD_SENT  64
 #define WORLD_NERR  8
 #define WORLD_SPACE (1u << 20)
 
@@ -40,6 +41,7 @@ struct host {
 	uint8_t dgram_ttl;
 	unsigned sent_dgrams; /* and how the last of them was to leave */
 	size_t sent_len;
+	uint8_t sent_data[WORLD_SENT]; /* as much of it as fits */
 	uint8_t sent_ttl, sent_tos;
 	bool sent_df;
 	/* ICMP errors that came for it, oldest first. */
