@@ -4,8 +4,9 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <unistd.h>
 
-#include "portd/portd.h"
+#include "portd/forward.h"
 
 struct vm *
 vm_new(struct portd *p, struct ipc *link)
@@ -15,6 +16,7 @@ vm_new(struct portd *p, struct ipc *link)
 	if ((vm = calloc(1, sizeof(*vm))) == NULL)
 		return NULL;
 	vm->link = link;
+	vm->ip = routes_vm(p, ipc_vm(link));
 	LIST_INSERT_HEAD(&p->vms, vm, entry);
 	return vm;
 }
@@ -127,6 +129,10 @@ flow_free(struct portd *p, struct flow *f)
 		TAILQ_REMOVE(f->raw_asked ? &p->raw_wait : &p->wait, f, wait);
 		f->vm->nwait--;
 	}
+	if (f->via_fd != -1)
+		close(f->via_fd);
+	if (f->via)
+		host_forget(p, f);
 	limits_give(&p->limits, &f->vm->used, f->dst);
 	if (f->kind == FLOW_UDP_BIND)
 		ports_give(&p->ports, &f->vm->nport);

@@ -8,7 +8,7 @@
 
 #include "common/log.h"
 #include "common/plat/plat.h"
-#include "portd/portd.h"
+#include "portd/forward.h"
 
 const char *const portd_stat_name[PORTS__MAX] = {
 	[PORTS_TCP] = "tcp-opened",
@@ -36,6 +36,17 @@ const char *const portd_stat_name[PORTS__MAX] = {
 	[PORTS_ICMP_RAW] = "icmp-raw-opened",
 	[PORTS_ICMP_REFUSED] = "refused-icmp",
 	[PORTS_BAD_SERVER] = "bad-servers",
+	[PORTS_FORWARDS] = "forwards",
+	[PORTS_FORWARD_ADDED] = "forwards-added",
+	[PORTS_FORWARD_FAILED] = "forwards-failed",
+	[PORTS_CLIENTS] = "clients",
+	[PORTS_CLIENTS_OFFERED] = "clients-offered",
+	[PORTS_CLIENTS_REFUSED] = "clients-refused",
+	[PORTS_CLIENT_BUSY] = "clients-stack-busy",
+	[PORTS_ACCEPT_WAITED] = "accept-waited",
+	[PORTS_EARLY_LOST] = "early-datagrams-lost",
+	[PORTS_VIA] = "flows-via-socket",
+	[PORTS_VIA_REFUSED] = "flows-via-socket-refused",
 };
 
 static void
@@ -70,6 +81,13 @@ portd_conf(struct daemon *d, struct ipc *from, struct ipc_msg *m)
 	}
 	limits_set_max(&p->limits,
 	    json_integer_value(json_object_get(m->body, "max-connections")));
+	policy_clear_binds(&p->policy);
+	for (i = 0; i < ipc_nstr(m, "allowed-bind"); i++)
+		(void)policy_add_bind(
+		    &p->policy, ipc_strat(m, "allowed-bind", i));
+	p->backlog = (int)ipc_u64(m, "backlog");
+	p->preserve = ipc_bool(m, "preserve-source");
+	forward_recheck(p);
 }
 
 static void
@@ -77,6 +95,11 @@ portd_peer_gone(struct daemon *d, struct ipc *link)
 {
 	struct portd *p = d->data;
 
+	forward_owner_gone(p, link);
+	client_peer_gone(p, link);
+	host_forget(p, link);
+	if (ipc_peer(link) == ROLE_FRONT)
+		opener_front_gone(p);
 	vm_free(p, vm_find(p, link));
 }
 
@@ -112,6 +135,7 @@ portd_start(struct daemon *d)
 	stats_set(&d->stats, PORTS_FLOWS, 0);
 	LIST_INIT(&p->vms);
 	opener_init(p);
+	forward_init(p);
 	d->data = p;
 	return 0;
 }
@@ -123,7 +147,9 @@ portd_stop(struct daemon *d)
 
 	while (!LIST_EMPTY(&p->vms))
 		vm_free(p, LIST_FIRST(&p->vms));
+	forward_fini(p);
 	opener_fini(p);
+	routes_fini(p);
 	free(p);
 	d->data = NULL;
 }
@@ -136,6 +162,19 @@ static const struct ipc_handler handlers[] = {
 	{ IPC_PAIR_OPEN, pairs_open },
 	{ IPC_FETCH_OPEN, http_fetch },
 	{ IPC_RAW_FD, icmp_raw_fd },
+	{ IPC_FORWARD_ADD, forward_add },
+	{ IPC_FORWARD_REMOVE, forward_remove },
+	{ IPC_OFFER_DONE, client_done },
+	{ IPC_TUNNEL_CLOSE, client_done },
+	{ IPC_TUNNEL_OPEN, host_tunnel_open },
+	{ IPC_VIA_ANSWER, opener_via_answer },
+	{ IPC_HOST_FD, host_fd },
+	{ IPC_HOST_FAILED, host_failed },
+	{ IPC_GATEWAY_FORWARDS, routes_gateway_begin },
+	{ IPC_GATEWAY_FORWARD, routes_gateway },
+	{ IPC_VIA_FORWARDS, routes_via_begin },
+	{ IPC_VIA_FORWARD, routes_via },
+	{ IPC_VM_IP, routes_vm_ip },
 };
 
 static const struct daemon_spec portd = {

@@ -6,10 +6,12 @@
  */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/log.h"
-#include "portd/portd.h"
+#include "portd/forward.h"
 
 static const char *const kind_name[] = {
 	[FLOW_TCP] = "tcp",
@@ -58,6 +60,98 @@ count_opened(struct portd *p, const struct flow *f)
 }
 
 /*
+ * A flow through a Unix socket: the supervisor connects, front asks there
+ * whether it may pass, and only then the stack gets it.
+ */
+
+static bool
+via_try(struct portd *p, struct flow *f)
+{
+	const struct via *v = routes_via_find(p, f->dst, f->dst_port);
+
+	/* It may have waited while the table was replaced. */
+	if (v == NULL || host_connect_flow(p, f, v->path) == 0)
+		opener_refuse(p, f, PORTS_VIA_REFUSED, ENOBUFS);
+	return true;
+}
+
+void
+opener_flow_connected(
+    struct portd *p, struct flow *f, int fd, const char *error)
+{
+	struct ipc *front = daemon_peer(p->d, ROLE_FRONT, 0);
+	struct ipaddr dst = ipaddr_from_u32(f->dst);
+	char text[IPADDR_STRLEN];
+	int theirs;
+
+	if (fd == -1 || front == NULL) {
+		if (fd != -1)
+			close(fd);
+		opener_refuse(p, f, PORTS_VIA_REFUSED, ECONNREFUSED);
+		return;
+	}
+	f->via_fd = fd;
+	if ((theirs = fcntl(fd, F_DUPFD_CLOEXEC, 0)) == -1) {
+		opener_refuse(p, f, PORTS_VIA_REFUSED, errno);
+		return;
+	}
+	f->via_id = ++p->next_via;
+	ipc_send(front, IPC_VIA_CONN, &theirs, 1, "{s:I,s:s,s:i}", "id",
+	    (json_int_t)f->via_id, "dst", ipaddr_str(&dst, text), "dport",
+	    (int)f->dst_port);
+}
+
+/* The next flow that is with front and passes; NULL: none. */
+static struct flow *
+via_flow(struct portd *p, const uint32_t *id)
+{
+	struct vm *vm;
+	struct flow *f;
+	size_t i;
+
+	LIST_FOREACH (vm, &p->vms, entry) {
+		for (i = 0; i < FLOW_BUCKETS; i++) {
+			for (f = vm->by_id[i]; f != NULL; f = f->next) {
+				if (f->via_fd != -1 &&
+				    (id == NULL || f->via_id == *id))
+					return f;
+			}
+		}
+	}
+	return NULL;
+}
+
+void
+opener_via_answer(struct daemon *d, struct ipc *from, struct ipc_msg *m)
+{
+	struct portd *p = d->data;
+	uint32_t id = (uint32_t)ipc_u64(m, "id");
+	struct flow *f = via_flow(p, &id);
+	int fd;
+
+	if (f == NULL)
+		return;
+	if (!ipc_bool(m, "accepted")) {
+		opener_refuse(p, f, PORTS_VIA_REFUSED, ECONNREFUSED);
+		return;
+	}
+	fd = f->via_fd;
+	f->via_fd = -1;
+	stats_inc(&d->stats, PORTS_VIA);
+	ipc_send(
+	    f->vm->link, IPC_FLOW_FD, &fd, 1, "{s:I}", "id", (json_int_t)f->id);
+}
+
+void
+opener_front_gone(struct portd *p)
+{
+	struct flow *f;
+
+	while ((f = via_flow(p, NULL)) != NULL)
+		opener_refuse(p, f, PORTS_VIA_REFUSED, ECONNREFUSED);
+}
+
+/*
  * Opens the flow's socket and answers; f may be gone then.  False: there was
  * no descriptor, and nothing was done.
  */
@@ -72,6 +166,8 @@ flow_try(struct portd *p, struct flow *f)
 	bind = f->kind == FLOW_TCP
 		   ? NULL
 		   : flow_find_bind(p, f->vm, f->guest_ip, f->guest_port);
+	if (f->via)
+		return via_try(p, f);
 	fd = f->kind == FLOW_HTTP
 		 ? http_flow(p, f)
 		 : sock_flow(f, f->kind == FLOW_UDP_BIND ? f : bind,
@@ -162,6 +258,7 @@ flow_parse(const struct ipc_msg *m, struct flow *f)
 	*f = (struct flow){
 		.id = (uint32_t)ipc_u64(m, "id"),
 		.kind = (enum flow_kind)i,
+		.via_fd = -1,
 		.guest_ip = ipaddr_to_u32(&src),
 		.guest_port = (uint16_t)ipc_u64(m, "sport"),
 	};
@@ -172,26 +269,44 @@ flow_parse(const struct ipc_msg *m, struct flow *f)
 	return 0;
 }
 
+/* A port of the gateway, as the configuration has it: no policy but its own. */
+static bool
+flow_redirected(struct portd *p, struct flow *f)
+{
+	const struct gateway_forward *g;
+
+	if (f->dst != p->policy.gateway)
+		return false;
+	g = routes_gateway_find(p, f->kind == FLOW_TCP, f->dst_port);
+	if (g == NULL)
+		return false;
+	f->to = g->dst;
+	f->to_port = g->dport;
+	return true;
+}
+
 static bool
 flow_allowed(struct portd *p, struct flow *f)
 {
 	struct ipaddr dst = ipaddr_from_u32(f->dst);
 	enum policy_verdict v;
 
-	if (f->kind == FLOW_UDP_BIND)
-		return true;
 	if (f->kind == FLOW_HTTP)
 		return http_allowed(p, f);
+	if (f->kind == FLOW_UDP_BIND || flow_redirected(p, f))
+		return true;
+	if (f->kind == FLOW_TCP)
+		f->via = routes_via_find(p, f->dst, f->dst_port) != NULL;
 	v = policy_check(&p->policy, &dst);
 	/* The stack answers in the host's name itself. */
 	if (f->kind == FLOW_ICMP)
 		return v == POLICY_ALLOW;
 	f->loopback = v == POLICY_LOOPBACK;
-	return v != POLICY_DENY;
+	return v != POLICY_DENY || f->via;
 }
 
-static void
-log_limit(struct portd *p)
+void
+opener_log_limit(struct portd *p)
 {
 	unsigned missed;
 
@@ -212,7 +327,7 @@ flow_admit(struct portd *p, struct vm *vm, const struct flow *want)
 	if (lim != LIMIT_OK) {
 		refuse(p, vm->link, want->id, limit_stat[lim], EMFILE);
 		if (lim == LIMIT_ALL)
-			log_limit(p);
+			opener_log_limit(p);
 		return NULL;
 	}
 	if (want->kind == FLOW_UDP_BIND && !ports_take(&p->ports, &vm->nport)) {

@@ -32,6 +32,9 @@ policy_set(struct policy *p, const struct policy_conf *c)
 	size_t i;
 
 	p->nrule = 0;
+	p->gateway = c->gateway_ip;
+	p->guest_lo = c->lowest_ip;
+	p->guest_hi = c->highest_ip;
 	for (i = 0; i < sizeof(never) / sizeof(never[0]); i++)
 		rule_add(p, never[i].lo, never[i].hi, never[i].verdict);
 	if (c->gateway_ip != 0)
@@ -148,4 +151,41 @@ policy_fetch(const struct policy *p, bool via, const struct ipaddr *a,
 	if (via && server_in(p->proxy, p->nproxy, a, port))
 		return POLICY_ALLOW;
 	return policy_check(p, a);
+}
+
+void
+policy_clear_binds(struct policy *p)
+{
+	p->nbind = 0;
+}
+
+int
+policy_add_bind(struct policy *p, const char *s)
+{
+	if (p->nbind == POLICY_MAXBINDS ||
+	    ipaddr_parse(s, &p->bind[p->nbind]) == -1)
+		return -1;
+	p->nbind++;
+	return 0;
+}
+
+bool
+policy_may_bind(const struct policy *p, const struct ipaddr *a)
+{
+	size_t i;
+
+	for (i = 0; i < p->nbind; i++) {
+		if (ipaddr_cmp(&p->bind[i], a) == 0 ||
+		    (p->bind[i].family == 4 && ipaddr_to_u32(&p->bind[i]) == 0))
+			return true;
+	}
+	return false;
+}
+
+bool
+policy_is_guest(const struct policy *p, const struct ipaddr *a)
+{
+	uint32_t v = ipaddr_to_u32(a);
+
+	return a->family == 4 && v != 0 && v >= p->guest_lo && v <= p->guest_hi;
 }

@@ -35,6 +35,7 @@ struct policy_conf {
 #define POLICY_MAXRULES	  16
 #define POLICY_MAXSERVERS 64
 #define POLICY_MAXPROXIES 4
+#define POLICY_MAXBINDS	  64
 
 struct policy_server {
 	struct ipaddr addr;
@@ -49,6 +50,11 @@ struct policy {
 	size_t nserver;
 	struct policy_server proxy[POLICY_MAXPROXIES]; /* for proxyd */
 	size_t nproxy;
+	uint32_t gateway;	     /* its address; 0: none */
+	uint32_t guest_lo, guest_hi; /* addresses of guests */
+	struct ipaddr
+	    bind[POLICY_MAXBINDS]; /* that ports may be published on */
+	size_t nbind;
 };
 
 /* Replaces the rules; the servers stay. */
@@ -71,5 +77,12 @@ void policy_clear_proxies(struct policy *);
  */
 enum policy_verdict policy_fetch(const struct policy *, bool via,
     const struct ipaddr *, uint16_t port);
+/* Replaces the addresses that may be bound; -1: not an address, not added. */
+void policy_clear_binds(struct policy *);
+int policy_add_bind(struct policy *, const char *);
+/* 0.0.0.0 among them means every address. */
+bool policy_may_bind(const struct policy *, const struct ipaddr *);
+/* Is it the address a guest may have? */
+bool policy_is_guest(const struct policy *, const struct ipaddr *);
 
 #endif

@@ -48,6 +48,17 @@ enum portd_stat {
 	PORTS_FETCH,	     /* sockets for proxyd */
 	PORTS_FETCH_REFUSED,
 	PORTS_BAD_SERVER,    /* not "address#port" in the configuration */
+	PORTS_FORWARDS,	  /* now */
+	PORTS_FORWARD_ADDED,
+	PORTS_FORWARD_FAILED,
+	PORTS_CLIENTS, /* of forwards, now */
+	PORTS_CLIENTS_OFFERED,
+	PORTS_CLIENTS_REFUSED, /* reset or dropped: nobody to serve them */
+	PORTS_CLIENT_BUSY,     /* ... because their stack does not read */
+	PORTS_ACCEPT_WAITED,   /* no descriptor for the next client */
+	PORTS_EARLY_LOST,      /* datagrams of a new client, too many */
+	PORTS_VIA,	       /* flows through a Unix socket */
+	PORTS_VIA_REFUSED,
 	PORTS__MAX
 };
 
@@ -67,6 +78,9 @@ enum flow_kind {
 };
 
 struct vm;
+struct client;
+struct forward;
+struct hostreq;
 
 struct flow {
 	uint32_t id; /* the stack's number for it */
@@ -79,7 +93,12 @@ struct flow {
 	bool loopback;	     /* connect to 127.0.0.1 */
 	bool waiting;	     /* in portd.wait, or raw_wait */
 	bool raw_asked;	     /* the latter */
-	struct vm *vm;	     /* borrowed */
+	uint32_t to;	     /* instead of dst, or 0 */
+	uint16_t to_port;
+	bool via;		       /* through a Unix socket */
+	uint32_t via_id;	       /* for front, which has it too */
+	int via_fd;		       /* owned; -1: not there yet */
+	struct vm *vm;		       /* borrowed */
 	struct flow *next, *next_bind; /* hash chains */
 	TAILQ_ENTRY(flow) wait;
 };
@@ -92,8 +111,42 @@ struct vm {
 	struct limits_vm used;
 	uint32_t nport; /* UDP ports it has */
 	unsigned nwait;
+	struct ipaddr ip; /* family 0: not known */
 	LIST_ENTRY(vm) entry;
 };
+
+/* A port of the gateway that leads elsewhere. */
+struct gateway_forward {
+	bool tcp;
+	uint16_t port, dport;
+	uint32_t dst;
+};
+
+/* Destinations behind a Unix socket. */
+struct via {
+	struct ipprefix prefix;
+	uint16_t dport; /* 0: all */
+	char path[108];
+};
+
+#define ROUTES_MAX 1024
+
+/* As they come, until all are there, and as they are used. */
+struct routes {
+	struct gateway_forward *gw, *gw_next; /* owned */
+	struct via *via, *via_next;
+	size_t ngw, gw_want, gw_got, nvia, via_want, via_got;
+};
+
+struct vm_ip {
+	uint32_t vm;
+	struct ipaddr ip;
+	LIST_ENTRY(vm_ip) entry;
+};
+
+#define CLIENT_BUCKETS	   4096
+#define DGRAM_BUCKETS_BITS 10
+#define DGRAM_MAX	   65535 /* more than a datagram has */
 
 struct portd {
 	struct daemon *d; /* borrowed */
@@ -108,6 +161,21 @@ struct portd {
 	uint8_t raw_id[65536 / 8]; /* identifiers in use, as bits */
 	bool raw_none;		   /* it has no raw sockets either */
 	struct log_rate limit_log;
+	struct routes routes;
+	LIST_HEAD(, vm_ip) vm_ips; /* owned */
+	/* Ports of the host; forward.h. */
+	TAILQ_HEAD(, forward) forwards;	       /* owned */
+	struct client *client[CLIENT_BUCKETS]; /* owned; by id */
+	struct client *udp[1 << DGRAM_BUCKETS_BITS];
+	TAILQ_HEAD(, client) unsent;   /* of UDP forwards, not yet offered */
+	LIST_HEAD(, hostreq) hostreqs; /* owned */
+	size_t nhostreq;
+	uint32_t next_client, next_host, next_via;
+	struct limits_vm front_used; /* by clients of the tunnel */
+	struct ev_timer resume;	     /* who waits for descriptors */
+	int backlog;
+	bool preserve;
+	uint8_t dgram[DGRAM_MAX]; /* one datagram on its way, unread */
 };
 
 /* flow.c: the tables. */
@@ -134,6 +202,25 @@ void opener_refuse(struct portd *, struct flow *, enum portd_stat, int error);
 bool icmp_try(struct portd *, struct flow *);
 void icmp_forget(struct portd *, struct flow *); /* it is about to be freed */
 void icmp_raw_fd(struct daemon *, struct ipc *, struct ipc_msg *);
+/* fd becomes owned; -1: error says why. */
+void opener_flow_connected(
+    struct portd *, struct flow *, int fd, const char *error);
+void opener_via_answer(struct daemon *, struct ipc *, struct ipc_msg *);
+void opener_front_gone(struct portd *);
+void opener_log_limit(struct portd *);
+
+/* routes.c: what leads elsewhere, and where VMs are. */
+void routes_gateway_begin(struct daemon *, struct ipc *, struct ipc_msg *);
+void routes_gateway(struct daemon *, struct ipc *, struct ipc_msg *);
+void routes_via_begin(struct daemon *, struct ipc *, struct ipc_msg *);
+void routes_via(struct daemon *, struct ipc *, struct ipc_msg *);
+void routes_vm_ip(struct daemon *, struct ipc *, struct ipc_msg *);
+const struct gateway_forward *routes_gateway_find(
+    const struct portd *, bool tcp, uint16_t port);
+const struct via *routes_via_find(
+    const struct portd *, uint32_t dst, uint16_t port);
+struct ipaddr routes_vm(const struct portd *, uint32_t vm);
+void routes_fini(struct portd *);
 
 /* socks.c: sockets as such, and what dnsd and proxyd ask for. */
 int sock_any(bool tcp, const struct ipaddr *, uint16_t port);
@@ -143,6 +230,17 @@ int sock_connect_flow(int fd, const struct flow *); /* and drains it */
 int sock_fail(int fd); /* closes fd, keeps errno, -1 */
 bool sock_no_room(int error); /* of descriptors or memory: may pass */
 const char *sock_error_name(int error);
+int sock_error_number(const char *name);
+struct sockaddr_storage;
+/* Into a socket address, and out of one; the length. */
+unsigned sock_addr(
+    struct sockaddr_storage *, const struct ipaddr *, uint16_t port);
+void sock_name(
+    const struct sockaddr_storage *, struct ipaddr *, uint16_t *port);
+/* Drops what came between bind() and connect().  -1 with errno. */
+int sock_drain(int fd);
+/* What every stream that a stack peeks at needs.  -1 with errno. */
+int sock_stream_options(int fd);
 void socks_open(struct daemon *, struct ipc *, struct ipc_msg *);
 
 /* front.c: the other role of this program, a process of its own. */

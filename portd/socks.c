@@ -43,6 +43,9 @@ static const struct {
 	{ ENOBUFS, "ENOBUFS" }, { ENOMEM, "ENOMEM" },
 	{ EAGAIN, "EAGAIN" }, { EINVAL, "EINVAL" },
 	{ EAFNOSUPPORT, "EAFNOSUPPORT" }, { EMSGSIZE, "EMSGSIZE" },
+	{ EEXIST, "EEXIST" }, { ENOENT, "ENOENT" },
+	{ ENOTDIR, "ENOTDIR" }, { EROFS, "EROFS" },
+	{ ENAMETOOLONG, "ENAMETOOLONG" },
 };
 /* clang-format on */
 
@@ -56,6 +59,18 @@ sock_error_name(int error)
 			return errors[i].name;
 	}
 	return "EIO";
+}
+
+int
+sock_error_number(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < nitems(errors); i++) {
+		if (strcmp(errors[i].name, name) == 0)
+			return errors[i].error;
+	}
+	return EIO;
 }
 
 bool
@@ -90,7 +105,7 @@ sock_opt(int fd, int level, int opt)
 	return setsockopt(fd, level, opt, &on, sizeof(on));
 }
 
-static socklen_t
+unsigned
 sock_addr(struct sockaddr_storage *ss, const struct ipaddr *a, uint16_t port)
 {
 	struct sockaddr_in *in = (struct sockaddr_in *)ss;
@@ -107,6 +122,23 @@ sock_addr(struct sockaddr_storage *ss, const struct ipaddr *a, uint16_t port)
 	in->sin_port = htons(port);
 	memcpy(&in->sin_addr, a->b, 4);
 	return sizeof(*in);
+}
+
+void
+sock_name(const struct sockaddr_storage *ss, struct ipaddr *a, uint16_t *port)
+{
+	const struct sockaddr_in *in = (const struct sockaddr_in *)ss;
+	const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)ss;
+
+	memset(a, 0, sizeof(*a));
+	if (ss->ss_family == AF_INET6) {
+		a->family = 6;
+		memcpy(a->b, &in6->sin6_addr, 16);
+		*port = ntohs(in6->sin6_port);
+		return;
+	}
+	*a = ipaddr_from_u32(ntohl(in->sin_addr.s_addr));
+	*port = ntohs(in->sin_port);
 }
 
 static int
@@ -136,7 +168,28 @@ sock_connect(int fd, const struct ipaddr *a, uint16_t port)
 static struct ipaddr
 flow_target(const struct flow *f)
 {
+	if (f->to != 0)
+		return ipaddr_from_u32(f->to);
 	return ipaddr_from_u32(f->loopback ? INADDR_LOOPBACK : f->dst);
+}
+
+static uint16_t
+flow_port(const struct flow *f)
+{
+	return f->to != 0 ? f->to_port : f->dst_port;
+}
+
+/*
+ * The stack peeks at offsets; a byte that Linux takes out of the stream for
+ * being urgent would shift them (RFC 6093: nobody should).
+ */
+int
+sock_stream_options(int fd)
+{
+	return sock_opt(fd, IPPROTO_TCP, TCP_NODELAY) == -1 ||
+		       sock_opt(fd, SOL_SOCKET, SO_OOBINLINE) == -1
+		   ? -1
+		   : 0;
 }
 
 static int
@@ -147,12 +200,7 @@ sock_tcp(const struct ipaddr *a, uint16_t port, bool guest)
 	fd = sock_new(a->family == 6 ? AF_INET6 : AF_INET, SOCK_STREAM);
 	if (fd == -1)
 		return -1;
-	/*
-	 * The stack peeks at offsets; a byte that Linux takes out of the
-	 * stream for being urgent would shift them (RFC 6093: nobody should).
-	 */
-	if (sock_opt(fd, IPPROTO_TCP, TCP_NODELAY) == -1 ||
-	    sock_opt(fd, SOL_SOCKET, SO_OOBINLINE) == -1 ||
+	if (sock_stream_options(fd) == -1 ||
 	    (guest && plat_sockerr_keep(fd, true) == -1) ||
 	    sock_connect(fd, a, port) == -1)
 		return sock_fail(fd);
@@ -182,7 +230,7 @@ sock_udp_bind(struct flow *f, bool keep)
  * Drops what came between bind() and connect(): it may be from anybody, and
  * would be taken for the destination's.
  */
-static int
+int
 sock_drain(int fd)
 {
 	char c;
@@ -206,7 +254,7 @@ sock_udp(const struct flow *f, const struct flow *bind)
 	struct ipaddr a = flow_target(f);
 	int fd;
 
-	if (bind == NULL || f->dst_port == 0) {
+	if (bind == NULL || flow_port(f) == 0) {
 		errno = bind == NULL ? EADDRNOTAVAIL : ECONNREFUSED;
 		return -1;
 	}
@@ -215,7 +263,7 @@ sock_udp(const struct flow *f, const struct flow *bind)
 	if (sock_opt(fd, SOL_SOCKET, SO_REUSEADDR) == -1 ||
 	    sock_bind(fd, bind->local_port) == -1 ||
 	    plat_sockerr_keep(fd, true) == -1 ||
-	    sock_connect(fd, &a, f->dst_port) == -1 || sock_drain(fd) == -1)
+	    sock_connect(fd, &a, flow_port(f)) == -1 || sock_drain(fd) == -1)
 		return sock_fail(fd);
 	return fd;
 }
@@ -235,7 +283,7 @@ sock_flow(const struct flow *f, struct flow *bind, bool keep)
 
 	switch (f->kind) {
 	case FLOW_TCP:
-		return sock_tcp(&a, f->dst_port, true);
+		return sock_tcp(&a, flow_port(f), true);
 	case FLOW_UDP_BIND:
 		return sock_udp_bind(bind, keep);
 	case FLOW_UDP:

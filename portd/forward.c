@@ -1,0 +1,468 @@
+/*
+ * Forwards as such: made, bound, ended; see forward.h.
+ */
+
+#include <sys/socket.h>
+#include <netinet/in.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <bsd/string.h>
+
+#include "common/log.h"
+#include "portd/forward.h"
+
+#define PORT_PRIVILEGED 1024
+#define RESUME_SEC	0.1
+
+static const char *const proto_name[] = {
+	[FORWARD_TCP] = "tcp",
+	[FORWARD_UDP] = "udp",
+	[FORWARD_UNIX] = "unix",
+};
+
+/* What an error means here, and what to do about it. */
+static const char *
+advice(const struct forward *f, int error)
+{
+	if (error == EACCES && f->proto != FORWARD_UNIX && f->port > 0 &&
+	    f->port < PORT_PRIVILEGED)
+		return "ports below 1024 need a privilege: give vpnkit "
+		       "CAP_NET_BIND_SERVICE (setcap "
+		       "cap_net_bind_service=ep, or AmbientCapabilities= of "
+		       "its service), or lower "
+		       "net.ipv4.ip_unprivileged_port_start";
+	if (error == EADDRINUSE)
+		return "somebody else listens there";
+	if (error == EADDRNOTAVAIL)
+		return "this host does not have that address";
+	return strerror(error);
+}
+
+static void
+fail(struct ipc *owner, uint32_t id, const char *error, const char *why)
+{
+	ipc_send(owner, IPC_FORWARD_FAILED, NULL, 0, "{s:I,s:s,s:s}", "id",
+	    (json_int_t)id, "error", error, "why", why);
+}
+
+static struct forward *
+forward_find(struct portd *p, const struct ipc *owner, uint32_t id)
+{
+	struct forward *f;
+
+	TAILQ_FOREACH (f, &p->forwards, entry) {
+		if (f->owner == owner && f->id == id)
+			return f;
+	}
+	return NULL;
+}
+
+/*
+ * Sockets.
+ */
+
+static void
+sock_close(struct portd *p, struct forward_sock *s)
+{
+	ev_io_stop(p->d->loop, &s->rd);
+	if (s->fd != -1)
+		close(s->fd);
+	s->fd = -1;
+}
+
+static int
+set_on(int fd, int level, int opt)
+{
+	int on = 1;
+
+	return setsockopt(fd, level, opt, &on, sizeof(on));
+}
+
+/* An unconnected socket, bound there.  -1 with errno. */
+static int
+bind_new(const struct forward *f, const struct ipaddr *a, uint16_t port)
+{
+	bool tcp = f->proto == FORWARD_TCP;
+	int af = a->family == 6 ? AF_INET6 : AF_INET, fd, saved;
+	struct sockaddr_storage ss;
+	socklen_t len = sock_addr(&ss, a, port);
+
+	fd = socket(af,
+	    (tcp ? SOCK_STREAM : SOCK_DGRAM) | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd == -1)
+		return -1;
+	if ((af != AF_INET6 || set_on(fd, IPPROTO_IPV6, IPV6_V6ONLY) == 0) &&
+	    (!tcp || set_on(fd, SOL_SOCKET, SO_REUSEADDR) == 0) &&
+	    bind(fd, (struct sockaddr *)&ss, len) == 0)
+		return fd;
+	saved = errno;
+	close(fd);
+	errno = saved;
+	return -1;
+}
+
+/* What only a bound socket is told.  -1 with errno. */
+static int
+sock_ready(struct portd *p, const struct forward *f, int fd)
+{
+	int backlog = p->backlog > 0 ? p->backlog : SOMAXCONN;
+
+	if (f->proto != FORWARD_UDP) {
+		if (f->proto == FORWARD_TCP)
+			sock_stream_options(fd);
+		return listen(fd, backlog);
+	}
+	/* Shared with the sockets of its clients, and with nobody before. */
+	if (set_on(fd, SOL_SOCKET, SO_REUSEADDR) == -1)
+		return -1;
+	return f->addr.family == 6 ? set_on(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO)
+				   : set_on(fd, IPPROTO_IP, IP_PKTINFO);
+}
+
+static uint16_t
+bound_port(int fd)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof(ss);
+	struct ipaddr a;
+	uint16_t port = 0;
+
+	if (getsockname(fd, (struct sockaddr *)&ss, &len) == 0)
+		sock_name(&ss, &a, &port);
+	return port;
+}
+
+static void
+sock_use(struct portd *p, struct forward *f, int i, int fd)
+{
+	struct forward_sock *s = &f->sock[i];
+
+	s->fd = fd;
+	ev_io_set(&s->rd, fd, EV_READ);
+	ev_io_start(p->d->loop, &s->rd);
+}
+
+/*
+ * Clients that take localhost for [::1] first reach it too (as the original
+ * has it).  Nobody misses it where that is not possible.
+ */
+static void
+add_localhost6(struct portd *p, struct forward *f)
+{
+	static const struct ipaddr one = { .family = 6, .b = { [15] = 1 } };
+	uint32_t v4 = ipaddr_to_u32(&f->addr);
+	int fd;
+
+	if (f->proto != FORWARD_TCP || f->addr.family != 4 ||
+	    (v4 != INADDR_ANY && v4 != INADDR_LOOPBACK))
+		return;
+	if ((fd = bind_new(f, &one, f->port)) == -1)
+		return;
+	if (sock_ready(p, f, fd) == -1)
+		close(fd);
+	else
+		sock_use(p, f, 1, fd);
+}
+
+void
+forward_bound(struct portd *p, struct forward *f, int fd, const char *error)
+{
+	f->from_host = fd != -1 && f->proto == FORWARD_UNIX;
+	if (error == NULL && sock_ready(p, f, fd) == -1) {
+		error = sock_error_name(errno);
+		close(fd);
+	}
+	if (error != NULL) {
+		stats_inc(&p->d->stats, PORTS_FORWARD_FAILED);
+		fail(f->owner, f->id, error,
+		    advice(f, sock_error_number(error)));
+		forward_free(p, f);
+		return;
+	}
+	if (f->proto != FORWARD_UNIX)
+		f->port = bound_port(fd);
+	sock_use(p, f, 0, fd);
+	add_localhost6(p, f);
+	stats_inc(&p->d->stats, PORTS_FORWARD_ADDED);
+	ipc_send(f->owner, IPC_FORWARD_ADDED, NULL, 0, "{s:I,s:i}", "id",
+	    (json_int_t)f->id, "port", (int)f->port);
+}
+
+/* Binds it, or asks the supervisor to. */
+static void
+forward_bind(struct portd *p, struct forward *f)
+{
+	int fd = -1;
+
+	if (f->proto != FORWARD_UNIX) {
+		fd = bind_new(f, &f->addr, f->port);
+		if (fd != -1) {
+			forward_bound(p, f, fd, NULL);
+			return;
+		}
+		if (errno != EACCES || f->port >= PORT_PRIVILEGED) {
+			forward_bound(p, f, -1, sock_error_name(errno));
+			return;
+		}
+	}
+	f->host_id = host_bind(p, f);
+	if (f->host_id == 0)
+		forward_bound(p, f, -1, "ENOMEM");
+}
+
+/*
+ * Requests.
+ */
+
+/* What the row does not say.  NULL, or what is wrong with it. */
+static const char *
+parse(const struct ipc_msg *m, struct forward *f)
+{
+	const char *proto = ipc_str(m, "proto"), *addr = ipc_str(m, "addr");
+	const char *via = ipc_str(m, "via");
+	size_t i;
+
+	for (i = 0; i < sizeof(proto_name) / sizeof(proto_name[0]); i++) {
+		if (strcmp(proto, proto_name[i]) == 0)
+			break;
+	}
+	if (i == sizeof(proto_name) / sizeof(proto_name[0]))
+		return "forward-add of an unknown protocol";
+	f->proto = (enum forward_proto)i;
+	f->tunnel = strcmp(via, "tunnel") == 0;
+	if (!f->tunnel && strcmp(via, "net") != 0)
+		return "forward-add by an unknown way";
+	if (f->proto != FORWARD_UNIX && ipaddr_parse(addr, &f->addr) == -1)
+		return "forward-add of an address that is none";
+	f->port = (uint16_t)ipc_u64(m, "port");
+	f->dst = ipc_addr(m, "dst");
+	f->dport = (uint16_t)ipc_u64(m, "dport");
+	f->proxy = ipc_bool(m, "proxy") && f->proto != FORWARD_UDP;
+	return NULL;
+}
+
+/* What the administrator allows.  0, or an errno and why. */
+static int
+check(struct portd *p, const struct forward *f, const struct ipc_msg *m,
+    const char **why)
+{
+	if (f->proto == FORWARD_UNIX &&
+	    strlen(ipc_str(m, "addr")) >= sizeof(f->path)) {
+		*why = "the path is longer than 107 bytes";
+		return ENAMETOOLONG;
+	}
+	if (f->proto != FORWARD_UNIX &&
+	    !policy_may_bind(&p->policy, &f->addr)) {
+		*why = "not one of --allowed-bind-addresses";
+		return EPERM;
+	}
+	if (!f->tunnel && !policy_is_guest(&p->policy, &f->dst)) {
+		*why = "the target is not the address of a guest";
+		return EHOSTUNREACH;
+	}
+	if (!f->tunnel && f->dport == 0) {
+		*why = "the target has no port";
+		return EINVAL;
+	}
+	return 0;
+}
+
+static bool
+too_many(struct portd *p, const struct ipc *owner)
+{
+	const struct forward *f;
+	size_t n = 0;
+
+	TAILQ_FOREACH (f, &p->forwards, entry)
+		n += f->owner == owner;
+	return n >= FORWARD_MAX;
+}
+
+static struct forward *
+forward_new(struct portd *p, const struct forward *want)
+{
+	struct forward *f;
+	int i;
+
+	if ((f = malloc(sizeof(*f))) == NULL)
+		return NULL;
+	*f = *want;
+	for (i = 0; i < FORWARD_NFD; i++) {
+		f->sock[i].fd = -1;
+		f->sock[i].f = f;
+		ev_init(&f->sock[i].rd,
+		    f->proto == FORWARD_UDP ? dgram_read_cb : client_accept_cb);
+		f->sock[i].rd.data = &f->sock[i];
+	}
+	TAILQ_INSERT_TAIL(&p->forwards, f, entry);
+	stats_add(&p->d->stats, PORTS_FORWARDS, 1);
+	return f;
+}
+
+void
+forward_add(struct daemon *d, struct ipc *from, struct ipc_msg *m)
+{
+	struct portd *p = d->data;
+	struct forward want, *f = NULL;
+	const char *why = NULL;
+	int error;
+
+	memset(&want, 0, sizeof(want));
+	want.id = (uint32_t)ipc_u64(m, "id");
+	want.owner = from;
+	if ((why = parse(m, &want)) == NULL &&
+	    forward_find(p, from, want.id) != NULL)
+		why = "forward-add with an id in use";
+	if (why != NULL) {
+		if (from == d->sup)
+			log_warnx("%s", why);
+		else
+			daemon_bad_peer(d, from, why);
+		return;
+	}
+	error = check(p, &want, m, &why);
+	if (error == 0 && too_many(p, from)) {
+		error = ENOBUFS;
+		why = "there are too many already";
+	}
+	if (error == 0 && (f = forward_new(p, &want)) == NULL) {
+		error = ENOMEM;
+		why = strerror(error);
+	}
+	if (error != 0) {
+		stats_inc(&d->stats, PORTS_FORWARD_FAILED);
+		fail(from, want.id, sock_error_name(error), why);
+		return;
+	}
+	if (f->proto == FORWARD_UNIX)
+		strlcpy(f->path, ipc_str(m, "addr"), sizeof(f->path));
+	forward_bind(p, f);
+}
+
+static void
+gone(struct ipc *owner, uint32_t id, const char *why)
+{
+	ipc_send(owner, IPC_FORWARD_GONE, NULL, 0, "{s:I,s:s}", "id",
+	    (json_int_t)id, "why", why);
+}
+
+void
+forward_remove(struct daemon *d, struct ipc *from, struct ipc_msg *m)
+{
+	struct portd *p = d->data;
+	uint32_t id = (uint32_t)ipc_u64(m, "id");
+
+	forward_free(p, forward_find(p, from, id));
+	gone(from, id, "");
+}
+
+void
+forward_owner_gone(struct portd *p, const struct ipc *owner)
+{
+	struct forward *f, *next;
+
+	TAILQ_FOREACH_SAFE (f, &p->forwards, entry, next) {
+		if (f->owner == owner)
+			forward_free(p, f);
+	}
+}
+
+void
+forward_recheck(struct portd *p)
+{
+	struct forward *f, *next;
+
+	TAILQ_FOREACH_SAFE (f, &p->forwards, entry, next) {
+		if (f->proto == FORWARD_UNIX ||
+		    policy_may_bind(&p->policy, &f->addr))
+			continue;
+		gone(f->owner, f->id, "not one of --allowed-bind-addresses");
+		forward_free(p, f);
+	}
+}
+
+void
+forward_free(struct portd *p, struct forward *f)
+{
+	int i;
+
+	if (f == NULL)
+		return;
+	dgram_forward_gone(p, f);
+	for (i = 0; i < FORWARD_NFD; i++)
+		sock_close(p, &f->sock[i]);
+	host_forget(p, f);
+	if (f->from_host)
+		host_release(p, f->host_id);
+	TAILQ_REMOVE(&p->forwards, f, entry);
+	stats_add(&p->d->stats, PORTS_FORWARDS, (uint64_t)-1);
+	free(f);
+}
+
+/*
+ * Out of descriptors.
+ */
+
+static void
+resume_cb(struct ev_loop *loop, struct ev_timer *w, int revents)
+{
+	struct portd *p = w->data;
+	struct forward *f;
+	int i;
+
+	TAILQ_FOREACH (f, &p->forwards, entry) {
+		for (i = 0; f->paused && i < FORWARD_NFD; i++) {
+			if (f->sock[i].fd != -1)
+				ev_io_start(loop, &f->sock[i].rd);
+		}
+		f->paused = false;
+	}
+}
+
+void
+forward_pause(struct portd *p, struct forward *f)
+{
+	int i;
+
+	stats_inc(&p->d->stats, PORTS_ACCEPT_WAITED);
+	f->paused = true;
+	for (i = 0; i < FORWARD_NFD; i++)
+		ev_io_stop(p->d->loop, &f->sock[i].rd);
+	if (!ev_is_active(&p->resume)) {
+		ev_timer_set(&p->resume, RESUME_SEC, 0.);
+		ev_timer_start(p->d->loop, &p->resume);
+	}
+}
+
+void
+forward_init(struct portd *p)
+{
+	TAILQ_INIT(&p->forwards);
+	TAILQ_INIT(&p->unsent);
+	LIST_INIT(&p->hostreqs);
+	ev_timer_init(&p->resume, resume_cb, 0., 0.);
+	p->resume.data = p;
+	/* The file outlives the process. */
+	stats_set(&p->d->stats, PORTS_FORWARDS, 0);
+	stats_set(&p->d->stats, PORTS_CLIENTS, 0);
+}
+
+void
+forward_fini(struct portd *p)
+{
+	struct forward *f;
+	size_t i;
+
+	while ((f = TAILQ_FIRST(&p->forwards)) != NULL)
+		forward_free(p, f);
+	for (i = 0; i < CLIENT_BUCKETS; i++) {
+		while (p->client[i] != NULL)
+			client_free(p, p->client[i]);
+	}
+	limits_forget(&p->limits, &p->front_used);
+	host_fini(p);
+	ev_timer_stop(p->d->loop, &p->resume);
+}
