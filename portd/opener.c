@@ -275,7 +275,8 @@ flow_redirected(struct portd *p, struct flow *f)
 {
 	const struct gateway_forward *g;
 
-	if (f->dst != p->policy.gateway)
+	if (f->dst != p->policy.gateway ||
+	    (f->kind != FLOW_TCP && f->kind != FLOW_UDP))
 		return false;
 	g = routes_gateway_find(p, f->kind == FLOW_TCP, f->dst_port);
 	if (g == NULL)

@@ -56,9 +56,9 @@ err:
 	return NULL;
 }
 
-/* The JSON object in a file.  NULL: the text in err says why. */
-static json_t *
-read_object(const char *path, char *err)
+/* The JSON in a file.  NULL: the text in err says why, and errno. */
+json_t *
+conf_read_json(const char *path, char *err)
 {
 	json_error_t je;
 	json_t *root;
@@ -75,8 +75,19 @@ read_object(const char *path, char *err)
 	if (root == NULL) {
 		snprintf(err, OPTIONS_ERRLEN, "%.256s: line %d: %s", path,
 		    je.line, je.text);
-		return NULL;
+		errno = EINVAL;
 	}
+	return root;
+}
+
+/* The JSON object in a file.  NULL: the text in err says why. */
+static json_t *
+read_object(const char *path, char *err)
+{
+	json_t *root = conf_read_json(path, err);
+
+	if (root == NULL)
+		return NULL;
 	if (!json_is_object(root)) {
 		snprintf(
 		    err, OPTIONS_ERRLEN, "%.256s: not a JSON object", path);

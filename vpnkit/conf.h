@@ -26,6 +26,9 @@ struct conf {
 	struct httpconf http;
 };
 
+/* The JSON in a file.  NULL: the text in err says why, and errno. */
+json_t *conf_read_json(const char *path, char *err);
+
 /* Reads the file of --config into the options; -1 with a line in err. */
 int conf_options_file(struct options *, const char *path, char *err);
 

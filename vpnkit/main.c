@@ -122,12 +122,16 @@ check_programs(void)
 static int
 check_files(const struct options *op)
 {
+	struct ports ports = { .op = op };
 	struct conf conf;
 	int r = -1;
 
 	if (conf_init(&conf, op) == 0 && conf_read_dhcp(&conf) != -1 &&
-	    conf_read_resolv(&conf) != -1 && conf_read_http(&conf) != -1)
+	    conf_read_resolv(&conf) != -1 && conf_read_http(&conf) != -1 &&
+	    ports_init(&ports, op) == 0 && ports_read_gateway(&ports) != -1 &&
+	    ports_read_via(&ports) != -1)
 		r = 0;
+	ports_fini(&ports);
 	conf_fini(&conf);
 	return r;
 }

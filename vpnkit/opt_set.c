@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "opt_table.h"
+#include "publish.h"
 #include "url.h"
 
 int
@@ -135,30 +136,10 @@ set_mac(const struct opt *o, void *field, const char *v, char *err)
 	return 0;
 }
 
-/* PORT:IP:PORT */
-static int
-check_forward(const char *s)
-{
-	const char *a = strchr(s, ':'), *b = strrchr(s, ':'), *err1, *err2;
-	char port[8], ip[IPADDR_STRLEN];
-	struct ipaddr addr;
-
-	if (a == NULL || a == b || (size_t)(a - s) >= sizeof(port) ||
-	    (size_t)(b - a) > sizeof(ip))
-		return -1;
-	snprintf(port, sizeof(port), "%.*s", (int)(a - s), s);
-	snprintf(ip, sizeof(ip), "%.*s", (int)(b - a - 1), a + 1);
-	strtonum(port, 1, 65535, &err1);
-	strtonum(b + 1, 1, 65535, &err2);
-	if (err1 != NULL || err2 != NULL || ipaddr_parse(ip, &addr) == -1 ||
-	    addr.family != 4)
-		return -1;
-	return 0;
-}
-
 static int
 check_item(const struct opt *o, const char *s, char *err)
 {
+	struct gwforward g;
 	struct ipaddr a;
 
 	if (o->kind == K_NAMES && strlen(s) > 253)
@@ -167,7 +148,7 @@ check_item(const struct opt *o, const char *s, char *err)
 	if (o->kind == K_IPS && (ipaddr_parse(s, &a) == -1 || a.family != 4))
 		return opt_fail(
 		    err, "--%s: '%s' is not an IPv4 address", o->name, s);
-	if (o->kind == K_FWDS && check_forward(s) == -1)
+	if (o->kind == K_FWDS && gwforward_parse(s, false, &g) == -1)
 		return opt_fail(
 		    err, "--%s: '%s' is not PORT:IP:PORT", o->name, s);
 	return 0;
@@ -235,6 +216,23 @@ set_flag(const struct opt *o, void *field, const char *v, char *err)
 	return 0;
 }
 
+static int
+set_pubs(const struct opt *o, void *field, const char *v, char *err)
+{
+	struct strlist *l = field;
+	struct publish p;
+	const char *why;
+
+	if (publish_parse(v, &p, &why) == -1)
+		return opt_fail(err, "--%s: '%.128s' %s", o->name, v, why);
+	if (l->n == PUBLISH_MAX)
+		return opt_fail(err, "--%s: given more than %d times", o->name,
+		    PUBLISH_MAX);
+	if (strlist_add(l, v, strlen(v)) == -1)
+		return opt_fail(err, "out of memory");
+	return 0;
+}
+
 int
 opt_set(struct options *op, const struct opt *o, const char *v, char *err)
 {
@@ -250,6 +248,7 @@ opt_set(struct options *op, const struct opt *o, const char *v, char *err)
 		[K_FWDS] = set_list,
 		[K_URL] = set_url,
 		[K_URLS] = set_urls,
+		[K_PUBS] = set_pubs,
 	};
 
 	return set[o->kind](o, (char *)op + o->off, v, err);

@@ -75,15 +75,15 @@ const struct opt opts[] = {
 	{ "http-api-path", "URL", NULL, OFF(http_api_path), K_URL, C_LATER,
 	    G_OUT, false, 0, 0, "socket to read and change the HTTP proxy "
 	    "settings" },
-	{ "tcpv4-forwards", "LIST", "", OFF(tcpv4_forwards), K_FWDS, C_LATER,
+	{ "tcpv4-forwards", "LIST", "", OFF(tcpv4_forwards), K_FWDS, C_NOW,
 	    G_OUT, false, 0, 0, "TCP ports of the gateway, as "
 	    "PORT:IP:PORT,..." },
-	{ "udpv4-forwards", "LIST", "", OFF(udpv4_forwards), K_FWDS, C_LATER,
+	{ "udpv4-forwards", "LIST", "", OFF(udpv4_forwards), K_FWDS, C_NOW,
 	    G_OUT, false, 0, 0, "UDP ports of the gateway, as "
 	    "PORT:IP:PORT,..." },
 	{ "gateway-forwards", "FILE", NULL, OFF(gateway_forwards), K_STR,
-	    C_LATER, G_OUT, false, 0, 4095, "the same as JSON" },
-	{ "forwards", "FILE", NULL, OFF(forwards), K_STR, C_LATER, G_OUT,
+	    C_NOW, G_OUT, false, 0, 4095, "the same as JSON" },
+	{ "forwards", "FILE", NULL, OFF(forwards), K_STR, C_NOW, G_OUT,
 	    false, 0, 4095, "JSON list of destinations reached through "
 	    "Unix sockets" },
 	{ "port-max-idle-time", "SECONDS", "300", OFF(port_max_idle_s),
@@ -92,19 +92,22 @@ const struct opt opts[] = {
 
 	{ "port", "URL", NULL, OFF(port), K_URLS, C_NOW, G_IN, false, 0, 0,
 	    "port control server; may be given again" },
-	{ "vsock-path", "URL", "", OFF(vsock_path), K_STR, C_LATER, G_IN,
+	{ "vsock-path", "URL", "", OFF(vsock_path), K_STR, C_NOW, G_IN,
 	    false, 0, 4095, "how to reach the forwarder in the VM" },
-	{ "port-forwards", "URL", "", OFF(port_forwards), K_STR, C_LATER,
+	{ "port-forwards", "URL", "", OFF(port_forwards), K_STR, C_NOW,
 	    G_IN, false, 0, 4095, "the same as --vsock-path" },
 	{ "tunnel-protocol", "WORD", "auto", OFF(tunnel_protocol), K_STR,
 	    C_NOW, G_IN, true, 0, 16, "what the forwarder in the VM speaks: "
 	    "auto, mux, mux-handshake or 2017" },
 	{ "allowed-bind-addresses", "LIST", "0.0.0.0", OFF(allowed_bind),
-	    K_IPS, C_LATER, G_IN, false, 0, 0, "addresses that published "
+	    K_IPS, C_NOW, G_IN, false, 0, 0, "addresses that published "
 	    "ports may be bound to" },
-	{ "listen-backlog", "N", NULL, OFF(listen_backlog), K_INT, C_LATER,
+	{ "listen-backlog", "N", NULL, OFF(listen_backlog), K_INT, C_NOW,
 	    G_IN, false, 0, INT32_MAX, "connections waiting to be accepted" },
 
+	{ "publish", "SPEC", NULL, OFF(publish), K_PUBS, C_NOW, G_IN, true,
+	    0, 0, "a port of the host that leads to a guest: "
+	    "HOSTIP:PORT:GUESTIP:PORT[/udp][/proxy]; may be given again" },
 	{ "preserve-source", NULL, NULL, OFF(preserve_source), K_FLAG, C_NOW,
 	    G_IN, true, 0, 0, "guests see the addresses of the clients of "
 	    "published ports, not the gateway's" },

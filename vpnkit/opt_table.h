@@ -18,6 +18,7 @@ enum opt_kind {
 	K_FWDS,	 /* comma list of PORT:IP:PORT */
 	K_URL,
 	K_URLS, /* may be given again */
+	K_PUBS, /* of --publish, too */
 };
 
 enum opt_class {

@@ -98,7 +98,8 @@ parse_option(
 	o = &opts[row];
 	if (name[len] == '=')
 		v = name + len + 1;
-	if (op->given[row] != GIVEN_NOT && o->kind != K_URLS)
+	if (op->given[row] != GIVEN_NOT && o->kind != K_URLS &&
+	    o->kind != K_PUBS)
 		return opt_fail(err, "--%s is given twice", o->name);
 	op->given[row] = GIVEN_LINE;
 	if (o->kind == K_FLAG) {
@@ -161,7 +162,7 @@ options_file(struct options *op, const char *name, const char *v, char *err)
 	o = &opts[row];
 	if (op->given[row] == GIVEN_LINE)
 		return 0;
-	many = o->kind == K_URLS || o->kind == K_NAMES || o->kind == K_IPS ||
+	many = o->kind == K_URLS || o->kind == K_PUBS || o->kind == K_NAMES || o->kind == K_IPS ||
 	       o->kind == K_FWDS;
 	if (op->given[row] == GIVEN_FILE && !many)
 		return opt_fail(err, "--%s takes one value", o->name);
@@ -286,6 +287,7 @@ options_fini(struct options *op)
 		case K_IPS:
 		case K_FWDS:
 		case K_URLS:
+		case K_PUBS:
 			opt_strlist_free(field);
 			break;
 		default:

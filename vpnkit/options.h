@@ -48,7 +48,7 @@ struct options {
 	char *gateway_forwards, *forwards;
 	char *http, *http_api_path;
 	bool http_from_environment;
-	struct strlist port;
+	struct strlist port, publish;
 	char *vsock_path, *port_forwards, *tunnel_protocol;
 	struct strlist allowed_bind;
 	int64_t max_connections; /* -1: no limit */

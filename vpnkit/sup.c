@@ -55,12 +55,17 @@ on_started(struct child *c)
 
 	child_log_level(c, c->log_level);
 	if (c->role == ROLE_STACK) {
-		vm_stack_started(&s->vms, c);
+		vm_stack_started(&s->vms, c, s->kid[ROLE_PORT]);
+		ports_send_gateway(&s->ports, c->ipc);
 		admin_stack_started(&s->admin, c);
 		return;
 	}
 	conf_send(&s->conf, c->ipc);
 	wire_connect(c);
+	if (c->role == ROLE_PORT) {
+		vm_portd_started(&s->vms, c);
+		ports_portd_started(&s->ports, c->ipc);
+	}
 	if (c->role == ROLE_FRONT)
 		listen_send(&s->listen, c->ipc);
 	if (c->role == ROLE_ETH) {
@@ -78,6 +83,8 @@ on_gone(struct child *c)
 	if (s->stopping)
 		return;
 	wire_cut(c);
+	if (c->role == ROLE_PORT)
+		ports_portd_gone(&s->ports);
 	if (c->role == ROLE_ETH) {
 		listen_eth_gone(&s->listen);
 		vm_eth_gone(&s->vms);
@@ -275,6 +282,36 @@ on_raw_open(struct sup *s, struct child *c, struct ipc_msg *m)
 	ipc_send(c->ipc, IPC_RAW_FD, &fd, fd != -1, "{}");
 }
 
+static void
+on_forward_added(struct sup *s, struct child *c, struct ipc_msg *m)
+{
+	ports_added(&s->ports, m);
+}
+
+static void
+on_forward_failed(struct sup *s, struct child *c, struct ipc_msg *m)
+{
+	ports_failed(&s->ports, m);
+}
+
+static void
+on_host_bind(struct sup *s, struct child *c, struct ipc_msg *m)
+{
+	ports_bind(&s->ports, c->ipc, m);
+}
+
+static void
+on_host_connect(struct sup *s, struct child *c, struct ipc_msg *m)
+{
+	ports_connect(&s->ports, c->ipc, m);
+}
+
+static void
+on_host_release(struct sup *s, struct child *c, struct ipc_msg *m)
+{
+	ports_release(&s->ports, m);
+}
+
 static const struct {
 	enum ipc_type type;
 	void (*fn)(struct sup *, struct child *, struct ipc_msg *);
@@ -287,6 +324,11 @@ static const struct {
 	{ IPC_VM_CLOSE, on_vm_close },
 	{ IPC_DGRAM_GONE, on_dgram_gone },
 	{ IPC_RAW_OPEN, on_raw_open },
+	{ IPC_FORWARD_ADDED, on_forward_added },
+	{ IPC_FORWARD_FAILED, on_forward_failed },
+	{ IPC_HOST_BIND, on_host_bind },
+	{ IPC_HOST_CONNECT, on_host_connect },
+	{ IPC_HOST_RELEASE, on_host_release },
 };
 
 static void
@@ -332,6 +374,36 @@ dhcp_changed(void *arg)
 }
 
 static void
+gateway_changed(void *arg)
+{
+	struct sup *s = arg;
+	struct child *c;
+
+	if (ports_read_gateway(&s->ports) != 1)
+		return;
+	log_info("%s: new forwards", s->op->gateway_forwards);
+	/* portd first: a stack may use the new ones at once. */
+	if (s->kid[ROLE_PORT] != NULL && s->kid[ROLE_PORT]->ipc != NULL)
+		ports_send_gateway(&s->ports, s->kid[ROLE_PORT]->ipc);
+	TAILQ_FOREACH (c, &s->kids.list, entry) {
+		if (c->role == ROLE_STACK && c->ipc != NULL)
+			ports_send_gateway(&s->ports, c->ipc);
+	}
+}
+
+static void
+forwards_changed(void *arg)
+{
+	struct sup *s = arg;
+
+	if (ports_read_via(&s->ports) != 1)
+		return;
+	log_info("%s: new forwards", s->op->forwards);
+	if (s->kid[ROLE_PORT] != NULL && s->kid[ROLE_PORT]->ipc != NULL)
+		ports_send_via(&s->ports, s->kid[ROLE_PORT]->ipc);
+}
+
+static void
 resolv_changed(void *arg)
 {
 	struct sup *s = arg;
@@ -365,6 +437,8 @@ sup_reload(struct sup *s)
 	dhcp_changed(s);
 	resolv_changed(s);
 	http_changed(s);
+	gateway_changed(s);
+	forwards_changed(s);
 }
 
 /*
@@ -457,7 +531,7 @@ sup_init(struct sup *s, const struct options *op)
 	s->started = plat_now();
 	/* Not the default loop, which would reap our children itself. */
 	if ((s->loop = ev_loop_new(plat_ev_backend() | EVFLAG_NOENV)) == NULL ||
-	    conf_init(&s->conf, op) == -1) {
+	    conf_init(&s->conf, op) == -1 || ports_init(&s->ports, op) == -1) {
 		log_warnx("cannot make an event loop");
 		return -1;
 	}
@@ -474,9 +548,15 @@ sup_init(struct sup *s, const struct options *op)
 	watch_add(&s->watch, s->conf.resolv_path, resolv_changed, s);
 	if (op->http != NULL)
 		watch_add(&s->watch, op->http, http_changed, s);
+	if (op->gateway_forwards != NULL)
+		watch_add(&s->watch, op->gateway_forwards, gateway_changed, s);
+	if (op->forwards != NULL)
+		watch_add(&s->watch, op->forwards, forwards_changed, s);
 	conf_read_dhcp(&s->conf);
 	conf_read_resolv(&s->conf);
 	conf_read_http(&s->conf);
+	ports_read_gateway(&s->ports);
+	ports_read_via(&s->ports);
 	if (listen_open(&s->listen, s->loop, op) == -1)
 		return -1;
 	return admin_open(&s->admin, s, op);
@@ -512,6 +592,7 @@ sup_fini(struct sup *s)
 	vms_fini(&s->vms);
 	while ((c = TAILQ_FIRST(&s->kids.list)) != NULL)
 		child_free(c);
+	ports_fini(&s->ports);
 	conf_fini(&s->conf);
 	if (s->loop != NULL)
 		ev_loop_destroy(s->loop);

@@ -17,6 +17,7 @@
 #include "conf.h"
 #include "listen.h"
 #include "options.h"
+#include "ports.h"
 #include "vm.h"
 #include "watch.h"
 
@@ -27,6 +28,7 @@ struct sup {
 	const struct options *op; /* borrowed */
 	struct listeners listen;
 	struct conf conf;
+	struct ports ports;
 	struct watch watch;
 	struct children kids;
 	struct child *kid[ROLE__MAX]; /* owned; daemons there is one of */

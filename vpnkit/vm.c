@@ -219,14 +219,36 @@ vm_eth_gone(struct vms *vms)
 	}
 }
 
+static void
+send_vm_ip(struct child *portd, const struct lease *l)
+{
+	char ip[IPADDR_STRLEN];
+
+	if (portd != NULL && portd->ipc != NULL)
+		ipc_send(portd->ipc, IPC_VM_IP, NULL, 0, "{s:I, s:s}", "vm",
+		    (json_int_t)l->vm, "ip", ipaddr_str(&l->ip, ip));
+}
+
 void
-vm_stack_started(struct vms *vms, struct child *c)
+vm_portd_started(struct vms *vms, struct child *portd)
+{
+	size_t i;
+
+	for (i = 1; i <= VM_MAX; i++) {
+		if (vms->v[i] != NULL && vms->v[i]->stack != NULL)
+			send_vm_ip(portd, &vms->v[i]->lease);
+	}
+}
+
+void
+vm_stack_started(struct vms *vms, struct child *c, struct child *portd)
 {
 	struct vm *vm = vms->v[c->vm];
 
 	/* Before the core is made, which tells of its flows from the start. */
 	child_send_records(c);
 	conf_send_stack(vms->conf, c->ipc, &vm->lease);
+	send_vm_ip(portd, &vm->lease);
 	wire_connect(c);
 	connect_stack(vm);
 }

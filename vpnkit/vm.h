@@ -61,7 +61,9 @@ void vm_eth_started(struct vms *);
 void vm_eth_gone(struct vms *);
 
 /* A netstackd was started: what it must know. */
-void vm_stack_started(struct vms *, struct child *);
+void vm_stack_started(struct vms *, struct child *, struct child *portd);
+/* portd was: the addresses of all VMs with a stack. */
+void vm_portd_started(struct vms *, struct child *portd);
 /* It has ended for good. */
 void vm_stack_down(struct vms *, struct child *);
 struct child *vm_stack(const struct vms *, uint32_t vm);

@@ -162,5 +162,6 @@ int plat_launchd_socket(const char *name);
 
 /* Hypervisor sockets; EAFNOSUPPORT where there are none. */
 int plat_vsock_listen(uint32_t cid, uint32_t port);
+int plat_vsock_connect(uint32_t cid, uint32_t port); /* begins to */
 
 #endif

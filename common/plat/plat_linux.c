@@ -569,6 +569,26 @@ plat_udp_ports(char range[PLAT_PORTSLEN], char reserved[PLAT_PORTSLEN])
  */
 
 int
+plat_vsock_connect(uint32_t cid, uint32_t port)
+{
+	struct sockaddr_vm sa = {
+		.svm_family = AF_VSOCK, .svm_cid = cid, .svm_port = port
+	};
+	int fd, saved;
+
+	fd = socket(AF_VSOCK, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd == -1)
+		return -1;
+	if (connect(fd, (const void *)&sa, sizeof(sa)) == 0 ||
+	    errno == EINPROGRESS)
+		return fd;
+	saved = errno;
+	close(fd);
+	errno = saved;
+	return -1;
+}
+
+int
 plat_vsock_listen(uint32_t cid, uint32_t port)
 {
 	struct sockaddr_vm sa = {

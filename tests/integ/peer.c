@@ -10,6 +10,7 @@
  *	peer half ADDR PORT BYTES	send, shut down, then fetch as much
  *	peer hold ADDR PORT FIFO	connect, echo; again when FIFO closes
  *	peer refused ADDR PORT		connect must fail with ECONNREFUSED
+ *	peer reset ADDR PORT		connect, and be reset within 10 s
  *	peer unreach ADDR PORT MS	connect must not succeed within MS
  *	peer udpserve ADDR PORT		echo datagrams
  *	peer udp ADDR PORT SIZE COUNT	COUNT echoes of SIZE bytes, compared
@@ -23,6 +24,7 @@
 
 #include <sys/socket.h>
 #include <sys/types.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -30,6 +32,7 @@
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netdb.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -112,16 +115,38 @@ set_congestion(int fd)
 		err(1, "PEER_CC=%s", cc);
 }
 
+/* A client's socket, to an address of either family or a path. */
+static int
+dial_as(const char *addr, const char *port, int type)
+{
+	struct addrinfo hints = { .ai_flags = AI_NUMERICHOST,
+		.ai_socktype = type };
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	struct addrinfo *ai;
+	int fd;
+
+	if (addr[0] == '/') {
+		snprintf(sun.sun_path, sizeof(sun.sun_path), "%s", addr);
+		fd = socket(AF_UNIX, type, 0);
+		if (connect(fd, (struct sockaddr *)&sun, sizeof(sun)) == -1)
+			err(1, "connect %s", addr);
+		return fd;
+	}
+	if (getaddrinfo(addr, port, &hints, &ai) != 0)
+		errx(2, "not an address: %s", addr);
+	fd = socket(ai->ai_family, type, 0);
+	if (type == SOCK_STREAM)
+		set_congestion(fd);
+	if (fd == -1 || connect(fd, ai->ai_addr, ai->ai_addrlen) == -1)
+		err(1, "connect %s:%s", addr, port);
+	freeaddrinfo(ai);
+	return fd;
+}
+
 static int
 dial(const char *addr, const char *port)
 {
-	struct sockaddr_in sin = address(addr, port);
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
-
-	set_congestion(fd);
-	if (fd == -1 || connect(fd, (struct sockaddr *)&sin, sizeof(sin)) == -1)
-		err(1, "connect %s:%s", addr, port);
-	return fd;
+	return dial_as(addr, port, SOCK_STREAM);
 }
 
 static int
@@ -364,6 +389,21 @@ refused(const char *addr, const char *port)
 	return errno == ECONNREFUSED ? 0 : -1;
 }
 
+/* The connection is made and then reset, which an honest port does at once. */
+static int
+reset(const char *addr, const char *port)
+{
+	int fd = dial(addr, port);
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	char c;
+
+	if (poll(&p, 1, 10000) != 1)
+		errx(1, "no reset");
+	if (read(fd, &c, 1) != -1 || errno != ECONNRESET)
+		errx(1, "no reset, but an end or data");
+	return 0;
+}
+
 static int
 unreach(const char *addr, const char *port, int ms)
 {
@@ -424,13 +464,10 @@ static int
 udp(const char *addr, const char *port, size_t size, int count)
 {
 	static uint8_t out[65536], in[65536];
-	struct sockaddr_in sin = address(addr, port);
-	int i, fd = socket(AF_INET, SOCK_DGRAM, 0);
+	int i, fd = dial_as(addr, port, SOCK_DGRAM);
 	struct gen g = { 0 };
 	struct pollfd p = { .fd = fd, .events = POLLIN };
 
-	if (connect(fd, (struct sockaddr *)&sin, sizeof(sin)) == -1)
-		err(1, "connect");
 	for (i = 0; i < count; i++) {
 		gen_fill(&g, out, size);
 		if (send(fd, out, size, 0) != (ssize_t)size)
@@ -478,6 +515,8 @@ main(int argc, char *argv[])
 		serve(argv[2], argv[3]);
 	else if (argc == 4 && strcmp(v, "udpserve") == 0)
 		udpserve(argv[2], argv[3]);
+	else if (argc == 4 && strcmp(v, "reset") == 0)
+		ret = reset(argv[2], argv[3]);
 	else if (argc == 4 && strcmp(v, "refused") == 0)
 		ret = refused(argv[2], argv[3]);
 	else if (argc == 5 && strcmp(v, "unreach") == 0)

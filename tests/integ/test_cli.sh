@@ -87,6 +87,7 @@ refused '--dhcp-path' --ethernet x --dhcp-path "$DIR"
 refused '--config' --config "$DIR/none"
 refused 'needs a value' --ethernet
 refused 'more than 107 bytes' --ethernet "$(printf '/%0108d' 0)"
+refused 'different lengths' --ethernet x --publish 0.0.0.0:1-3:192.168.65.3:1
 refused '--tcpv4-forwards' --ethernet x --tcpv4-forwards 1:2
 
 clean --ethernet x
@@ -94,7 +95,8 @@ clean --eth x --mtu=9000 --host-ip 0.0.0.0
 clean --ethernet fd:3 --domain example.org --max-connections 10
 clean --ethernet-qemu x --ethernet-dgram y
 accepted '--pcap: not in this version' --ethernet fd:3 --pcap fd:4
-accepted '--vsock-path: not in' --ethernet fd:3 --vsock-path /x/connect
+clean --ethernet fd:3 --vsock-path /x/connect --port fd:4
+clean --ethernet x --publish 127.0.0.1:8000-8003:192.168.65.3:80-83 --publish '[::1]:0:192.168.65.3:53/udp'
 accepted '--http: not in this version' --ethernet x --http "$DIR/none"
 accepted '--db: has no meaning' --ethernet x --db /x --branch master
 

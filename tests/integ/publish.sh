@@ -1,0 +1,123 @@
+#!/bin/sh
+# Ports of the host that lead to a guest, over the virtual network: a real
+# kernel as guest, real servers in it, clients on the host.
+. "$(dirname "$0")/lib.sh"
+
+need ip curl socat
+lab
+HOST2=192.0.2.2
+ip addr add $HOST2/24 dev ext0
+ip -6 addr add 2001:db8::1/64 dev ext0 nodad
+echo 1 >/proc/sys/net/ipv4/ip_unprivileged_port_start
+
+eventually() {
+	tries=200
+	until "$@"; do
+		tries=$((tries - 1))
+		[ $tries -gt 0 ] || return 1
+		sleep 0.05
+	done
+}
+
+# Runs in the guest while the suite does.
+guest_start() {
+	cat >"$DIR/inside" <<-'END'
+		PEER=$1 DIR=$2 ME=$3
+		mkdir "$DIR/www"
+		seq 100000 >"$DIR/www/seq"
+		"$PEER" serve $ME 7000 >>"$DIR/ready" &
+		"$PEER" serve $ME 7003 >>"$DIR/ready" &
+		"$PEER" serve $ME 7004 >>"$DIR/ready" &
+		"$PEER" udpserve $ME 7000 >>"$DIR/ready" &
+		socat TCP-LISTEN:7100,fork,reuseaddr,bind=$ME \
+		    SYSTEM:'echo $SOCAT_PEERADDR $SOCAT_PEERPORT' &
+		socat TCP-LISTEN:7101,fork,reuseaddr,bind=$ME \
+		    SYSTEM:'od -An -tx1 -v' &
+		read -r _end <"$DIR/leave"
+	END
+	rm -rf "$DIR/www"
+	: >"$DIR/ready"
+	guest --uuid aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa -- \
+	    sh "$DIR/inside" "$PEER" "$DIR" $GUEST &
+	GUESTPID=$!
+	eventually sh -c "[ \$(grep -c ready $DIR/ready) = 4 ]" ||
+	    echo "FAIL the guest's servers did not start"
+}
+
+guest_leave() {
+	: >"$DIR/leave"
+	wait $GUESTPID
+}
+
+said() {
+	eventually grep -q "$@" "$LOG"
+}
+
+is() {
+	want=$1
+	shift
+	got=$("$@")
+	[ "$got" = "$want" ] || { echo "got '$got'"; return 1; }
+}
+
+mkfifo "$DIR/leave"
+"$PEER" serve $SERVER 8888 >/dev/null &
+TAKEN=$!
+
+echo "# the guest sees the gateway"
+suite --publish 127.0.0.1:8000:$GUEST:7000 \
+    --publish 0.0.0.0:8001:$GUEST:7000/tcp \
+    --publish "[::]:8002:$GUEST:7000" \
+    --publish 127.0.0.1:8000:$GUEST:7000/udp \
+    --publish "[::1]:8002:$GUEST:7000/udp" \
+    --publish 0.0.0.0:8003-8004:$GUEST:7003-7004 \
+    --publish 0.0.0.0:8009:$GUEST:9 \
+    --publish 127.0.0.1:8010:$GUEST:7100 \
+    --publish 127.0.0.1:8011:$GUEST:7101/tcp/proxy \
+    --publish 127.0.0.1:80:$GUEST:7000 \
+    --publish $SERVER:8888:$GUEST:7000 \
+    --publish 203.0.113.9:8000:$GUEST:7000 \
+    --publish 127.0.0.1:8020:10.0.0.1:80
+check "a taken port is said" said "port 8888: somebody else listens"
+check "a foreign address is said" said "does not have that address"
+check "a target that is no guest is said" said "not the address of a guest"
+check "listens before there is a guest" said "127.0.0.1:8000:.*port 8000"
+check "reset while there is no guest" "$PEER" reset 127.0.0.1 8000
+guest_start
+check "TCP to the guest" "$PEER" up 127.0.0.1 8000 30000017
+check "TCP from the guest" "$PEER" down 127.0.0.1 8000 30000017
+check "TCP both ways" "$PEER" both 127.0.0.1 8000 10000019
+check "half-close" "$PEER" half 127.0.0.1 8000 1000003
+check "from another address" "$PEER" down $HOST2 8001 1000003
+check "round trips" "$PEER" tcprr 127.0.0.1 8000 200
+check "IPv6" "$PEER" down ::1 8002 1000003
+check "IPv6 from outside" "$PEER" down 2001:db8::1 8002 1000003
+check "[::1] beside 127.0.0.1" "$PEER" down ::1 8000 1000003
+check "a range, first" "$PEER" down 127.0.0.1 8003 1000003
+check "a range, last" "$PEER" down 127.0.0.1 8004 1000003
+check "a low port" "$PEER" down 127.0.0.1 80 1000003
+check "refused by the guest: reset at once" "$PEER" reset 127.0.0.1 8009
+for size in 1 1472 1473 9216 65507; do
+	check "UDP of $size bytes" "$PEER" udp 127.0.0.1 8000 "$size" 20
+done
+check "UDP over IPv6" "$PEER" udp ::1 8002 9000 20
+check "the guest sees the gateway" sh -c \
+    "socat -T 5 - TCP:127.0.0.1:8010 </dev/null | grep -q '^$GATEWAY '"
+check "a PROXY header comes first" sh -c "printf hello |
+    socat -T 5 - TCP:127.0.0.1:8011,sourceport=5555 | tr -d '\n' |
+    grep -q '^ 0d 0a 0d 0a 00 0d 0a 51 55 49 54 0a 21 11 00 0c 7f 00 00 01 7f 00 00 01 15 b3 1f 4b 68 65 6c 6c 6f'"
+guest_leave
+suite_stop
+
+echo "# the guest sees the client"
+suite --preserve-source --publish 0.0.0.0:8010:$GUEST:7100 \
+    --publish 0.0.0.0:8001:$GUEST:7000
+guest_start
+check "the client's address" is "$HOST2 5556" \
+    socat -T 5 - TCP:$SERVER:8010,bind=$HOST2,sourceport=5556
+check "the gateway for the host's loopback" sh -c \
+    "socat -T 5 - TCP:127.0.0.1:8010 </dev/null | grep -q '^$GATEWAY '"
+check "bytes" "$PEER" down $SERVER 8001 1000003
+guest_leave
+kill $TAKEN
+done_testing

@@ -1,0 +1,24 @@
+#ifndef HOSTSOCK_H
+#define HOSTSOCK_H
+
+/*
+ * Sockets that portd has no right to make: at a path, on a low port, to a path
+ * or a hypervisor's address.  Descriptors, or -1 with errno.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "common/ipaddr.h"
+
+/*
+ * A stream socket bound at the path, whose folders are made where they are
+ * missing.  A socket that nobody serves is replaced, anything else stays.
+ */
+int hostsock_path(const char *path, dev_t *dev, ino_t *ino);
+/* share: beside others of the same port, which portd has. */
+int hostsock_bind(bool tcp, bool share, const struct ipaddr *, uint16_t port);
+int hostsock_connect(const char *path);
+
+#endif
