@@ -163,7 +163,7 @@ book_added(struct daemon *d, struct ipc *from, struct ipc_msg *m)
 	if (w->state == FWD_ACTIVE)
 		return; /* of a portd that was started again */
 	w->state = FWD_ACTIVE;
-	log_info("port %u: %s", w->port, spec_str(&w->want.spec, line));
+	log_debug("port %u: %s", w->port, spec_str(&w->want.spec, line));
 	if (w->entry != NULL)
 		fs_answer(w->entry, w->port, NULL);
 	else

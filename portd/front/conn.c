@@ -163,9 +163,10 @@ conns_lost(struct front *f)
 		next = TAILQ_NEXT(c, entry);
 		if (c->waiting) {
 			/* It had not begun: as if it had been refused. */
-			if (c->retried)
+			if (!c->retried)
+				c->retried = true;
+			else
 				conn_reset(c);
-			c->retried = true;
 		} else if (unharmed(c)) {
 			c->chan->data = NULL;
 			c->chan = NULL;
