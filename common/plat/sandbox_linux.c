@@ -83,6 +83,7 @@ _Static_assert((int)L__MAX <= SANDBOX_MAXLAYERS, "a report holds all layers");
 static const unsigned wanted[] = {
 	[SANDBOX_READER] = LAYERS_DAEMON | BIT(L_NET_NS),
 	[SANDBOX_STACK] = LAYERS_DAEMON | BIT(L_NET_NS),
+	[SANDBOX_SERVER] = LAYERS_DAEMON | BIT(L_NET_NS),
 	[SANDBOX_OPENER] = LAYERS_DAEMON,
 	[SANDBOX_SUPERVISOR] = LAYERS_ALL,
 };

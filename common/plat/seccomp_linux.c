@@ -1,18 +1,18 @@
 /*
  * The system calls of each role.
  *
- * READER, STACK and OPENER have lists of what is allowed; whatever is not on
- * them kills the process with SIGSYS.  The supervisor has a list of what is
- * not: its children inherit its filter and still need nearly everything to
+ * READER, STACK, SERVER and OPENER have lists of what is allowed; whatever is
+ * not on them kills the process with SIGSYS.  The supervisor has a list of what
+ * is not: its children inherit its filter and still need nearly everything to
  * build their own sandboxes.
  *
  * Where a call is safe with some arguments only, the arguments are part of
  * the row; several rows of one call mean any of them.  Pointers cannot be
  * looked through, so what matters is whether there is one: a sendto() without
  * an address goes to the peer portd connected the socket to, and sendmsg() is
- * not on the list of STACK at all.  setsockopt() is on it only with options
- * that cannot lead a packet elsewhere: IP_OPTIONS with a source route could,
- * SO_BINDTODEVICE too.
+ * not on the lists of STACK and SERVER at all.  setsockopt() is on it only with
+ * options that cannot lead a packet elsewhere: IP_OPTIONS with a source route
+ * could, SO_BINDTODEVICE too.
  *
  * Builds with SANITIZER_CALLS are for tests.  AddressSanitizer needs a few
  * more calls to print its report.  LeakSanitizer would need clone, ptrace and
@@ -45,8 +45,9 @@
 
 #define RD  (1u << SANDBOX_READER)
 #define ST  (1u << SANDBOX_STACK)
+#define SV  (1u << SANDBOX_SERVER)
 #define OP  (1u << SANDBOX_OPENER)
-#define ALL (RD | ST | OP)
+#define ALL (RD | ST | SV | OP)
 
 struct rule {
 	unsigned roles; /* bits of enum sandbox_role */
@@ -72,7 +73,7 @@ struct rule {
 #define FCNTL(cmd) CALL1(ALL, fcntl, INT(1, cmd))
 #define IOCTL(cmd) CALL1(ALL, ioctl, INT(1, cmd))
 #define SOCKOPT(level, name) \
-	CALL2(RD | ST, setsockopt, INT(1, level), INT(2, name))
+	CALL2(RD | ST | SV, setsockopt, INT(1, level), INT(2, name))
 #define SOCKTYPE (0xffffffffu & ~(unsigned)(SOCK_CLOEXEC | SOCK_NONBLOCK))
 #define SOCKET(af, type, proto) \
 	CALL3(OP, socket, INT(0, af), BITS(1, SOCKTYPE, type), INT(2, proto))
@@ -121,7 +122,7 @@ static const struct rule rules[] = {
 	SOCKOPT(IPPROTO_IPV6, IPV6_MTU_DISCOVER),
 
 	/* New descriptors. */
-	CALL(RD | OP, accept), CALL(RD | OP, accept4),
+	CALL(RD | SV | OP, accept), CALL(RD | SV | OP, accept4),
 	CALL1(RD | OP, socketpair, INT(0, AF_UNIX)),
 	SOCKET(AF_INET, SOCK_STREAM, 0),
 	SOCKET(AF_INET, SOCK_STREAM, IPPROTO_TCP),

@@ -152,7 +152,7 @@ static const struct ipc_handler handlers[] = {
 
 static const struct daemon_spec front = {
 	.role = ROLE_FRONT,
-	.sandbox = SANDBOX_READER,
+	.sandbox = SANDBOX_SERVER,
 	.handler = handlers,
 	.nhandler = nitems(handlers),
 	.stats_name = stat_name,

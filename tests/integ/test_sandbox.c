@@ -96,6 +96,9 @@ static const struct daemon_spec mini[] = {
 	[SANDBOX_STACK] = { .role = ROLE_STACK,
 	    .sandbox = SANDBOX_STACK,
 	    .start = mini_start },
+	[SANDBOX_SERVER] = { .role = ROLE_FRONT,
+	    .sandbox = SANDBOX_SERVER,
+	    .start = mini_start },
 	[SANDBOX_OPENER] = { .role = ROLE_PORT,
 	    .sandbox = SANDBOX_OPENER,
 	    .start = mini_start },
@@ -110,9 +113,10 @@ static const struct daemon_spec mini[] = {
 
 #define RD  (1u << SANDBOX_READER)
 #define ST  (1u << SANDBOX_STACK)
+#define SV  (1u << SANDBOX_SERVER)
 #define OP  (1u << SANDBOX_OPENER)
 #define SUP (1u << SANDBOX_SUPERVISOR)
-#define ALL (RD | ST | OP)
+#define ALL (RD | ST | SV | OP)
 
 #define ANY   LONG_MIN /* result: whatever it is */
 #define FD_OK LONG_MAX /* result: a descriptor or an address */
@@ -164,11 +168,11 @@ static const struct try {
 	    FD_OK },
 	{ "mprotect PROT_EXEC", ALL, 0, SYS_mprotect,
 	    { 0, 0, PROT_READ | PROT_EXEC }, ANY },
-	{ "socket AF_INET", RD | ST, OP, SYS_socket,
+	{ "socket AF_INET", RD | ST | SV, OP, SYS_socket,
 	    { AF_INET, SOCK_STREAM, 0 }, FD_OK },
-	{ "socket AF_INET6", RD | ST, OP, SYS_socket,
+	{ "socket AF_INET6", RD | ST | SV, OP, SYS_socket,
 	    { AF_INET6, SOCK_DGRAM | SOCK_NONBLOCK, IPPROTO_UDP }, ANY },
-	{ "socket AF_UNIX", RD | ST, OP, SYS_socket,
+	{ "socket AF_UNIX", RD | ST | SV, OP, SYS_socket,
 	    { AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0 }, FD_OK },
 	{ "socket AF_NETLINK", ALL, 0, SYS_socket,
 	    { AF_NETLINK, SOCK_DGRAM, 0 }, ANY },
@@ -176,25 +180,25 @@ static const struct try {
 	    { AF_PACKET, SOCK_DGRAM, 0 }, ANY },
 	{ "socket SOCK_RAW", ALL, 0, SYS_socket,
 	    { AF_INET, SOCK_RAW, IPPROTO_ICMP }, ANY },
-	{ "bind", RD | ST, OP, SYS_bind, { UDP_FD, ADDR, SINLEN }, 0 },
-	{ "connect", RD | ST, OP, SYS_connect, { UDP_FD, ADDR, SINLEN }, 0 },
+	{ "bind", RD | ST | SV, OP, SYS_bind, { UDP_FD, ADDR, SINLEN }, 0 },
+	{ "connect", RD | ST | SV, OP, SYS_connect, { UDP_FD, ADDR, SINLEN }, 0 },
 	{ "sendto with an address", ALL, 0, SYS_sendto,
 	    { UDP_FD, PATH, 1, MSG_DONTWAIT, ADDR, SINLEN }, ANY },
 	{ "sendto without an address", 0, ALL, SYS_sendto,
 	    { UDP_FD, PATH, 1, MSG_DONTWAIT, 0, 0 }, -EDESTADDRREQ },
-	{ "sendmsg", ST, RD | OP, SYS_sendmsg,
+	{ "sendmsg", ST | SV, RD | OP, SYS_sendmsg,
 	    { UDP_FD, MSG, MSG_DONTWAIT }, ANY },
-	{ "sendmmsg", ST, RD | OP, SYS_sendmmsg,
+	{ "sendmmsg", ST | SV, RD | OP, SYS_sendmmsg,
 	    { UDP_FD, MSG, 1, MSG_DONTWAIT }, ANY },
-	{ "socketpair", ST, RD | OP, SYS_socketpair,
+	{ "socketpair", ST | SV, RD | OP, SYS_socketpair,
 	    { AF_UNIX, SOCK_STREAM, 0, VALUE }, 0 },
-	{ "accept4", ST, RD | OP, SYS_accept4, { UDP_FD, 0, 0, 0 },
+	{ "accept4", ST, RD | SV | OP, SYS_accept4, { UDP_FD, 0, 0, 0 },
 	    -EOPNOTSUPP },
 	{ "setsockopt SO_SNDBUF", 0, ALL, SYS_setsockopt,
 	    { UDP_FD, SOL_SOCKET, SO_SNDBUF, VALUE, 4 }, 0 },
-	{ "setsockopt IP_OPTIONS", RD | ST, 0, SYS_setsockopt,
+	{ "setsockopt IP_OPTIONS", RD | ST | SV, 0, SYS_setsockopt,
 	    { UDP_FD, IPPROTO_IP, IP_OPTIONS, VALUE, 8 }, ANY },
-	{ "setsockopt SO_BINDTODEVICE", RD | ST, 0, SYS_setsockopt,
+	{ "setsockopt SO_BINDTODEVICE", RD | ST | SV, 0, SYS_setsockopt,
 	    { UDP_FD, SOL_SOCKET, SO_BINDTODEVICE, VALUE, 8 }, ANY },
 	{ "ioctl SIOCGIFCONF", ALL, 0, SYS_ioctl,
 	    { UDP_FD, SIOCGIFCONF, VALUE }, ANY },
@@ -294,8 +298,9 @@ await_ready(struct child *c)
 static void
 child_spawn(struct child *c, const struct target *t)
 {
-	char num[8], self[] = "role", name[32];
-	char *argv[] = { name, t->path == NULL ? self : NULL, num, NULL };
+	char num[8], self[] = "role", name[32], front[] = "front";
+	char *role = t->role == ROLE_FRONT ? front : NULL;
+	char *argv[] = { name, t->path == NULL ? self : role, num, NULL };
 	int map[3][2] = { { -1, DAEMON_BUS_FD }, { -1, DAEMON_STATS_FD },
 		{ -1, UDP_FD } };
 	struct plat_spawn sp = { t->path, argv, (const int(*)[2])map, 3, true };
@@ -439,7 +444,8 @@ reports(const struct target *t, const struct child *c)
 	if (t->sandbox != SANDBOX_SUPERVISOR)
 		for (i = 0; i < NITEMS(daemons); i++)
 			ok = ok && has_layer(c, daemons[i]);
-	if (t->sandbox == SANDBOX_READER || t->sandbox == SANDBOX_STACK)
+	if (t->sandbox == SANDBOX_READER || t->sandbox == SANDBOX_STACK ||
+	    t->sandbox == SANDBOX_SERVER)
 		ok = ok && has_layer(c, "net-ns");
 	printf("%s: reports", t->name);
 	for (i = 0; i < c->nlayer; i++)
@@ -634,6 +640,7 @@ try_uid(uid_t uid)
 static const struct target minimal[] = {
 	{ "a reader", NULL, ROLE_PROXY, SANDBOX_READER },
 	{ "a stack", NULL, ROLE_STACK, SANDBOX_STACK },
+	{ "a server", NULL, ROLE_FRONT, SANDBOX_SERVER },
 	{ "an opener", NULL, ROLE_PORT, SANDBOX_OPENER },
 	{ "a supervisor", NULL, ROLE_ETH, SANDBOX_SUPERVISOR },
 };
@@ -644,24 +651,30 @@ static const struct target daemons[] = {
 	{ "dnsd", NULL, ROLE_DNS, SANDBOX_STACK },
 	{ "proxyd", NULL, ROLE_PROXY, SANDBOX_READER },
 	{ "portd", NULL, ROLE_PORT, SANDBOX_OPENER },
+	{ "portd", NULL, ROLE_FRONT, SANDBOX_SERVER },
 };
 
+/* An executable, in each of its roles. */
 static bool
 try_daemon(const char *path)
 {
 	const char *name = strrchr(path, '/');
 	struct target t;
+	bool ok = true, known = false;
 	size_t i;
 
 	name = name != NULL ? name + 1 : path;
 	for (i = 0; i < NITEMS(daemons); i++) {
 		if (strcmp(daemons[i].name, name) != 0)
 			continue;
+		known = true;
 		t = daemons[i];
 		t.path = path;
-		return try_target(&t);
+		ok &= try_target(&t);
 	}
-	errx(1, "what is %s?", path);
+	if (!known)
+		errx(1, "what is %s?", path);
+	return ok;
 }
 
 int
