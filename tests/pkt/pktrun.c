@@ -4,7 +4,8 @@
  * Host side (!):	opened, connected, usable, fail NAME, data N, eof,
  *			room N, room any, writable, write-error,
  *			portd-gone, portd-ready, tx-full, tx-ready,
- *			hold (batch what the guest sends), flush
+ *			hold (batch what the guest sends), flush,
+ *			offer (a client, as dst, wants to speak with the guest)
  * What is so (?):	open portd, opens N, no-open, written N, consumed N,
  *			hold N, shutdown, not-shutdown, closed, reset,
  *			not-closed, flows N, stat NAME N,
@@ -146,7 +147,7 @@ read_frame(struct run *r, const struct frame *f, struct pkt_seg *out, int *flow)
 	    s.dport >= GUEST_PORT + PKT_NFLOW)
 		return fail(r, "a segment of no flow");
 	*flow = s.dport - GUEST_PORT;
-	if ((s.flags & (TCP_SYN | TCP_ACK)) == (TCP_SYN | TCP_ACK)) {
+	if ((s.flags & TCP_SYN) != 0) {
 		if (r->peer[*flow].iss != s.seq)
 			r->peer[*flow].iss_was = r->peer[*flow].iss;
 		r->peer[*flow].iss = s.seq;
@@ -335,6 +336,28 @@ do_host(struct run *r, struct host *h, const char *what, const char *arg)
 	return 0;
 }
 
+/* The core opens a flow to the guest; its socket is there. */
+static int
+do_offer(struct run *r)
+{
+	struct net_offer o = { .proto = NET_TCP,
+		.guest_port = (uint16_t)(GUEST_PORT + r->step->flow),
+		.from = r->dst,
+		.fport = r->dport };
+	int64_t id = net_offer(r->w.net, r->w.now, &o);
+	struct host *h;
+
+	if (id == -1)
+		return 0; /* what the script finds in the counter */
+	h = &r->w.host[id % WORLD_NSOCK];
+	memset(h, 0, sizeof(*h));
+	h->asked = h->open = true;
+	h->ask.id = (uint32_t)id;
+	h->ask.sport = o.guest_port;
+	net_opened(r->w.net, r->w.now, h->ask.id, true);
+	return 0;
+}
+
 static int
 do_event(struct run *r)
 {
@@ -355,6 +378,8 @@ do_event(struct run *r)
 		net_tx_ready(net, now);
 	} else if (strcmp(what, "hold") == 0) {
 		r->hold = true;
+	} else if (strcmp(what, "offer") == 0) {
+		return do_offer(r);
 	} else if (strcmp(what, "flush") == 0) {
 		r->hold = false;
 		world_flush(&r->w);
