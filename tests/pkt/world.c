@@ -22,19 +22,54 @@ world_guest_byte(uint64_t i)
 	return (uint8_t)(i * 29 + (i >> 8) * 11 + (i >> 16) + 128);
 }
 
-static uint8_t
-dgram_byte(size_t i)
+/* A stream, 256 bytes at a time: within them it is a plain line. */
+static void
+stream_fill(uint8_t *p, size_t len, uint64_t at, uint8_t (*byte)(uint64_t))
 {
-	return (uint8_t)(i * 13 + (i >> 8) * 3 + 7);
+	uint8_t first, step;
+	size_t i, n;
+
+	for (; len > 0; len -= n, p += n, at += n) {
+		n = 256 - at % 256;
+		n = n < len ? n : len;
+		first = byte(at);
+		step = (uint8_t)(byte(1) - byte(0));
+		for (i = 0; i < n; i++)
+			p[i] = (uint8_t)(first + i * step);
+	}
+}
+
+void
+world_host_fill(uint8_t *p, size_t len, uint64_t at)
+{
+	stream_fill(p, len, at, world_host_byte);
+}
+
+/* What datagrams are made of, once: fuzzing has a lot of them. */
+static const uint8_t *
+dgram_bytes(void)
+{
+	static uint8_t b[1 << 16];
+	size_t i;
+
+	if (b[0] != 0)
+		return b;
+	for (i = 0; i < sizeof(b); i++)
+		b[i] = (uint8_t)(i * 13 + (i >> 8) * 3 + 7);
+	return b;
 }
 
 void
 world_dgram_fill(uint8_t *p, size_t len, size_t first)
 {
-	size_t i;
+	const size_t period = 1 << 16;
+	size_t n;
 
-	for (i = 0; i < len; i++)
-		p[i] = dgram_byte(first + i);
+	for (; len > 0; len -= n, p += n, first += n) {
+		n = period - first % period;
+		n = n < len ? n : len;
+		memcpy(p, dgram_bytes() + first % period, n);
+	}
 }
 
 void
@@ -133,9 +168,10 @@ hook_peek(void *arg, uint32_t id, size_t off, const struct iovec *iov, int n)
 
 	if (at > h->sent)
 		world_error(w, "a peek beyond the stream's end");
-	for (i = 0; i < n; i++) {
-		for (k = 0; k < iov[i].iov_len && at < h->sent; k++)
-			((uint8_t *)iov[i].iov_base)[k] = world_host_byte(at++);
+	for (i = 0; i < n && at < h->sent; i++, at += k) {
+		k = h->sent - at < iov[i].iov_len ? h->sent - at
+						  : iov[i].iov_len;
+		world_host_fill(iov[i].iov_base, k, at);
 	}
 	if (at > from)
 		return (ssize_t)(at - from);
@@ -241,7 +277,7 @@ echo_get(const struct host *h, struct net_dgram *d)
 static void
 dgram_get(const struct world *w, const struct host *h, struct net_dgram *d)
 {
-	size_t i, k, done = 0, head = h->ask.proto == NET_DNS ? 8 : 0;
+	size_t i, left, done = 0, head = h->ask.proto == NET_DNS ? 8 : 0;
 	uint8_t prefix[8] = { 0 };
 	uint8_t *p;
 
@@ -254,10 +290,13 @@ dgram_get(const struct world *w, const struct host *h, struct net_dgram *d)
 	put_u16(prefix + 6, (uint16_t)h->dgram_len);
 	for (i = 0; i < (size_t)d->niov; i++) {
 		p = d->iov[i].iov_base;
-		for (k = 0; k < d->iov[i].iov_len && done < head + h->dgram_len;
-		     k++, done++)
-			p[k] = done < head ? prefix[done]
-					   : dgram_byte(done - head);
+		left = d->iov[i].iov_len;
+		for (; left > 0 && done < head; left--)
+			*p++ = prefix[done++];
+		if (left > head + h->dgram_len - done)
+			left = head + h->dgram_len - done;
+		world_dgram_fill(p, left, done - head);
+		done += left;
 	}
 	d->len = done;
 	d->addr = h->dgram_src;
@@ -301,7 +340,7 @@ static void
 dgram_put(struct world *w, const struct host *h, const struct net_dgram *d)
 {
 	size_t k, at = 0, head = h->ask.proto == NET_DNS ? 8 : 0;
-	const uint8_t *p;
+	const uint8_t *p, *good = dgram_bytes();
 	int i;
 
 	if (h->ask.proto == NET_ICMP) {
@@ -312,7 +351,7 @@ dgram_put(struct world *w, const struct host *h, const struct net_dgram *d)
 		p = d->iov[i].iov_base;
 		for (k = 0; k < d->iov[i].iov_len; k++, at++) {
 			if (at >= head && !w->blind &&
-			    p[k] != dgram_byte(at - head))
+			    p[k] != good[(at - head) & 0xffff])
 				world_error(w, "byte %zu sent is wrong", at);
 		}
 	}
@@ -502,7 +541,7 @@ void
 world_input(struct world *w, uint32_t dst, const struct tcp_seg *s, size_t len,
     uint64_t first, bool badsum)
 {
-	size_t hdrlen = tcp_hdrlen(s), i;
+	size_t hdrlen = tcp_hdrlen(s);
 	struct frame *f = malloc(sizeof(*f) + FRAME_HDRLEN + hdrlen + len);
 	uint8_t *tcp;
 	uint32_t sum;
@@ -514,8 +553,7 @@ world_input(struct world *w, uint32_t dst, const struct tcp_seg *s, size_t len,
 	put_headers(w, f->data, dst, hdrlen + len);
 	tcp = f->data + FRAME_HDRLEN;
 	tcp_write(tcp, s);
-	for (i = 0; i < len; i++)
-		tcp[hdrlen + i] = world_guest_byte(first + i);
+	stream_fill(tcp + hdrlen, len, first, world_guest_byte);
 	sum = cksum_pseudo(w->conf.guest_ip, dst, IPPROTO4_TCP, hdrlen + len);
 	field = cksum_finish(cksum_add(sum, tcp, hdrlen + len));
 	field ^= badsum;

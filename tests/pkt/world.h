@@ -79,6 +79,7 @@ struct world {
 };
 
 uint8_t world_host_byte(uint64_t i);
+void world_host_fill(uint8_t *, size_t len, uint64_t at);
 uint8_t world_guest_byte(uint64_t i);
 /* Bytes of every datagram, either way, from the first of them on. */
 void world_dgram_fill(uint8_t *, size_t len, size_t first);
