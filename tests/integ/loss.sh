@@ -116,9 +116,10 @@ row() {
 		$5 / 1e6, $7 / 1e6, $5 / ($7 + 1) }'
 }
 
-# The last line of the table says at least 0.8, both ways.
+# The last line of the table says at least 0.8, both ways.  Toward the guest
+# it is our own CUBIC that sends, which is not held against another's BBR.
 enough() {
-	tail -n 1 "$DIR/table" | awk '{ exit !($6 >= 0.8 && $9 >= 0.8) }'
+	tail -n 1 "$DIR/table" | awk '{ exit !(($6 >= 0.8 || $3 != "cubic") && $9 >= 0.8) }'
 }
 
 # What of BYTES takes a few seconds, with this loss and segments this small.
