@@ -5,6 +5,8 @@
  * come to an end, nothing is left, and it does not take forever.
  *
  *	test_sim [-s SEED | -n SEEDS] [-v]
+ *	test_sim -g FILE	is the grid of speeds still the one there?
+ *	test_sim -w FILE	writes it
  */
 
 #include <stdio.h>
@@ -27,6 +29,7 @@ struct flying {
 	struct frame *frame; /* owned; to the guest */
 	struct tcp_seg seg;  /* of the guest */
 	uint32_t off, len;
+	bool corrupt;
 };
 TAILQ_HEAD(flying_list, flying);
 
@@ -40,7 +43,10 @@ struct kind {
 	uint32_t buf;
 	uint32_t up, down; /* bytes */
 	bool slow_host, slow_guest, full_channel;
-	usec_t limit; /* virtual time it may take */
+	usec_t limit;	   /* virtual time it may take */
+	unsigned permille; /* of frames dropped, beside drop */
+	unsigned corrupt;  /* percent, of a byte */
+	bool at_once;	   /* the host gives all it has as it connects */
 };
 
 /* clang-format off */
@@ -79,6 +85,9 @@ static const struct kind kinds[] = {
 	    1000000, 1000000, false, false, false, 300 * USEC_SEC },
 	{ "all of it", 5, 2, 50, 2000, 1500, true, true, 3, 60000,
 	    200000, 200000, true, true, true, 3000 * USEC_SEC },
+	{ "corruption", 2, 1, 50, 500, 1500, true, true, 7, 1 << 18,
+	    200000, 200000, false, false, false, 900 * USEC_SEC,
+	    .corrupt = 3 },
 	{ "nothing to say", 10, 2, 50, 2000, 1500, true, true, 3, 60000,
 	    0, 0, false, false, false, 300 * USEC_SEC },
 };
@@ -91,7 +100,8 @@ struct sim {
 	struct guest g;
 	struct flying_list air; /* owned, by time */
 	uint32_t seed;
-	usec_t start, host_at; /* when the host's program next does something */
+	usec_t start, done; /* the guest has all, and was heard */
+	usec_t host_at;	    /* when the host's program next does something */
 };
 
 static uint32_t
@@ -109,6 +119,7 @@ fly_one(struct sim *s, const struct flying *proto)
 	if (f == NULL)
 		abort();
 	*f = *proto;
+	f->corrupt = sim_random(s, 100) < s->k->corrupt;
 	f->at =
 	    s->w.now + s->k->delay + sim_random(s, (uint32_t)s->k->jitter + 1);
 	if (proto->frame != NULL) {
@@ -132,7 +143,7 @@ fly_one(struct sim *s, const struct flying *proto)
 static void
 fly(struct sim *s, const struct flying *proto)
 {
-	if (sim_random(s, 100) < s->k->drop)
+	if (sim_random(s, 1000) < 10 * s->k->drop + s->k->permille)
 		return;
 	fly_one(s, proto);
 	if (sim_random(s, 100) < s->k->dup)
@@ -154,11 +165,32 @@ collect(struct sim *s)
 		fly(s, &f);
 }
 
+static bool
+sum_good(struct sim *s, const struct frame *f)
+{
+	size_t len = f->len - FRAME_HDRLEN;
+	uint32_t sum =
+	    cksum_pseudo(HOST_IP, s->w.conf.guest_ip, IPPROTO4_TCP, len);
+
+	return cksum_finish(cksum_add(sum, f->data + FRAME_HDRLEN, len)) == 0;
+}
+
 static void
-to_guest(struct sim *s, const struct frame *f)
+to_guest(struct sim *s, struct frame *f, bool corrupt)
 {
 	struct tcp_seg seg;
+	size_t at;
 
+	if (corrupt) {
+		at = FRAME_HDRLEN +
+		     sim_random(s, (uint32_t)(f->len - FRAME_HDRLEN));
+		f->data[at] ^= (uint8_t)(1 + sim_random(s, 255));
+	}
+	if (!sum_good(s, f)) {
+		if (!corrupt)
+			world_error(&s->w, "a wrong checksum");
+		return;
+	}
 	if (tcp_parse(rd_init(f->data + FRAME_HDRLEN, f->len - FRAME_HDRLEN),
 		&seg) == -1)
 		world_error(&s->w, "a bad segment");
@@ -174,12 +206,12 @@ deliver(struct sim *s)
 	while ((f = TAILQ_FIRST(&s->air)) != NULL && f->at <= s->w.now) {
 		TAILQ_REMOVE(&s->air, f, link);
 		if (f->to_guest) {
-			to_guest(s, f->frame);
+			to_guest(s, f->frame, f->corrupt);
 		} else {
 			f->seg.sport = GUEST_PORT;
 			f->seg.dport = HOST_PORT;
-			world_input(
-			    &s->w, HOST_IP, &f->seg, f->len, f->off, false);
+			world_input(&s->w, HOST_IP, &f->seg, f->len, f->off,
+			    f->corrupt);
 			if (sim_random(s, 4) == 0)
 				world_flush(&s->w);
 		}
@@ -198,7 +230,8 @@ host_turn(struct sim *s)
 	struct host *h = &s->w.host[0];
 	uint64_t left = s->k->down - h->sent, n;
 
-	s->host_at = s->w.now + 1000 + sim_random(s, 20000);
+	s->host_at =
+	    s->w.now + (s->k->at_once ? 100 : 1000 + sim_random(s, 20000));
 	if (s->k->slow_guest)
 		guest_read(&s->g, sim_random(s, 3) != 0);
 	if (s->k->full_channel) {
@@ -213,7 +246,8 @@ host_turn(struct sim *s)
 		h->bounded = s->k->slow_host;
 		net_opened(s->w.net, s->w.now, h->ask.id, false);
 		net_writable(s->w.net, s->w.now, h->ask.id);
-		return;
+		if (!s->k->at_once)
+			return;
 	}
 	n = s->k->slow_host ? sim_random(s, 30000) : left;
 	if (!h->eof) {
@@ -240,6 +274,17 @@ earliest(struct sim *s)
 	return s->host_at < at ? s->host_at : at;
 }
 
+/*
+ * Only the ACK of the guest's FIN is missing, and TIME-WAIT is over: that is
+ * 10 s long, and a guest that lost the ACK again and again asks too late.
+ */
+static bool
+over(const struct sim *s)
+{
+	return s->k->at_once && s->g.una == s->g.to_send &&
+	       s->g.got == s->g.to_get + 1 && net_flows(s->w.net) == 0;
+}
+
 static const char *
 verdict(struct sim *s)
 {
@@ -249,7 +294,7 @@ verdict(struct sim *s)
 		return s->w.error;
 	if (s->g.wrong != NULL)
 		return s->g.wrong;
-	if (s->g.reset)
+	if (s->g.reset && !over(s))
 		return "the guest was reset";
 	if (s->w.now - s->start > s->k->limit)
 		return "it takes too long";
@@ -267,7 +312,8 @@ sim_loop(struct sim *s)
 	usec_t at;
 
 	/* Until both are done and the guest is not answering any more. */
-	while (!guest_done(&s->g) || net_flows(s->w.net) > 0) {
+	while (!(guest_done(&s->g) || (s->g.reset && over(s))) ||
+	       net_flows(s->w.net) > 0) {
 		collect(s);
 		at = earliest(s);
 		if (at > s->w.now)
@@ -279,6 +325,9 @@ sim_loop(struct sim *s)
 			host_turn(s);
 		if ((bad = verdict(s)) != NULL)
 			return bad;
+		if (s->done == 0 && s->g.got == s->g.to_get + 1 &&
+		    s->g.una >= s->g.to_send)
+			s->done = s->w.now;
 	}
 	if (s->w.host[0].written != s->k->up)
 		return "the host has not got it all";
@@ -287,8 +336,9 @@ sim_loop(struct sim *s)
 	return s->w.net->queued != 0 ? "something is left in a queue" : NULL;
 }
 
+/* *took: virtual time until all had arrived; NULL: nobody asks. */
 static int
-sim_run(const struct kind *k, uint32_t seed, bool verbose)
+sim_run(const struct kind *k, uint32_t seed, bool verbose, usec_t *took)
 {
 	struct sim *s = calloc(1, sizeof(*s));
 	struct flying *f;
@@ -307,7 +357,7 @@ sim_run(const struct kind *k, uint32_t seed, bool verbose)
 		.ts = k->ts,
 		.wscale = k->wscale,
 		.buf = k->buf,
-		.flight = 64u * 1460,
+		.flight = k->at_once ? k->buf : 64u * 1460,
 		.to_send = k->up,
 		.to_get = k->down };
 	guest_init(&s->g);
@@ -322,6 +372,8 @@ sim_run(const struct kind *k, uint32_t seed, bool verbose)
 		    (unsigned long long)s->w.stat[NETS_TCP_FAST],
 		    (unsigned long long)s->w.stat[NETS_TCP_PARTIAL],
 		    bad != NULL ? bad : "");
+	if (took != NULL)
+		*took = s->done - s->start;
 	while ((f = TAILQ_FIRST(&s->air)) != NULL) {
 		TAILQ_REMOVE(&s->air, f, link);
 		free(f->frame);
@@ -330,6 +382,132 @@ sim_run(const struct kind *k, uint32_t seed, bool verbose)
 	world_fini(&s->w);
 	free(s);
 	return bad == NULL ? 0 : -1;
+}
+
+/*
+ * The grid: how fast one stream is, by MTU, delay each way and loss, in kB/s
+ * of virtual time; the mean of a few seeds.  It is the same on every machine,
+ * so whatever changes it shows as a difference to the file in the tree.
+ */
+#define GRID_SEEDS 4
+#define GRID_BYTES 1000000
+
+static unsigned
+grid_speed(struct kind *k, uint32_t bytes, bool up, int *bad)
+{
+	usec_t took = 0, sum = 0;
+	uint32_t seed;
+
+	k->up = up ? bytes : 0;
+	k->down = up ? 0 : bytes;
+	for (seed = 1; seed <= GRID_SEEDS; seed++) {
+		if (sim_run(k, seed, false, &took) == -1)
+			++*bad;
+		sum += took;
+	}
+	return (unsigned)((uint64_t)bytes * GRID_SEEDS * 1000 / (uint64_t)sum);
+}
+
+static void
+grid_row(FILE *f, uint16_t mtu, usec_t delay, int *bad)
+{
+	/* Of a thousand frames; and the bytes that show it. */
+	static const struct {
+		unsigned loss;
+		uint32_t bytes;
+	} t[] = { { 0, GRID_BYTES }, { 1, GRID_BYTES }, { 10, GRID_BYTES },
+		{ 50, GRID_BYTES / 4 }, { 100, GRID_BYTES / 10 },
+		{ 300, GRID_BYTES / 40 } };
+	struct kind k = { .what = "grid",
+		.mtu = mtu,
+		.delay = delay,
+		.jitter = delay / 20,
+		.sack = true,
+		.ts = true,
+		.wscale = 7,
+		.buf = GRID_BYTES,
+		.limit = 3000 * USEC_SEC,
+		.at_once = true };
+	size_t i;
+	int up;
+
+	for (up = 0; up < 2; up++) {
+		fprintf(f, "%6u %6u  %-4s", mtu, (unsigned)delay,
+		    up ? "up" : "down");
+		for (i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+			k.permille = t[i].loss;
+			fprintf(f, " %7u",
+			    grid_speed(&k, t[i].bytes, up == 1, bad));
+		}
+		fputc('\n', f);
+	}
+}
+
+static int
+grid(FILE *f)
+{
+	static const uint16_t mtu[] = { 576, 1500, 9000, 65521 };
+	static const usec_t delay[] = { 100, 1000, 10000 };
+	size_t i, j;
+	int bad = 0;
+
+	fputs("# kB/s of one stream, to the guest (down) and from it (up),\n"
+	      "# by MTU, delay each way in usec, and loss in percent.\n"
+	      "# Made by: ninja sim-grid-update\n"
+	      "#  mtu  delay             0     0.1       1       5"
+	      "      10      30\n",
+	    f);
+	for (i = 0; i < sizeof(mtu) / sizeof(mtu[0]); i++)
+		for (j = 0; j < sizeof(delay) / sizeof(delay[0]); j++)
+			grid_row(f, mtu[i], delay[j], &bad);
+	return bad == 0 ? 0 : -1;
+}
+
+/* Prints what is in the one and not in the other. */
+static int
+differences(FILE *is, FILE *was)
+{
+	char a[200], b[200];
+	int n = 0;
+
+	for (;;) {
+		if (fgets(a, sizeof(a), is) == NULL)
+			*a = '\0';
+		if (fgets(b, sizeof(b), was) == NULL)
+			*b = '\0';
+		if (*a == '\0' && *b == '\0')
+			return n;
+		if (strcmp(a, b) != 0) {
+			printf("was %sis  %s", b, a);
+			n++;
+		}
+	}
+}
+
+static int
+grid_file(const char *path, bool renew)
+{
+	FILE *is, *was;
+	int n;
+
+	if (renew) {
+		if ((is = fopen(path, "w")) == NULL || grid(is) == -1 ||
+		    fclose(is) != 0)
+			return 1;
+		return 0;
+	}
+	if ((was = fopen(path, "r")) == NULL || (is = tmpfile()) == NULL ||
+	    grid(is) == -1)
+		return 1;
+	rewind(is);
+	n = differences(is, was);
+	if (n > 0)
+		printf("%d lines differ: if that is meant, "
+		       "ninja sim-grid-update\n",
+		    n);
+	fclose(is);
+	fclose(was);
+	return n > 0;
 }
 
 int
@@ -346,12 +524,15 @@ main(int argc, char *argv[])
 			from = to = (uint32_t)strtoul(argv[++i], NULL, 10);
 		else if (strcmp(argv[i], "-n") == 0 && i + 1 < argc)
 			to = (uint32_t)strtoul(argv[++i], NULL, 10);
+		else if (argc == 3 && (strcmp(argv[i], "-g") == 0 ||
+					  strcmp(argv[i], "-w") == 0))
+			return grid_file(argv[2], argv[i][1] == 'w');
 		else
 			return 2;
 	}
 	for (i = 0; i < NKIND; i++) {
 		for (seed = from; seed <= to; seed++)
-			bad += sim_run(&kinds[i], seed, verbose) == -1;
+			bad += sim_run(&kinds[i], seed, verbose, NULL) == -1;
 	}
 	printf(
 	    "%d of %u runs failed\n", bad, (unsigned)NKIND * (to - from + 1));
