@@ -92,12 +92,25 @@ accuse(int n, const char *role, int count)
 	ck_assert_int_eq(suite_wait_log(&suite, line, count, FV_WAIT), 0);
 }
 
+/* A frame that is on its way while a link is replaced may be lost. */
+static int
+ping(struct fakevm *vm, uint16_t seq)
+{
+	int tries;
+
+	for (tries = 0; tries < FV_WAIT / 1000; tries++) {
+		if (fv_ping(vm, FV_GATEWAY, seq, 1000) == 0)
+			return 0;
+	}
+	return -1;
+}
+
 /* The old processes serve both VMs over the old connections. */
 static void
 all_well(uint16_t seq)
 {
-	ck_assert_int_eq(fv_ping(&a, FV_GATEWAY, seq, FV_WAIT), 0);
-	ck_assert_int_eq(fv_ping(&b, FV_GATEWAY, seq, FV_WAIT), 0);
+	ck_assert_int_eq(ping(&a, seq), 0);
+	ck_assert_int_eq(ping(&b, seq), 0);
 	ck_assert_int_eq(suite_find(&suite, "ethd", 0), ethd);
 	ck_assert_int_eq(suite_find(&suite, "portd", 0), portd);
 	ck_assert_int_eq(suite_find(&suite, "dnsd", 0), dnsd);
@@ -127,7 +140,7 @@ START_TEST(test_two_witnesses)
 	accuse(1, "portd", 2);
 	ck_assert_int_eq(
 	    suite_wait_log(&suite, "portd is ready", 2, FV_WAIT), 0);
-	ck_assert_int_eq(fv_ping(&a, FV_GATEWAY, 3, FV_WAIT), 0);
+	ck_assert_int_eq(ping(&a, 3), 0);
 	ck_assert_int_eq(suite_find(&suite, "ethd", 0), ethd);
 }
 END_TEST
@@ -155,7 +168,7 @@ socket_of(int n, int k)
 static const struct {
 	const char *accuser;
 	int link;
-} victims[] = { { "portd", 0 }, { "dnsd", 1 }, { "ethd", 3 } };
+} victims[] = { { "portd", 0 }, { "dnsd", 1 }, { "ethd", 2 } };
 
 START_TEST(test_owned_again_and_again)
 {
@@ -172,8 +185,8 @@ START_TEST(test_owned_again_and_again)
 		ck_assert_int_eq(suite_wait_log(&suite, "netstackd-1 is ready",
 				     1 + i, FV_WAIT),
 		    0);
-		ck_assert_int_eq(fv_ping(&a, FV_GATEWAY, 1, FV_WAIT), 0);
-		ck_assert_int_eq(fv_ping(&b, FV_GATEWAY, 1, FV_WAIT), 0);
+		ck_assert_int_eq(ping(&a, 1), 0);
+		ck_assert_int_eq(ping(&b, 1), 0);
 	}
 	all_well(50);
 }
