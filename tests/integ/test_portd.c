@@ -5,14 +5,18 @@
  * The first argument is the executable.
  */
 
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <check.h>
 #include <errno.h>
 #include <ev.h>
+#include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,6 +38,8 @@ struct seen {
 	char text[64]; /* error, or why */
 	int fd[4];     /* owned until taken; -1 */
 	size_t nfd;
+	uint16_t echo_id; /* of flow-icmp */
+	bool raw;
 };
 
 /* One link to portd; the test plays its other end. */
@@ -68,6 +74,9 @@ on_msg(struct ipc *ipc, struct ipc_msg *m)
 	if (text == NULL)
 		text = json_string_value(json_object_get(m->body, "why"));
 	snprintf(s->text, sizeof(s->text), "%s", text == NULL ? "" : text);
+	s->echo_id = (uint16_t)json_integer_value(
+	    json_object_get(m->body, "echo-id"));
+	s->raw = json_is_true(json_object_get(m->body, "raw"));
 	s->nfd = m->nfd;
 	for (i = 0; i < nitems(s->fd); i++)
 		s->fd[i] = i < m->nfd ? ipc_take_fd(m, i) : -1;
@@ -345,6 +354,10 @@ static const struct {
 	{ "class E",		"tcp", "250.0.0.1" },
 	{ "broadcast",		"udp", "255.255.255.255" },
 	{ "UDP to loopback",	"udp", "127.0.0.1" },
+	{ "ping of loopback",	"icmp", "127.0.0.1" },
+	{ "ping of the host",	"icmp", HOST_IP },
+	{ "ping of the gateway", "icmp", "192.168.65.1" },
+	{ "ping of all",	"icmp", "255.255.255.255" },
 	{ "IPv6 loopback",	"tcp", "::1" },
 	{ "mapped loopback",	"tcp", "::ffff:127.0.0.1" },
 };
@@ -667,6 +680,164 @@ START_TEST(waits_for_descriptors)
 }
 END_TEST
 
+#define ECHO_IP "10.9.8.7"
+
+static void
+ping_range(const char *range)
+{
+	int fd = open("/proc/sys/net/ipv4/ping_group_range", O_WRONLY);
+
+	ck_assert_int_ne(fd, -1);
+	ck_assert_int_eq(
+	    write(fd, range, strlen(range)), (ssize_t)strlen(range));
+	close(fd);
+}
+
+/* A network of its own, with one address beside the loopback's. */
+static void
+setup_net(void)
+{
+	struct ifreq r = { .ifr_name = "lo:1" };
+	struct sockaddr_in *in = (struct sockaddr_in *)&r.ifr_addr;
+	int fd;
+
+	ck_assert_int_eq(unshare(CLONE_NEWNET), 0);
+	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	in->sin_family = AF_INET;
+	in->sin_addr.s_addr = htonl(0x0a090807);
+	ck_assert_int_eq(ioctl(fd, SIOCSIFADDR, &r), 0);
+	r.ifr_flags = IFF_UP | IFF_RUNNING;
+	ck_assert_int_eq(ioctl(fd, SIOCSIFFLAGS, &r), 0);
+	snprintf(r.ifr_name, sizeof(r.ifr_name), "lo");
+	ck_assert_int_eq(ioctl(fd, SIOCSIFFLAGS, &r), 0);
+	close(fd);
+	setup();
+}
+
+static struct seen *
+flow_icmp(struct end *e, uint32_t id, bool raw)
+{
+	struct seen *s = wait_answer(e, id);
+
+	ck_assert_msg(s->type == IPC_FLOW_ICMP, "refused: %s", s->text);
+	ck_assert_uint_eq(s->nfd, 1);
+	ck_assert(s->raw == raw);
+	return s;
+}
+
+/* Sends an echo request; whether a reply comes. */
+static bool
+echoes(int fd, uint16_t id, int patience_ms)
+{
+	uint8_t m[8] = { 8, 0, 0, 0, (uint8_t)(id >> 8), (uint8_t)id, 0, 1 };
+	uint32_t sum = 0x0800 + id + 1u;
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	uint8_t buf[128];
+
+	sum = ~((sum & 0xffff) + (sum >> 16));
+	m[2] = (uint8_t)(sum >> 8);
+	m[3] = (uint8_t)sum;
+	ck_assert_int_eq(send(fd, m, sizeof(m), 0), sizeof(m));
+	if (poll(&p, 1, patience_ms) == 0)
+		return false;
+	ck_assert_int_gt(recv(fd, buf, sizeof(buf), 0), 0);
+	/* And nothing else, such as the request itself. */
+	has_nothing(fd);
+	return true;
+}
+
+START_TEST(icmp_by_ping_sockets)
+{
+	struct seen *s;
+	int type;
+	socklen_t len = sizeof(type);
+
+	ping_range("0 2147483647");
+	begin(-1);
+	flow_open(&t.stack[0], 1, "icmp", 77, ECHO_IP, 0);
+	s = flow_icmp(&t.stack[0], 1, false);
+	ck_assert_int_eq(
+	    getsockopt(s->fd[0], SOL_SOCKET, SO_TYPE, &type, &len), 0);
+	ck_assert_int_eq(type, SOCK_DGRAM);
+	ck_assert_uint_eq(local_port(s->fd[0]), s->echo_id);
+	ck_assert(echoes(s->fd[0], 0, 10000));
+	flow_open(&t.stack[0], 2, "icmp", 77, "11.0.0.1", 0);
+	refused(&t.stack[0], 2, "ENETUNREACH", "no route");
+	ck_assert_uint_eq(counter("icmp-opened"), 1);
+	ck_assert_uint_eq(counter("flows"), 1);
+}
+END_TEST
+
+static unsigned
+raw_asked(void)
+{
+	unsigned n = 0;
+	size_t i;
+
+	for (i = 0; i < t.sup.nseen; i++)
+		n += t.sup.seen[i].type == IPC_RAW_OPEN;
+	return n;
+}
+
+/* Answers the n-th question. */
+static void
+raw_answer(unsigned n, bool with)
+{
+	int fd = with ? plat_raw_icmp() : -1;
+
+	while (raw_asked() < n)
+		ev_run(t.loop, EVRUN_ONCE);
+	ck_assert(!with || fd != -1);
+	ck_assert_int_eq(
+	    ipc_send(t.sup.ipc, IPC_RAW_FD, &fd, with, "{}"), 0);
+}
+
+/* The filter is there, for good, and is what it should be. */
+START_TEST(icmp_by_raw_sockets)
+{
+	struct seen *s;
+	int fd;
+
+	ping_range("1 0");
+	begin(-1);
+	flow_open(&t.stack[0], 1, "icmp", 77, ECHO_IP, 0);
+	raw_answer(1, true);
+	s = flow_icmp(&t.stack[0], 1, true);
+	fd = s->fd[0];
+	ck_assert(echoes(fd, s->echo_id, 10000));
+	ck_assert(!echoes(fd, (uint16_t)(s->echo_id + 1), 200));
+	ck_assert_int_eq(
+	    setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, &fd, sizeof(fd)), -1);
+	ck_assert_int_eq(errno, EPERM);
+	/* Closed while the supervisor was asked: nobody gets it. */
+	flow_open(&t.stack[0], 2, "icmp", 78, ECHO_IP, 0);
+	flow_close(&t.stack[0], 2);
+	raw_answer(2, true);
+	flow_open(&t.stack[0], 3, "icmp", 79, ECHO_IP, 0);
+	raw_answer(3, true);
+	s = flow_icmp(&t.stack[0], 3, true);
+	ck_assert(echoes(s->fd[0], s->echo_id, 10000));
+	has_nothing(fd);
+	ck_assert_uint_eq(counter("icmp-raw-opened"), 2);
+}
+END_TEST
+
+/* The supervisor is asked once, and whoever asks after that is refused. */
+START_TEST(icmp_by_nothing)
+{
+	ping_range("1 0");
+	begin(-1);
+	flow_open(&t.stack[0], 1, "icmp", 77, ECHO_IP, 0);
+	raw_answer(1, false);
+	refused(&t.stack[0], 1, "EACCES", "neither");
+	flow_open(&t.stack[1], 2, "icmp", 77, ECHO_IP, 0);
+	refused(&t.stack[1], 2, "EACCES", "again");
+	ck_assert_uint_eq(raw_asked(), 1);
+	ck_assert_uint_eq(counter("refused-icmp"), 2);
+	ck_assert_uint_eq(counter("flows"), 0);
+}
+END_TEST
+
 int
 main(int argc, char *argv[])
 {
@@ -700,6 +871,17 @@ main(int argc, char *argv[])
 	tcase_add_loop_test(tc, pairs_for_dnsd, 0, 2);
 	tcase_add_test(tc, waits_for_descriptors);
 	suite_add_tcase(s, tc);
+	if (geteuid() == 0) {
+		tc = tcase_create("icmp");
+		tcase_set_timeout(tc, 60);
+		tcase_add_checked_fixture(tc, setup_net, teardown);
+		tcase_add_test(tc, icmp_by_ping_sockets);
+		tcase_add_test(tc, icmp_by_raw_sockets);
+		tcase_add_test(tc, icmp_by_nothing);
+		suite_add_tcase(s, tc);
+	} else {
+		puts("SKIP icmp: needs root for a network namespace");
+	}
 	srunner_run_all(sr, CK_NORMAL);
 	failed = srunner_ntests_failed(sr);
 	srunner_free(sr);
