@@ -5,9 +5,8 @@
  * size there is, with a sorted list of the ranges it has got.  Fragments that
  * overlap are an attack or a broken sender: the whole datagram is refused, and
  * what still comes of it (RFC 5722; the same rule for IPv4).  Only an exact
- * repetition is forgiven.  After 30 s the guest has lost a fragment for good.
- *
- * Not done: ICMP "reassembly time exceeded", which is only a hint.
+ * repetition is forgiven.  After 30 s the guest has lost a fragment for good,
+ * and is told so if the first one is there (RFC 792).
  */
 
 #include <stdlib.h>
@@ -52,6 +51,24 @@ frag_free(struct net *net, struct frag *f)
 	memset(f, 0, sizeof(*f));
 }
 
+/* An error quotes the first fragment, as far as it is in one piece. */
+static void
+frag_tell(struct net *net, usec_t now, const struct frag *f)
+{
+	static const struct icmp_msg msg = { .type = ICMP_TIME_EXCEEDED,
+		.code = 1 };
+	struct ip4_pkt pkt = { .src = net->conf.guest_ip,
+		.dst = f->dst,
+		.proto = f->proto };
+
+	if (f->hdrlen == 0 || f->bad)
+		return;
+	pkt.hdr = f->buf + IP4_MAXHDRLEN - f->hdrlen;
+	pkt.hdrlen = f->hdrlen;
+	pkt.payload = rd_init(f->buf + IP4_MAXHDRLEN, f->r[0].to);
+	icmp_error(net, now, &pkt, &msg);
+}
+
 static void
 frag_expire(struct net *net, usec_t now, struct timer *t)
 {
@@ -59,6 +76,7 @@ frag_expire(struct net *net, usec_t now, struct timer *t)
 	    (struct frag *)((char *)t - offsetof(struct frag, timer));
 
 	stat_inc(net, NETS_FRAG_TIMEOUT);
+	frag_tell(net, now, f);
 	frag_free(net, f);
 }
 

@@ -213,14 +213,35 @@ END_TEST
 
 START_TEST(test_timeout)
 {
+	struct nt_pkt k;
+
 	make(END - 8);
 	frag(7, 0, 800, true);
 	nt_wait(&t, 30 * USEC_SEC - 1);
 	ck_assert_uint_eq(t.stat[NETS_FRAG_TIMEOUT], 0);
 	nt_wait(&t, 1);
 	ck_assert_uint_eq(t.stat[NETS_FRAG_TIMEOUT], 1);
+	nt_pkt(&t, &k);
+	ck_assert_uint_eq(k.src, NT_GATEWAY);
+	ck_assert_uint_eq(k.p[0], 11);
+	ck_assert_uint_eq(k.p[1], 1);
+	/* The first fragment's own header. */
+	ck_assert_uint_eq(nt_cksum(k.p + 8, 20, 0), 0);
+	ck_assert_uint_eq(k.p[8 + 5], 7);
+	ck_assert_uint_eq(k.p[8 + 6], IP4_MF >> 8);
 	frag(7, 800, END, false);
 	expect(false);
+}
+END_TEST
+
+/* RFC 792: without the first fragment nothing is said. */
+START_TEST(test_timeout_without_first)
+{
+	make(END - 8);
+	frag(7, 800, END, false);
+	nt_wait(&t, 31 * USEC_SEC);
+	ck_assert_uint_eq(t.stat[NETS_FRAG_TIMEOUT], 1);
+	nt_none(&t);
 }
 END_TEST
 
@@ -348,6 +369,7 @@ main(void)
 	tcase_add_test(tc, test_interleaved);
 	tcase_add_test(tc, test_limit);
 	tcase_add_test(tc, test_timeout);
+	tcase_add_test(tc, test_timeout_without_first);
 	tcase_add_test(tc, test_bad_stays_bad);
 	tcase_add_test(tc, test_too_many_ranges);
 	tcase_add_test(tc, test_never);
