@@ -241,6 +241,8 @@ const char *info_error(enum net_error);
 /* Inputs by protocol; pkt is checked, addressed to us, checksum not yet. */
 void arp_input(struct net *, usec_t now, struct rd *);
 void icmp_input(struct net *, usec_t now, const struct ip4_pkt *);
+/* An ICMP error of the guest; false: it changes nothing. */
+bool icmp_guest_error(struct net *, const struct ip4_pkt *);
 /* An echo request to a remote host; the message is checked. */
 void icmp_flow_input(struct net *, usec_t now, const struct ip4_pkt *);
 void udp_input(struct net *, usec_t now, const struct ip4_pkt *);

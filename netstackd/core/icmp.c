@@ -56,6 +56,8 @@ icmp_input(struct net *net, usec_t now, const struct ip4_pkt *pkt)
 		stat_inc(net, NETS_RX_SHORT);
 	else if (cksum_finish(cksum_add(0, msg->p, msg->len)) != 0)
 		stat_inc(net, NETS_RX_BADSUM);
+	else if (icmp_guest_error(net, pkt))
+		stat_inc(net, NETS_ICMP_NARROW);
 	else if (msg->p[0] != ICMP_ECHO_REQUEST || msg->p[1] != 0)
 		stat_inc(net, NETS_ICMP_IGNORED);
 	else if (ip4_classify(net, pkt->dst) == DST_REMOTE)

@@ -221,6 +221,7 @@ enum net_stat {
 	NETS_ICMP_ERRORS,  /* of the host's network, told to the guest */
 	NETS_ICMP_BADERR,  /* such that make no sense */
 	NETS_PMTU_LEARNT, NETS_PMTU_TOOBIG,
+	NETS_ICMP_NARROW,  /* flows the guest has made send less */
 	NETS_UDP_RX, NETS_UDP_TX, NETS_UDP_FLOWS, NETS_UDP_EXPIRED,
 	NETS_UDP_QUEUE_FULL, NETS_UDP_FAILED,
 	NETS_UDP_LIMIT,	  /* ended early: too many */

@@ -390,6 +390,28 @@ ev_fragment(struct model *m, struct rd *r)
 	free(f);
 }
 
+/* An error of the guest's about a segment of one of its flows, or nearly. */
+static void
+quote_segment(struct model *m, struct rd *r, uint8_t *icmp, size_t len)
+{
+	const struct talk *t = some_talk(m, fuzz_u8(r));
+	const struct tcp *f = model_flow(m, t);
+	uint8_t *ip = icmp + 8, *tcp = ip + IP4_HDRLEN;
+
+	icmp[0] = 3;
+	icmp[1] = 4;
+	if (len < 8 + IP4_HDRLEN + 8)
+		return;
+	put_u16(icmp + 6, fuzz_u16(r));
+	ip[0] = 0x45;
+	ip[9] = IPPROTO4_TCP;
+	put_u32(ip + 12, t->dst);
+	put_u32(ip + 16, m->w.conf.guest_ip);
+	put_u16(tcp, t->dport);
+	put_u16(tcp + 2, t->sport);
+	put_u32(tcp + 4, (f != NULL ? f->snd_una : 0) + fuzz_u8(r));
+}
+
 /* An echo request. */
 static void
 ev_ping(struct model *m, struct rd *r)
@@ -404,6 +426,8 @@ ev_ping(struct model *m, struct rd *r)
 		put_u16(f + ETH_HDRLEN + 6, IP4_DF);
 	if (who & 16)
 		f[ETH_HDRLEN + 8] = 1;
+	if (who & 32)
+		quote_segment(m, r, f + FRAME_HDRLEN, len);
 	frames_repair(&m->w, f, FRAME_HDRLEN + len);
 	world_frame(&m->w, f, FRAME_HDRLEN + len);
 	free(f);

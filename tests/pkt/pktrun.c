@@ -5,7 +5,9 @@
  *			room N, room any, writable, write-error,
  *			portd-gone, portd-ready, tx-full, tx-ready,
  *			hold (batch what the guest sends), flush,
- *			offer (a client, as dst, wants to speak with the guest)
+ *			offer (a client, as dst, wants to speak with the guest),
+ *			narrow MTU SEQ (the guest says "fragmentation needed"
+ *			about our segment of that number)
  * What is so (?):	open portd, opens N, no-open, written N, consumed N,
  *			hold N, shutdown, not-shutdown, closed, reset,
  *			not-closed, flows N, stat NAME N,
@@ -358,6 +360,36 @@ do_offer(struct run *r)
 	return 0;
 }
 
+/* "Fragmentation needed" of the guest, quoting eight bytes of the segment. */
+static void
+guest_narrow(struct run *r, uint16_t mtu, uint32_t seq)
+{
+	uint8_t f[FRAME_HDRLEN + 8 + IP4_HDRLEN + 8] = { 0 };
+	uint8_t *icmp = f + FRAME_HDRLEN, *ip = icmp + 8, *tcp = ip + 20;
+	struct ip4_out o = { .eth_dst = r->w.conf.server_mac,
+		.src = r->w.conf.guest_ip,
+		.dst = r->dst,
+		.proto = IPPROTO4_ICMP };
+	uint16_t sum;
+
+	ip4_put(r->w.net, f, &o, sizeof(f) - FRAME_HDRLEN);
+	memcpy(f + 6, r->w.conf.guest_mac, 6);
+	icmp[0] = 3;
+	icmp[1] = 4;
+	put_u16(icmp + 6, mtu);
+	ip[0] = 0x45;
+	ip[9] = IPPROTO4_TCP;
+	put_u32(ip + 12, r->dst);
+	put_u32(ip + 16, r->w.conf.guest_ip);
+	put_u16(tcp, r->dport);
+	put_u16(tcp + 2, (uint16_t)(GUEST_PORT + r->step->flow));
+	put_u32(tcp + 4, r->peer[r->step->flow].iss + seq);
+	sum = cksum_finish(cksum_add(0, icmp, sizeof(f) - FRAME_HDRLEN));
+	memcpy(icmp + 2, &sum, sizeof(sum));
+	world_frame(&r->w, f, sizeof(f));
+	world_flush(&r->w);
+}
+
 static int
 do_event(struct run *r)
 {
@@ -380,6 +412,9 @@ do_event(struct run *r)
 		r->hold = true;
 	} else if (strcmp(what, "offer") == 0) {
 		return do_offer(r);
+	} else if (strcmp(what, "narrow") == 0 && r->step->nword == 3) {
+		guest_narrow(r, (uint16_t)atoi(arg),
+		    (uint32_t)strtoul(r->step->word[2], NULL, 10));
 	} else if (strcmp(what, "flush") == 0) {
 		r->hold = false;
 		world_flush(&r->w);
