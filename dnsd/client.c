@@ -18,7 +18,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/plat/plat.h"
 #include "common/wr.h"
 #include "dnsd/dnsd.h"
 
@@ -329,6 +328,10 @@ client_answer(
 		{ (void *)(uintptr_t)msg, len } };
 	ssize_t n = 0;
 
+	if (c->resolve != NULL) {
+		resolve_answer(c->resolve, msg, len);
+		return;
+	}
 	if (!c->tcp) {
 		batch_add(c, origin, msg, len);
 		return;
@@ -438,22 +441,6 @@ client_asked(struct daemon *dm, const struct ipc_msg *m)
 	return c != NULL && c->fd == -1 ? c : NULL;
 }
 
-/* fd becomes owned. */
-static void
-client_attach(struct client *c, int fd)
-{
-	struct ev_loop *loop = c->d->d->loop;
-
-	c->fd = fd;
-	ev_io_set(&c->rd, fd, EV_READ);
-	ev_io_set(&c->wr, fd, EV_WRITE);
-	ev_io_start(loop, &c->rd);
-	if (c->tcp) {
-		c->idle.repeat = DNSD_CONNIDLE_SEC;
-		ev_timer_again(loop, &c->idle);
-	}
-}
-
 void
 client_pair_fd(struct daemon *dm, struct ipc *from, struct ipc_msg *m)
 {
@@ -461,25 +448,26 @@ client_pair_fd(struct daemon *dm, struct ipc *from, struct ipc_msg *m)
 
 	if (c == NULL)
 		return; /* the stack has given up */
-	client_attach(c, ipc_take_fd(m, 0));
+	c->fd = ipc_take_fd(m, 0);
+	ev_io_set(&c->rd, c->fd, EV_READ);
+	ev_io_set(&c->wr, c->fd, EV_WRITE);
+	ev_io_start(dm->loop, &c->rd);
+	if (c->tcp) {
+		c->idle.repeat = DNSD_CONNIDLE_SEC;
+		ev_timer_again(dm->loop, &c->idle);
+	}
 }
 
-int
-client_stream(struct dnsd *d, struct ipc *link)
+struct client *
+client_bare(struct dnsd *d, struct ipc *link, struct resolve *r)
 {
 	struct guest *g = guest_get(d, link);
 	struct client *c;
-	int sv[2];
 
-	if (g == NULL || plat_socketpair(SOCK_STREAM, sv) == -1)
-		return -1;
-	if ((c = client_new(d, g, UINT32_MAX, true)) == NULL) {
-		close(sv[0]);
-		close(sv[1]);
-		return -1;
-	}
-	client_attach(c, sv[0]);
-	return sv[1];
+	c = g == NULL ? NULL : client_new(d, g, UINT32_MAX, false);
+	if (c != NULL)
+		c->resolve = r;
+	return c;
 }
 
 void
@@ -506,7 +494,7 @@ client_portd(struct dnsd *d)
 
 	LIST_FOREACH (g, &d->guests, entry) {
 		LIST_FOREACH (c, &g->clients, entry) {
-			if (c->fd == -1)
+			if (c->fd == -1 && c->resolve == NULL)
 				client_ask(c);
 		}
 	}

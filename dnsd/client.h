@@ -19,6 +19,7 @@
 #define DNSD_MAXQUERY	  4096 /* bytes of a guest's query */
 
 struct dnsd;
+struct resolve;
 struct lookup;
 
 /* Where a datagram came from, as netstackd wrote it before the message. */
@@ -48,6 +49,7 @@ struct client {
 	int fd; /* owned; -1: portd was asked for it */
 	struct ev_io rd;
 	LIST_HEAD(, lookup) lookups; /* owned */
+	struct resolve *resolve;     /* borrowed; NULL: a guest's */
 	/* Streams only. */
 	struct ev_io wr;
 	struct ev_timer idle;
@@ -80,8 +82,8 @@ void client_flow_open(struct daemon *, struct ipc *, struct ipc_msg *);
 void client_flow_close(struct daemon *, struct ipc *, struct ipc_msg *);
 void client_pair_fd(struct daemon *, struct ipc *, struct ipc_msg *);
 void client_pair_refused(struct daemon *, struct ipc *, struct ipc_msg *);
-/* The other end of a stream client of that link, owned; -1 with errno. */
-int client_stream(struct dnsd *, struct ipc *);
+/* Without a socket: its answers go to resolve.  NULL: no memory. */
+struct client *client_bare(struct dnsd *, struct ipc *, struct resolve *);
 void client_peer_gone(struct dnsd *, struct ipc *);
 /* portd is there, or there again. */
 void client_portd(struct dnsd *);

@@ -1,12 +1,12 @@
 /*
- * One stream, opened when the first name is asked for.  The id of a query is
- * its place in a ring: what is not answered when the ring comes round was
- * dropped by a limit, and fails then.
+ * A client without a socket: its queries are lookups like a guest's, and the
+ * answers come back here.  The id of a query is its place in a
+ * ring: what is not answered when the ring comes round was dropped by a limit,
+ * and fails then.
  */
 
-#include <errno.h>
 #include <stdlib.h>
-#include <unistd.h>
+#include <string.h>
 
 #include "common/log.h"
 #include "common/rd.h"
@@ -22,14 +22,11 @@ struct ask {
 };
 
 struct resolve {
-	struct dnsd *d;	   /* borrowed */
-	struct ipc *proxy; /* borrowed; who asks, NULL: nobody */
-	int fd;		   /* owned: our end of the stream; -1: none */
-	struct ev_io rd;
-	uint16_t next; /* place in the ring */
+	struct dnsd *d;	       /* borrowed */
+	struct ipc *proxy;     /* borrowed; who asks, NULL: nobody */
+	struct client *client; /* borrowed; its guest's */
+	uint16_t next;	       /* place in the ring */
 	struct ask ring[RESOLVE_RING];
-	size_t inlen;
-	uint8_t in[2 + DNS_MAXMSG];
 };
 
 static void
@@ -51,12 +48,12 @@ answered(
 	    (json_int_t)k->id, "addrs", addrs, "error", error);
 }
 
-static void
-message(struct resolve *r, struct rd msg)
+void
+resolve_answer(struct resolve *r, const uint8_t *msg, size_t len)
 {
 	struct answer a;
 
-	if (answer_parse(msg, &a) == -1 || a.id >= RESOLVE_RING ||
+	if (answer_parse(rd_init(msg, len), &a) == -1 || a.id >= RESOLVE_RING ||
 	    !r->ring[a.id].used)
 		return;
 	if (a.nip > 0)
@@ -67,72 +64,30 @@ message(struct resolve *r, struct rd msg)
 		answered(r, &r->ring[a.id], NULL, "no answer");
 }
 
-/* Nothing that was asked will be answered. */
-static void
-stream_close(struct resolve *r)
-{
-	size_t i;
-
-	if (r->fd == -1)
-		return;
-	ev_io_stop(r->d->d->loop, &r->rd);
-	close(r->fd);
-	r->fd = -1;
-	for (i = 0; i < RESOLVE_RING; i++) {
-		if (r->ring[i].used && r->proxy != NULL)
-			answered(r, &r->ring[i], NULL, "no answer");
-		r->ring[i].used = false;
-	}
-}
-
-static void
-read_cb(struct ev_loop *loop, struct ev_io *w, int revents)
-{
-	struct resolve *r = w->data;
-	struct rd in, next, msg;
-	uint16_t len;
-	ssize_t n;
-
-	n = read(r->fd, r->in + r->inlen, sizeof(r->in) - r->inlen);
-	if (n == -1 && (errno == EAGAIN || errno == EINTR))
-		return;
-	if (n <= 0) {
-		stream_close(r);
-		return;
-	}
-	in = rd_init(r->in, r->inlen + (size_t)n);
-	for (next = in;
-	     rd_u16(&next, &len) == 0 && rd_sub(&next, len, &msg) == 0;
-	     in = next)
-		message(r, msg);
-	memmove(r->in, in.p, in.len);
-	r->inlen = in.len;
-}
-
+/* A new proxyd knows nothing of what the old one asked. */
 static int
-stream_open(struct resolve *r)
+attach(struct resolve *r, struct ipc *from)
 {
-	if (r->fd != -1)
+	if (r->proxy == from)
 		return 0;
-	if ((r->fd = client_stream(r->d, r->proxy)) == -1)
+	resolve_peer_gone(r, r->proxy);
+	if ((r->client = client_bare(r->d, from, r)) == NULL)
 		return -1;
-	r->inlen = 0;
-	ev_io_init(&r->rd, read_cb, r->fd, EV_READ);
-	r->rd.data = r;
-	ev_io_start(r->d->d->loop, &r->rd);
+	r->proxy = from;
 	return 0;
 }
 
 void
 resolve_ask(struct resolve *r, struct ipc *from, struct ipc_msg *m)
 {
-	struct ask *k = &r->ring[r->next];
+	static const uint8_t nowhere[ORIGIN_LEN];
 	uint8_t query[ANSWER_QUERYMAX];
+	struct ask *k;
 	size_t len;
 
-	if (r->proxy != from)
-		resolve_peer_gone(r, r->proxy);
-	r->proxy = from;
+	if (attach(r, from) == -1)
+		return;
+	k = &r->ring[r->next];
 	if (k->used)
 		answered(r, k, NULL, "no answer");
 	len = answer_query(query, r->next, ipc_str(m, "name"));
@@ -140,9 +95,8 @@ resolve_ask(struct resolve *r, struct ipc *from, struct ipc_msg *m)
 	r->next = (uint16_t)((r->next + 1) % RESOLVE_RING);
 	if (len == 0)
 		answered(r, k, NULL, "not a name");
-	else if (stream_open(r) == -1 ||
-		 write(r->fd, query, len) != (ssize_t)len)
-		answered(r, k, NULL, "no answer");
+	else
+		lookup_start(r->client, nowhere, query + 2, len - 2);
 }
 
 void
@@ -150,9 +104,10 @@ resolve_peer_gone(struct resolve *r, struct ipc *link)
 {
 	if (link == NULL || r->proxy != link)
 		return;
-	r->proxy = NULL;
-	stream_close(r);
 	client_peer_gone(r->d, link);
+	r->proxy = NULL;
+	r->client = NULL;
+	memset(r->ring, 0, sizeof(r->ring));
 }
 
 struct resolve *
@@ -165,16 +120,12 @@ resolve_new(struct dnsd *d)
 		return NULL;
 	}
 	r->d = d;
-	r->fd = -1;
 	return r;
 }
 
+/* Its client is freed with all guests'. */
 void
 resolve_free(struct resolve *r)
 {
-	if (r == NULL)
-		return;
-	r->proxy = NULL;
-	stream_close(r);
 	free(r);
 }

@@ -67,10 +67,10 @@ const struct opt opts[] = {
 	{ "max-connections", "N", NULL, OFF(max_connections), K_INT, C_NOW,
 	    G_OUT, false, 0, INT32_MAX, "limit of the connections of all "
 	    "guests together" },
-	{ "http", "FILE", NULL, OFF(http), K_STR, C_LATER, G_OUT, false,
+	{ "http", "FILE", NULL, OFF(http), K_STR, C_NOW, G_OUT, false,
 	    0, 4095, "HTTP proxy settings as JSON; is watched" },
 	{ "http-from-environment", NULL, NULL, OFF(http_from_environment),
-	    K_FLAG, C_LATER, G_OUT, true, 0, 0, "take http_proxy, https_proxy "
+	    K_FLAG, C_NOW, G_OUT, true, 0, 0, "take http_proxy, https_proxy "
 	    "and no_proxy where there is no file of --http" },
 	{ "http-api-path", "URL", NULL, OFF(http_api_path), K_URL, C_LATER,
 	    G_OUT, false, 0, 0, "socket to read and change the HTTP proxy "

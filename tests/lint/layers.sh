@@ -29,7 +29,9 @@ rule "the core does I/O or reads a clock" \
     netstackd/core
 PURE="common/rd.h common/wr.h common/ipaddr.c common/flowtab.c common/tape.c ethd/vmnet.c ethd/framer.c
     ethd/lease.c ethd/switch.c portd/policy.c portd/ports.c dnsd/query.c dnsd/names.c
-    vpnkit/resolvconf.c portd/front/spec.c portd/front/ninep.c
+    vpnkit/resolvconf.c vpnkit/httpconf.c dnsd/answer.c proxyd/head.c
+    proxyd/body.c proxyd/hello.c proxyd/match.c proxyd/target.c
+    proxyd/rewrite.c portd/front/spec.c portd/front/ninep.c
     portd/front/fs.c portd/front/fs_tree.c portd/front/http.c
     portd/front/api.c portd/front/muxframe.c portd/front/mux.c"
 rule "a pure file does I/O or reads a clock" \

@@ -1,0 +1,357 @@
+/*
+ * HTTP heads; see head.h.
+ */
+
+#include <string.h>
+
+#include <strings.h>
+
+#include "common/rd.h"
+#include "proxyd/head.h"
+
+/* RFC 9110 5.6.2. */
+static bool
+is_tchar(uint8_t c)
+{
+	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
+	       (c >= 'A' && c <= 'Z') ||
+	       (c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL);
+}
+
+/* What a value and a reason may have in them: RFC 9110 5.5. */
+static bool
+is_text(uint8_t c)
+{
+	return c == '\t' || (c >= ' ' && c != 0x7f);
+}
+
+bool
+span_is(struct span s, const char *word)
+{
+	return strlen(word) == s.len && strncasecmp(s.p, word, s.len) == 0;
+}
+
+static bool
+is_blank(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+static struct span
+trim(struct span s)
+{
+	while (s.len > 0 && is_blank(*s.p)) {
+		s.p++;
+		s.len--;
+	}
+	while (s.len > 0 && is_blank(s.p[s.len - 1]))
+		s.len--;
+	return s;
+}
+
+bool
+span_has(struct span s, const char *word)
+{
+	const char *comma;
+	struct span item;
+
+	for (;;) {
+		item = s;
+		comma = s.len > 0 ? memchr(s.p, ',', s.len) : NULL;
+		if (comma != NULL)
+			item.len = (size_t)(comma - s.p);
+		if (span_is(trim(item), word))
+			return true;
+		if (comma == NULL)
+			return false;
+		s.p += item.len + 1;
+		s.len -= item.len + 1;
+	}
+}
+
+const struct head_field *
+head_find(const struct head *h, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < h->nfield; i++) {
+		if (span_is(h->field[i].name, name))
+			return &h->field[i];
+	}
+	return NULL;
+}
+
+/* One byte of a head.  1: the last one; -1: a wrong one. */
+static int
+scan_byte(struct head_scan *s, uint8_t c, const char **why)
+{
+	if (s->cr) {
+		s->cr = false;
+		if (c != '\n') {
+			*why = "a CR without LF";
+			return -1;
+		}
+		if (s->line == 0)
+			return 1;
+		s->line = 0;
+		return 0;
+	}
+	if (c == '\r') {
+		s->cr = true;
+		return 0;
+	}
+	if (!is_text(c)) {
+		*why = c == '\n' ? "an LF without CR" : "a control character";
+		return -1;
+	}
+	s->line++;
+	return 0;
+}
+
+ssize_t
+head_scan(struct head_scan *s, const void *data, size_t len, const char **why)
+{
+	const uint8_t *p = data;
+	int r;
+
+	while (s->off < len) {
+		if (s->off >= HEAD_MAX) {
+			*why = "a head that is too long";
+			return -1;
+		}
+		r = scan_byte(s, p[s->off++], why);
+		if (r == 1)
+			return (ssize_t)s->off;
+		if (r == -1)
+			return -1;
+	}
+	return -2;
+}
+
+/* The next line without its end. */
+static int
+next_line(struct rd *r, struct span *line)
+{
+	const uint8_t *cr = r->len > 0 ? memchr(r->p, '\r', r->len) : NULL;
+
+	if (cr == NULL)
+		return -1;
+	line->p = (const char *)r->p;
+	line->len = (size_t)(cr - r->p);
+	return rd_skip(r, line->len + 2);
+}
+
+/* Splits off what comes before the first c, which is dropped. */
+static int
+split(struct span *s, char c, struct span *before)
+{
+	const char *p = s->len > 0 ? memchr(s->p, c, s->len) : NULL;
+
+	if (p == NULL)
+		return -1;
+	before->p = s->p;
+	before->len = (size_t)(p - s->p);
+	s->p += before->len + 1;
+	s->len -= before->len + 1;
+	return 0;
+}
+
+static bool
+is_token(struct span s)
+{
+	size_t i;
+
+	for (i = 0; i < s.len; i++) {
+		if (!is_tchar((uint8_t)s.p[i]))
+			return false;
+	}
+	return s.len > 0;
+}
+
+/* "HTTP/1." and a digit. */
+static int
+parse_version(struct span s, struct head *h)
+{
+	if (s.len != 8 || memcmp(s.p, "HTTP/1.", 7) != 0 || s.p[7] < '0' ||
+	    s.p[7] > '9')
+		return -1;
+	h->minor = (unsigned)(s.p[7] - '0');
+	return 0;
+}
+
+static const char *
+parse_request_line(struct span line, struct head *h)
+{
+	size_t i;
+
+	if (split(&line, ' ', &h->method) == -1 || !is_token(h->method))
+		return "no method";
+	if (split(&line, ' ', &h->target) == -1 || h->target.len == 0)
+		return "no request target";
+	if (h->target.len > HEAD_TARGETMAX)
+		return "a request target that is too long";
+	for (i = 0; i < h->target.len; i++) {
+		if (h->target.p[i] == '\t')
+			return "a tab in the request target";
+	}
+	return parse_version(line, h) == -1 ? "not HTTP/1" : NULL;
+}
+
+static const char *
+parse_status_line(struct span line, struct head *h)
+{
+	struct span version;
+	int i;
+
+	if (split(&line, ' ', &version) == -1 ||
+	    parse_version(version, h) == -1)
+		return "not HTTP/1";
+	if (line.len < 3 || (line.len > 3 && line.p[3] != ' '))
+		return "no status";
+	for (i = 0; i < 3; i++) {
+		if (line.p[i] < '0' || line.p[i] > '9')
+			return "no status";
+		h->status = h->status * 10 + (unsigned)(line.p[i] - '0');
+	}
+	if (h->status < 100 || h->status > 599)
+		return "a status out of range";
+	if (line.len > 4)
+		h->reason = (struct span){ line.p + 4, line.len - 4 };
+	return NULL;
+}
+
+static const char *
+parse_field(struct span line, struct head *h)
+{
+	struct head_field *f;
+
+	if (is_blank(*line.p))
+		return "a folded line";
+	if (h->nfield == HEAD_MAXFIELDS)
+		return "too many fields";
+	f = &h->field[h->nfield++];
+	if (split(&line, ':', &f->name) == -1 || !is_token(f->name))
+		return "a line that is no field";
+	f->value = trim(line);
+	return NULL;
+}
+
+/*
+ * What the fields mean.
+ */
+
+static int
+parse_length(struct span s, uint64_t *v)
+{
+	size_t i;
+
+	if (s.len == 0 || s.len > 18)
+		return -1;
+	for (*v = 0, i = 0; i < s.len; i++) {
+		if (s.p[i] < '0' || s.p[i] > '9')
+			return -1;
+		*v = *v * 10 + (uint64_t)(s.p[i] - '0');
+	}
+	return 0;
+}
+
+static const char *
+add_length(struct head *h, struct span v, bool *seen)
+{
+	if (*seen)
+		return "two lengths";
+	*seen = true;
+	if (parse_length(v, &h->length) == -1)
+		return "a length that is no number";
+	return NULL;
+}
+
+static const char *
+add_coding(struct head *h, struct span v, bool *seen)
+{
+	if (*seen)
+		return "two transfer codings";
+	*seen = true;
+	if (h->minor == 0)
+		return "a transfer coding in HTTP/1.0";
+	return span_is(v, "chunked") ? NULL : "a transfer coding but chunked";
+}
+
+static void
+add_connection(struct head *h, struct span v)
+{
+	h->close |= span_has(v, "close");
+	h->keep_alive |= span_has(v, "keep-alive");
+	h->upgrade |= span_has(v, "upgrade");
+}
+
+static const char *
+read_fields(struct head *h)
+{
+	bool length = false, coding = false;
+	const char *why = NULL;
+	struct head_field *f;
+
+	for (f = h->field; f < h->field + h->nfield && why == NULL; f++) {
+		if (span_is(f->name, "content-length"))
+			why = add_length(h, f->value, &length);
+		else if (span_is(f->name, "transfer-encoding"))
+			why = add_coding(h, f->value, &coding);
+		else if (span_is(f->name, "connection"))
+			add_connection(h, f->value);
+		if (!span_is(f->name, "host"))
+			continue;
+		if (h->host != NULL)
+			return "two Hosts";
+		h->host = f;
+	}
+	if (why == NULL && length && coding)
+		why = "a length and a transfer coding";
+	h->framing = coding		       ? FRAMING_CHUNKED
+		     : length		       ? FRAMING_LENGTH
+		     : h->kind == HEAD_REQUEST ? FRAMING_NONE
+					       : FRAMING_EOF;
+	return why;
+}
+
+int
+head_parse(const void *data, size_t len, enum head_kind kind, struct head *h,
+    const char **why)
+{
+	struct rd r = rd_init(data, len);
+	struct span line;
+
+	h->kind = kind;
+	h->method = h->target = h->reason = (struct span){ "", 0 };
+	h->status = h->minor = 0;
+	h->nfield = 0;
+	h->host = NULL;
+	h->length = 0;
+	h->close = h->keep_alive = h->upgrade = false;
+	*why = "no head";
+	if (next_line(&r, &line) == -1)
+		return -1;
+	*why = kind == HEAD_REQUEST ? parse_request_line(line, h)
+				    : parse_status_line(line, h);
+	while (*why == NULL) {
+		if (next_line(&r, &line) == -1) {
+			*why = "no end";
+			return -1;
+		}
+		if (line.len == 0)
+			break;
+		*why = parse_field(line, h);
+	}
+	if (*why == NULL)
+		*why = read_fields(h);
+	return *why == NULL ? 0 : -1;
+}
+
+enum framing
+head_response_framing(const struct head *h, struct span method)
+{
+	if (span_is(method, "head") || h->status < 200 || h->status == 204 ||
+	    h->status == 304)
+		return FRAMING_NONE;
+	return h->framing;
+}

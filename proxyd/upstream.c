@@ -1,0 +1,348 @@
+/*
+ * Connections to proxies and servers.
+ *
+ * The way to one: an idle connection to the same place, or else its addresses
+ * from dnsd and a socket from portd, which connects it.  One question at a
+ * time is asked for each connection of a guest, and its answer is known by the
+ * connection's id.
+ *
+ * Idle connections are one VM's and one configuration's.  A request that may
+ * not be sent twice (RFC 9110 9.2.2) gets an idle connection only if the same
+ * guest's connection used it last: then a close that crosses it is the
+ * guest's own risk, as it would be without us.
+ */
+
+#include <sys/socket.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include <bsd/string.h>
+
+#include "proxyd/proxyd.h"
+
+#define SWEEP_SECS 5.
+
+static void
+idle_remove(struct up *u)
+{
+	TAILQ_REMOVE(&u->p->idle, u, entry);
+	u->p->nidle--;
+	u->vm->nidle--;
+}
+
+void
+up_free(struct up *u)
+{
+	if (u == NULL)
+		return;
+	if (u->conn == NULL)
+		idle_remove(u);
+	else
+		u->conn->up = NULL;
+	sock_fini(&u->s);
+	pconf_unref(u->conf);
+	free(u);
+}
+
+/* An idle one has nothing to say but goodbye. */
+static void
+up_cb(struct ev_loop *loop, struct ev_io *w, int revents)
+{
+	struct up *u = w->data;
+
+	if (u->conn == NULL)
+		up_free(u);
+	else
+		conn_up_cb(loop, w, revents);
+}
+
+static struct up *
+up_new(struct conn *c, int fd)
+{
+	struct up *u;
+
+	if ((u = calloc(1, sizeof(*u))) == NULL) {
+		close(fd);
+		return NULL;
+	}
+	sock_init(&u->s, c->p, fd, up_cb, u);
+	u->p = c->p;
+	u->conn = c;
+	u->conf = pconf_ref(c->conf);
+	u->vm = c->vm;
+	u->hop = c->hop;
+	c->up = u;
+	stats_inc(&c->p->d->stats, PROXYS_UPSTREAMS);
+	return u;
+}
+
+static bool
+same_hop(const struct hop *a, const struct hop *b)
+{
+	return a->via == b->via && (!a->via || a->which == b->which) &&
+	       a->at.port == b->at.port &&
+	       strcasecmp(a->at.host, b->at.host) == 0;
+}
+
+/* The one used most recently; NULL: none fits. */
+static struct up *
+pool_take(struct conn *c)
+{
+	struct proxyd *p = c->p;
+	struct up *u;
+
+	TAILQ_FOREACH_REVERSE(u, &p->idle, idlehead, entry)
+	{
+		if (u->vm == c->vm && u->conf == c->conf &&
+		    same_hop(&u->hop, &c->hop) &&
+		    (u->last == c->id || (c->retriable && !u->pinned)))
+			break;
+	}
+	if (u == NULL)
+		return NULL;
+	idle_remove(u);
+	u->conn = c;
+	u->reused = true;
+	c->up = u;
+	stats_inc(&p->d->stats, PROXYS_REUSED);
+	return u;
+}
+
+static void
+limit_idle(struct proxyd *p, struct vm *vm)
+{
+	struct up *u;
+
+	if (p->nidle < PROXYD_MAXIDLE && vm->nidle < PROXYD_VMIDLE)
+		return;
+	TAILQ_FOREACH (u, &p->idle, entry) {
+		if (vm->nidle < PROXYD_VMIDLE || u->vm == vm)
+			break;
+	}
+	stats_inc(&p->d->stats, PROXYS_LIMIT_IDLE);
+	up_free(u);
+}
+
+void
+up_release(struct conn *c)
+{
+	struct up *u = c->up;
+	struct proxyd *p = c->p;
+
+	if (u == NULL)
+		return;
+	if (u->s.eof || u->s.broken || sock_unread(&u->s) > 0 ||
+	    u->s.out != NULL || u->conf != p->conf) {
+		up_free(u);
+		return;
+	}
+	limit_idle(p, u->vm);
+	c->up = NULL;
+	u->conn = NULL;
+	u->last = c->id;
+	u->since = usec_now(p->d->loop);
+	TAILQ_INSERT_TAIL(&p->idle, u, entry);
+	p->nidle++;
+	u->vm->nidle++;
+	sock_want(&u->s, true, false);
+	if (!ev_is_active(&p->sweep))
+		ev_timer_again(p->d->loop, &p->sweep);
+}
+
+static void
+sweep_cb(struct ev_loop *loop, struct ev_timer *w, int revents)
+{
+	struct proxyd *p = w->data;
+	usec_t now = usec_now(loop);
+	struct up *u;
+
+	while ((u = TAILQ_FIRST(&p->idle)) != NULL &&
+	       now - u->since > (usec_t)(PROXYD_IDLESECS * USEC_SEC))
+		up_free(u);
+	if (u == NULL)
+		ev_timer_stop(loop, w);
+}
+
+void
+up_init(struct proxyd *p)
+{
+	TAILQ_INIT(&p->idle);
+	ev_init(&p->sweep, sweep_cb);
+	p->sweep.repeat = SWEEP_SECS;
+	p->sweep.data = p;
+}
+
+void
+up_flush(struct proxyd *p)
+{
+	while (!TAILQ_EMPTY(&p->idle))
+		up_free(TAILQ_FIRST(&p->idle));
+	ev_timer_stop(p->d->loop, &p->sweep);
+}
+
+/*
+ * Names and sockets.
+ */
+
+static void
+ask_portd(struct conn *c)
+{
+	struct ipc *link = daemon_peer(c->p->d, ROLE_PORT, 0);
+	char text[IPADDR_STRLEN];
+
+	conn_set(c, CONN_ASK);
+	if (link != NULL)
+		ipc_send(link, IPC_FETCH_OPEN, NULL, 0, "{s:I,s:b,s:s,s:i}",
+		    "id", (json_int_t)c->id, "via", c->hop.via, "addr",
+		    ipaddr_str(&c->addr[c->nextaddr], text), "port",
+		    (int)c->hop.at.port);
+}
+
+static void
+ask_dnsd(struct conn *c)
+{
+	struct ipc *link = daemon_peer(c->p->d, ROLE_DNS, 0);
+
+	conn_set(c, CONN_RESOLVE);
+	if (link != NULL)
+		ipc_send(link, IPC_RESOLVE, NULL, 0, "{s:I,s:s}", "id",
+		    (json_int_t)c->id, "name", c->hop.at.host);
+}
+
+/* Who was not there when it was asked is asked again. */
+void
+up_peer(struct proxyd *p, enum ipc_role role)
+{
+	struct conn *c;
+	size_t i;
+
+	for (i = 0; i < nitems(p->conn); i++) {
+		c = p->conn[i];
+		if (c != NULL && role == ROLE_PORT && c->state == CONN_ASK)
+			ask_portd(c);
+		if (c != NULL && role == ROLE_DNS && c->state == CONN_RESOLVE)
+			ask_dnsd(c);
+	}
+}
+
+void
+up_start(struct conn *c, bool fresh)
+{
+	if (!fresh && c->job == JOB_HTTP && pool_take(c) != NULL) {
+		up_connected(c);
+		return;
+	}
+	c->naddr = c->nextaddr = 0;
+	if (ipaddr_parse(c->hop.at.host, &c->addr[0]) == -1) {
+		ask_dnsd(c);
+		return;
+	}
+	c->naddr = 1;
+	ask_portd(c);
+}
+
+/* This address leads nowhere: the next one. */
+static void
+next_address(struct conn *c, int error)
+{
+	char what[TARGET_HOSTMAX + 128], text[IPADDR_STRLEN];
+
+	up_free(c->up);
+	if (c->nextaddr + 1 < c->naddr) {
+		c->nextaddr++;
+		ask_portd(c);
+		return;
+	}
+	ipaddr_str(&c->addr[c->nextaddr], text);
+	stats_inc(&c->p->d->stats,
+	    error == EACCES ? PROXYS_FORBIDDEN : PROXYS_CONNECT_FAILED);
+	if (error == EACCES) {
+		snprintf(what, sizeof(what),
+		    "%s:%u cannot be reached from a virtual machine", text,
+		    (unsigned)c->hop.at.port);
+		conn_failed(c, 403, what);
+		return;
+	}
+	snprintf(what, sizeof(what),
+	    c->hop.via ? "unable to connect to HTTP proxy %s:%u"
+		       : "unable to connect to %s:%u. Do you need an HTTP "
+			 "proxy?",
+	    text, (unsigned)c->hop.at.port);
+	conn_failed(c, 503, what);
+}
+
+void
+up_resolved(struct daemon *d, struct ipc *from, struct ipc_msg *m)
+{
+	struct conn *c = conn_find(d->data, (uint32_t)ipc_u64(m, "id"));
+	char what[TARGET_HOSTMAX + 32];
+	size_t i, n = ipc_nstr(m, "addrs");
+
+	if (c == NULL || c->state != CONN_RESOLVE)
+		return;
+	for (i = 0; i < n && c->naddr < PROXYD_MAXADDRS; i++) {
+		if (ipaddr_parse(
+			ipc_strat(m, "addrs", i), &c->addr[c->naddr]) == 0)
+			c->naddr++;
+	}
+	if (c->naddr > 0) {
+		ask_portd(c);
+		return;
+	}
+	stats_inc(&d->stats, PROXYS_LOOKUP_FAILED);
+	snprintf(
+	    what, sizeof(what), "Failed to lookup host: %s", c->hop.at.host);
+	conn_failed(c, 503, what);
+	conn_run(c);
+}
+
+void
+up_sock_fd(struct daemon *d, struct ipc *from, struct ipc_msg *m)
+{
+	struct conn *c = conn_find(d->data, (uint32_t)ipc_u64(m, "id"));
+
+	if (c == NULL || c->state != CONN_ASK)
+		return; /* the descriptor goes with the message */
+	if (up_new(c, ipc_take_fd(m, 0)) == NULL) {
+		conn_free(c);
+		return;
+	}
+	conn_set(c, CONN_CONNECT);
+	sock_want(&c->up->s, false, true);
+}
+
+void
+up_sock_refused(struct daemon *d, struct ipc *from, struct ipc_msg *m)
+{
+	struct conn *c = conn_find(d->data, (uint32_t)ipc_u64(m, "id"));
+
+	if (c == NULL || c->state != CONN_ASK)
+		return;
+	next_address(
+	    c, strcmp(ipc_str(m, "error"), "EACCES") == 0 ? EACCES : EIO);
+	conn_run(c);
+}
+
+/* Its socket can be written to, or has failed. */
+void
+up_connected(struct conn *c)
+{
+	socklen_t len = sizeof(int);
+	int error = 0;
+
+	if (!c->up->reused && (getsockopt(c->up->s.fd, SOL_SOCKET, SO_ERROR,
+				   &error, &len) == -1 ||
+				  error != 0)) {
+		next_address(c, error);
+		return;
+	}
+	stats_inc(&c->p->d->stats, c->hop.via ? PROXYS_VIA : PROXYS_DIRECT);
+	sock_want(&c->up->s, true, false);
+	if (c->job == JOB_HTTP)
+		http_begin(c);
+	else
+		https_begin(c);
+}

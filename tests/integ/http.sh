@@ -1,0 +1,76 @@
+#!/bin/sh
+# HTTP and HTTPS of a guest, through real proxies and past them; the settings
+# changed under it.
+. "$(dirname "$0")/lib.sh"
+. "$HERE/http_lab.sh"
+
+need wget python3
+lab
+http_lab
+CONF=$DIR/http.json
+
+inside() {
+	echo "# $1"
+	guest --uuid aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa -- \
+	    sh "$HERE/http_inside.sh" "$DIR" "$1" || FAILED=1
+}
+
+# New settings, by a rename; what was logged about them is awaited.
+settings() {
+	seen=$(grep -c "$2" "$LOG")
+	printf '%s\n' "$1" >"$CONF.new"
+	mv "$CONF.new" "$CONF"
+	logged "$2" "$seen"
+}
+
+# Waits until a line is in the log once more than before.
+logged() {
+	until [ "$(grep -c "$1" "$LOG")" -gt "$2" ]; do
+		kill -0 "$SUITE" || exit 1
+	done
+}
+
+# A counter's value, as SIGUSR1 has it logged.
+counter() {
+	seen=$(grep -c "counters proxyd" "$LOG")
+	kill -USR1 "$SUITE"
+	logged "counters proxyd" "$seen"
+	grep "counters proxyd" "$LOG" | tail -n 1 |
+	    sed -n "s/.* $1=\([0-9]*\).*/\1/p"
+}
+
+: >"$LOG"
+echo '{"http": "127.0.0.1:3128", "https": "http://localhost:3128/",
+    "exclude": "direct.example, 198.51.100.0/24"}' >"$CONF"
+suite --http "$CONF"
+inside squid
+check "malformed requests are counted" [ "$(counter refused-request)" -ge 4 ]
+check "upstreams are used again" [ "$(counter upstream-reused)" -ge 10 ]
+
+settings '{"http": ' "line [0-9]*, column [0-9]*: not JSON; the settings stay"
+settings '{"http": 7}' "http: not a string; the settings stay"
+settings '{"http": "http://us%65r:secret@127.0.0.1:8888",
+    "https": "http://user:secret@127.0.0.1:8888",
+    "exclude": "direct.example"}' "HTTP proxy: new settings"
+inside auth
+settings '{"http": "127.0.0.1:3128", "https": "127.0.0.1:3128",
+    "allow_enabled": true, "allow": ["origin.example", "tls.example"],
+    "allow_error_msg": "No %s here."}' "HTTP proxy: new settings"
+inside allow
+settings '{}' "HTTP proxy: new settings"
+inside none
+rm "$CONF"
+logged "no settings any more" 0
+echo '{"http": "127.0.0.1:3128"}' >"$CONF"
+logged "HTTP proxy: new settings" 3
+check "no password in the log" sh -c "! grep -e secret -e dXNlcjp '$LOG'"
+check "nothing is left" [ "$(counter connections)" = "" ]
+check "proxyd was never restarted" \
+    [ "$(grep -c 'proxyd is ready' "$LOG")" = 1 ]
+suite_stop
+
+http_proxy=http://user:secret@127.0.0.1:8888 \
+    https_proxy=http://user:secret@127.0.0.1:8888 no_proxy=direct.example \
+    suite --http-from-environment
+inside auth
+done_testing
