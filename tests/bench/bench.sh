@@ -14,13 +14,14 @@
 # table.md (medians).  Only ratios within one run mean anything.
 #
 # Groups: tcp (MTU 1500 and 65520, 1 and 8 streams, both ways), lat, conn, udp,
-# dns, mem.  Needs root, iperf3, ethtool, iproute2, and the peers.
+# dns, mem, pub (published ports of the guest, clients on the host).  Needs root, iperf3, ethtool, iproute2, and the peers.
 set -eu
 
 BUILD=$(cd "$1" && pwd)
 shift
 RUNS=3 SECS=2 OUT=bench-out PEERS="vpnkit passt slirp4netns"
-GROUPS_="tcp lat conn udp dns mem"
+GROUPS_="tcp lat conn udp dns mem pub"
+PUBLISH= # the way in is open
 while getopts r:s:o:p:g: opt; do
 	case $opt in
 	r) RUNS=$OPTARG ;;
@@ -147,12 +148,18 @@ start() {
 	case $peer in
 	vpnkit)
 		gw=192.168.65.1 addr=192.168.65.3 dns=$gw framing=vmnet
-		"$BUILD/vpnkit/vpnkit" --ethernet "$sock" --mtu "$mtu" \
+		args=
+		for port in $PUBLISH; do
+			args="$args --publish 127.0.0.1:$port:$addr:$port"
+		done
+		# shellcheck disable=SC2086
+		"$BUILD/vpnkit/vpnkit" --ethernet "$sock" --mtu "$mtu" $args \
 		    2>>"$OUT/log" &
 		;;
 	passt)
 		framing=qemu
-		passt -f -e -4 -s "$sock" -a $addr -n 255.255.255.0 -g $gw \
+		ports=$(echo $PUBLISH | tr ' ' ,)
+		passt ${ports:+-t 127.0.0.1/$ports} -f -e -4 -s "$sock" -a $addr -n 255.255.255.0 -g $gw \
 		    -m "$mtu" --dns-forward $dns --runas 0 >>"$OUT/log" 2>&1 &
 		;;
 	slirp4netns-bess)
@@ -161,7 +168,10 @@ start() {
 		    >>"$OUT/log" 2>&1 &
 		;;
 	slirp4netns)
-		slirp4netns --configure --mtu="$mtu" --netns-type=path \
+		addr=10.0.2.100
+		rm -f "$DIR/api"
+		slirp4netns --configure --mtu="$mtu" --api-socket "$DIR/api" \
+		    --netns-type=path \
 		    "/proc/$GUEST/ns/net" tap0 >>"$OUT/log" 2>&1 &
 		;;
 	*)
@@ -172,6 +182,13 @@ start() {
 	PEER=$!
 	if [ -z "$framing" ]; then
 		wait_for sh -c "nsenter -t $GUEST -n ip route | grep -q default"
+		for port in $PUBLISH; do
+			printf '{"execute": "add_hostfwd", "arguments": {"proto":
+			    "tcp", "host_addr": "127.0.0.1", "host_port": %d,
+			    "guest_addr": "%s", "guest_port": %d}}' \
+			    "$port" $addr "$port" | tr -d '\n\t' |
+			    socat -t 5 - "UNIX:$DIR/api" >>"$OUT/log"
+		done
 		return
 	fi
 	wait_for [ -S "$sock" ]
@@ -200,6 +217,9 @@ stop() {
 	done
 }
 
+# Where clients run, and where to.
+where=in_guest at=$SERVER
+
 # record TEST VALUE CPU [BYTES]: one line of results.
 record() {
 	printf '{"peer":"%s","test":"%s","run":%d,"value":%s,"cpu_s":%s,"bytes":%s}\n' \
@@ -213,7 +233,7 @@ measure() {
 	test=$1 pattern=$2
 	shift 2
 	c0=$(cpu "$PEER")
-	text=$(in_guest timeout 90 "$@" 2>&1) || :
+	text=$($where timeout 90 "$@" 2>&1) || :
 	c1=$(cpu "$PEER")
 	value=$(echo "$text" | sed -n "s/.*$pattern\([0-9.]*\).*/\1/p" | tail -n 1)
 	record "$test" "$value" "$(echo "$c1 $c0" | awk '{ print $1 - $2 }')"
@@ -223,7 +243,7 @@ iperf() {
 	test=$1
 	shift
 	c0=$(cpu "$PEER")
-	bytes=$(in_guest timeout 60 iperf3 -c $SERVER -t "$SECS" -J "$@" 2>&1 |
+	bytes=$($where timeout 60 iperf3 -c $at -t "$SECS" -J "$@" 2>&1 |
 	    awk '/"sum_received"/ { on = 1 } on && /"bytes"/ { gsub(/[^0-9]/, "");
 	    print; exit }')
 	c1=$(cpu "$PEER")
@@ -302,6 +322,35 @@ group_mem() {
 		    "$(echo "$(cpu "$PEER") $c0" | awk '{ print $1 - $2 }')"
 		exec 8>&- 9<&-
 		rm "$DIR/hold" "$DIR/said"
+		stop
+	done
+}
+
+# The guest's servers by ports of the host: 5201 and those of load.
+group_pub() {
+	for mtu_ in 1500 65520; do
+		PUBLISH="5201 $(seq -s ' ' 7100 7115)"
+		start "$1" $mtu_
+		PUBLISH=
+		in_guest "$LOAD" serve $addr >/dev/null 2>&1 &
+		servers=$!
+		in_guest iperf3 -s >/dev/null 2>&1 &
+		servers="$servers $!"
+		at=127.0.0.1 where=
+		wait_for "$LOAD" connrate $at 0.01 1
+		wait_for iperf3 -c $at -t 0.1
+		for run in $(seq "$RUNS"); do
+			iperf "pub_in_$mtu_" -P 1
+			iperf "pub_out_$mtu_" -P 1 -R
+			[ $mtu_ = 1500 ] || continue
+			measure pub_rtt_us p50= "$LOAD" pingpong $at "$SECS"
+			measure pub_conn_1 rate= "$LOAD" connrate $at "$SECS" 1
+			measure pub_conn_64 rate= \
+			    "$LOAD" connrate $at "$SECS" 64
+		done
+		at=$SERVER where=in_guest
+		# shellcheck disable=SC2086
+		kill $servers || :
 		stop
 	done
 }

@@ -81,5 +81,16 @@ END {
 		    "udp_down_" size[z], 0)
 	}
 	row("DNS queries per second", "dns_qps", 0)
+	for (m = 1; m <= 2; m++) {
+		row("published port, to the guest, MTU " mtu[m] ", Gbit/s", \
+		    "pub_in_" mtu[m], 2)
+		row("published port, from the guest, MTU " mtu[m] \
+		    ", Gbit/s", "pub_out_" mtu[m], 2)
+	}
+	row("published port, round trip, median, us", "pub_rtt_us", 1)
+	row("published port, connections per second, one at a time", \
+	    "pub_conn_1", 0)
+	row("published port, connections per second, 64 at a time", \
+	    "pub_conn_64", 0)
 	row("memory per idle connection, kB", "idle_kb_each", 2)
 }' "$1"

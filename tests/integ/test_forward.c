@@ -1,0 +1,603 @@
+/*
+ * A real portd, with this program as its supervisor, its front and a stack:
+ * ports of the host, who is offered their clients, and that nothing stays.
+ *
+ * The first argument is the executable.
+ */
+
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <check.h>
+#include <dirent.h>
+#include <errno.h>
+#include <ev.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/daemon.h"
+#include "common/plat/plat.h"
+
+#define MAXSEEN	 512
+#define GUEST_IP "192.168.65.3"
+
+struct seen {
+	enum ipc_type type;
+	uint32_t id;
+	uint16_t port;
+	char text[64]; /* error, or from */
+	char why[256];
+	int fd[2]; /* owned until taken; -1 */
+};
+
+/* One link to portd; the test plays its other end. */
+struct end {
+	struct ipc *ipc; /* owned */
+	bool gone;
+	struct seen seen[MAXSEEN];
+	size_t n, next; /* seen; of them looked at */
+};
+
+static struct {
+	const char *exe;
+	struct ev_loop *loop;
+	pid_t pid;
+	struct stats_file *stats;
+	struct end sup, stack, front;
+} t;
+
+static void
+text_of(const struct ipc_msg *m, const char *name, char *buf, size_t size)
+{
+	const char *s = json_string_value(json_object_get(m->body, name));
+
+	if (s != NULL)
+		snprintf(buf, size, "%s", s);
+}
+
+static void
+on_msg(struct ipc *ipc, struct ipc_msg *m)
+{
+	struct end *e = ipc_data(ipc);
+	struct seen *s = &e->seen[e->n++ % MAXSEEN];
+
+	ck_assert_uint_le(e->n - e->next, MAXSEEN);
+	memset(s, 0, sizeof(*s));
+	s->type = m->type;
+	s->id = (uint32_t)json_integer_value(json_object_get(m->body, "id"));
+	s->port =
+	    (uint16_t)json_integer_value(json_object_get(m->body, "port"));
+	text_of(m, "error", s->text, sizeof(s->text));
+	text_of(m, "from", s->text, sizeof(s->text));
+	text_of(m, "why", s->why, sizeof(s->why));
+	s->fd[0] = ipc_take_fd(m, 0);
+	s->fd[1] = ipc_take_fd(m, 1);
+}
+
+static void
+on_gone(struct ipc *ipc, const char *why)
+{
+	struct end *e = ipc_data(ipc);
+
+	e->gone = true;
+	ipc_free(ipc);
+	e->ipc = NULL;
+}
+
+static const struct ipc_events events = { on_msg, on_gone };
+
+/* The next message; the test fails when it is of another type. */
+static struct seen *
+wait_msg(struct end *e, enum ipc_type type)
+{
+	struct seen *s;
+
+	while (e->next == e->n) {
+		ck_assert(!e->gone);
+		ev_run(t.loop, EVRUN_ONCE);
+	}
+	s = &e->seen[e->next++ % MAXSEEN];
+	ck_assert_msg(s->type == type, "%s, not %s", ipc_desc[s->type].name,
+	    ipc_desc[type].name);
+	return s;
+}
+
+static void
+conf(const char *bind)
+{
+	ck_assert_int_eq(
+	    ipc_send(t.sup.ipc, IPC_CONF_PORT, NULL, 0,
+		"{s:s,s:s,s:s,s:s,s:[],s:[],s:i,s:[s],s:i,s:b}", "gateway-ip",
+		"192.168.65.1", "host-ip", "192.168.65.2", "lowest-ip",
+		"192.168.65.3", "highest-ip", "192.168.65.254", "servers",
+		"proxies", "max-connections", -1, "allowed-bind", bind,
+		"backlog", 0, "preserve-source", 0),
+	    0);
+}
+
+static void
+link_to(struct end *e, enum ipc_role role, uint32_t vm)
+{
+	int sv[2];
+
+	e->gone = false;
+	ck_assert_int_eq(plat_socketpair(SOCK_STREAM, sv), 0);
+	e->ipc = ipc_new(t.loop, sv[0], role, ROLE_PORT, vm, &events, e);
+	ck_assert_ptr_nonnull(e->ipc);
+	ck_assert_int_eq(ipc_send(t.sup.ipc, IPC_PEER, &sv[1], 1, "{s:s,s:i}",
+			     "role", ipc_role_name[role], "vm", (int)vm),
+	    0);
+}
+
+static void
+setup(void)
+{
+	char *argv[] = { (char *)(uintptr_t)t.exe, NULL };
+	int sv[2], mem, map[2][2];
+	struct plat_spawn spawn = {
+		.path = t.exe, .argv = argv, .fdmap = map, .nfdmap = 2
+	};
+
+	signal(SIGPIPE, SIG_IGN);
+	plat_nofile();
+	t.loop = ev_default_loop(0);
+	mem = plat_memfd("stats", STATS_BYTES);
+	ck_assert_int_ne(mem, -1);
+	t.stats = mmap(NULL, STATS_BYTES, PROT_READ, MAP_SHARED, mem, 0);
+	ck_assert(t.stats != MAP_FAILED);
+	ck_assert_int_eq(plat_socketpair(SOCK_STREAM, sv), 0);
+	map[0][0] = sv[1];
+	map[0][1] = DAEMON_BUS_FD;
+	map[1][0] = mem;
+	map[1][1] = DAEMON_STATS_FD;
+	t.pid = plat_spawn(&spawn);
+	ck_assert_int_ne(t.pid, -1);
+	close(sv[1]);
+	close(mem);
+	t.sup.ipc =
+	    ipc_new(t.loop, sv[0], ROLE_MAIN, ROLE_PORT, 0, &events, &t.sup);
+	ck_assert_ptr_nonnull(t.sup.ipc);
+	wait_msg(&t.sup, IPC_HELLO);
+	wait_msg(&t.sup, IPC_READY);
+	conf("0.0.0.0");
+	ipc_send(t.sup.ipc, IPC_VM_IP, NULL, 0, "{s:i,s:s}", "vm", 1, "ip",
+	    GUEST_IP);
+	link_to(&t.stack, ROLE_STACK, 1);
+	link_to(&t.front, ROLE_FRONT, 0);
+}
+
+static void
+teardown(void)
+{
+	int status;
+
+	ipc_free(t.sup.ipc);
+	ck_assert_int_eq(waitpid(t.pid, &status, 0), t.pid);
+	ck_assert(WIFEXITED(status));
+	ck_assert_int_eq(WEXITSTATUS(status), 0);
+	ipc_free(t.stack.ipc);
+	ipc_free(t.front.ipc);
+}
+
+static uint64_t
+counter(const char *name)
+{
+	uint32_t i;
+
+	for (i = 0; i < t.stats->n; i++) {
+		if (strcmp(t.stats->name[i], name) == 0)
+			return __atomic_load_n(
+			    &t.stats->value[i], __ATOMIC_RELAXED);
+	}
+	ck_abort_msg("no counter %s", name);
+	return 0;
+}
+
+static void
+add_to(struct end *e, uint32_t id, const char *proto, const char *addr,
+    uint16_t port, const char *via)
+{
+	ck_assert_int_eq(
+	    ipc_send(e->ipc, IPC_FORWARD_ADD, NULL, 0,
+		"{s:I,s:s,s:s,s:i,s:s,s:i,s:s,s:s,s:b}", "id", (json_int_t)id,
+		"proto", proto, "addr", addr, "port", (int)port, "dst",
+		GUEST_IP, "dport", 80, "dpath", "", "via", via, "proxy", 0),
+	    0);
+}
+
+/* The port it got. */
+static uint16_t
+add(uint32_t id, const char *proto, const char *addr)
+{
+	struct seen *s;
+
+	add_to(&t.front, id, proto, addr, 0, "net");
+	s = wait_msg(&t.front, IPC_FORWARD_ADDED);
+	ck_assert_uint_eq(s->id, id);
+	ck_assert_uint_ne(s->port, 0);
+	return s->port;
+}
+
+static void
+drop(uint32_t id)
+{
+	ipc_send(t.front.ipc, IPC_FORWARD_REMOVE, NULL, 0, "{s:I}", "id",
+	    (json_int_t)id);
+	ck_assert_uint_eq(wait_msg(&t.front, IPC_FORWARD_GONE)->id, id);
+}
+
+static void
+refused(uint32_t id, const char *proto, const char *addr, uint16_t port,
+    const char *error)
+{
+	struct seen *s;
+
+	add_to(&t.front, id, proto, addr, port, "net");
+	s = wait_msg(&t.front, IPC_FORWARD_FAILED);
+	ck_assert_uint_eq(s->id, id);
+	ck_assert_str_eq(s->text, error);
+	ck_assert_str_ne(s->why, "");
+}
+
+static int
+dial(int type, uint16_t port)
+{
+	struct sockaddr_in sin = { .sin_family = AF_INET,
+		.sin_port = htons(port),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int fd = socket(AF_INET, type, 0);
+
+	ck_assert_int_ne(fd, -1);
+	ck_assert_int_eq(connect(fd, (struct sockaddr *)&sin, sizeof(sin)), 0);
+	return fd;
+}
+
+static void
+is_reset(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	char c;
+
+	ck_assert_int_eq(poll(&p, 1, 30000), 1);
+	ck_assert_int_eq(read(fd, &c, 1), -1);
+	ck_assert_int_eq(errno, ECONNRESET);
+	close(fd);
+}
+
+static int
+fds(void)
+{
+	char path[64];
+	const struct dirent *e;
+	int n = 0;
+	DIR *d;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", (int)t.pid);
+	ck_assert_ptr_nonnull(d = opendir(path));
+	while ((e = readdir(d)) != NULL)
+		n += e->d_name[0] != '.';
+	closedir(d);
+	return n;
+}
+
+/* What a message of portd's says of all before it is done. */
+static void
+settle(void)
+{
+	drop(UINT32_MAX);
+}
+
+START_TEST(offered)
+{
+	uint16_t port = add(1, "tcp", "127.0.0.1");
+	int fd = dial(SOCK_STREAM, port);
+	struct seen *s = wait_msg(&t.stack, IPC_FLOW_OFFER);
+	char c;
+
+	ck_assert_str_eq(s->text, "127.0.0.1");
+	ck_assert_int_ne(s->fd[0], -1);
+	ck_assert_int_eq(s->fd[1], -1);
+	/* It is the client's own: what we write comes out there. */
+	ck_assert_int_eq(write(s->fd[0], "x", 1), 1);
+	ck_assert_int_eq(read(fd, &c, 1), 1);
+	ck_assert_uint_eq(counter("clients"), 1);
+	close(s->fd[0]);
+	close(fd);
+	ipc_send(t.stack.ipc, IPC_OFFER_DONE, NULL, 0, "{s:I}", "id",
+	    (json_int_t)s->id);
+	/* Once more, and for another's number: both mean nothing. */
+	ipc_send(t.stack.ipc, IPC_OFFER_DONE, NULL, 0, "{s:I}", "id",
+	    (json_int_t)s->id);
+	fd = dial(SOCK_STREAM, port);
+	s = wait_msg(&t.stack, IPC_FLOW_OFFER);
+	ck_assert_uint_eq(counter("clients"), 1);
+	close(s->fd[0]);
+	close(fd);
+}
+END_TEST
+
+START_TEST(udp)
+{
+	uint16_t port = add(1, "udp", "127.0.0.1");
+	int a = dial(SOCK_DGRAM, port), b = dial(SOCK_DGRAM, port);
+	struct pollfd p;
+	struct seen *s;
+	char buf[16];
+
+	ck_assert_int_eq(write(a, "1", 1), 1);
+	s = wait_msg(&t.stack, IPC_FLOW_OFFER);
+	ck_assert_int_ne(s->fd[1], -1);
+	/* What came before the socket is in the second. */
+	ck_assert_int_eq(read(s->fd[1], buf, sizeof(buf)), 1);
+	ck_assert_int_eq(read(s->fd[1], buf, sizeof(buf)), -1);
+	ck_assert_int_eq(errno, EAGAIN);
+	/* What comes later, and nobody else's, is in the first. */
+	ck_assert_int_eq(write(b, "other", 5), 5);
+	ck_assert_int_eq(write(a, "", 0), 0);
+	p = (struct pollfd){ .fd = s->fd[0], .events = POLLIN };
+	ck_assert_int_eq(poll(&p, 1, 30000), 1);
+	ck_assert_int_eq(recv(s->fd[0], buf, sizeof(buf), 0), 0);
+	ck_assert_int_eq(write(s->fd[0], "answer", 6), 6);
+	ck_assert_int_eq(read(a, buf, sizeof(buf)), 6);
+	wait_msg(&t.stack, IPC_FLOW_OFFER); /* of b */
+	ck_assert_uint_eq(counter("clients"), 2);
+	close(a);
+	close(b);
+}
+END_TEST
+
+START_TEST(errors)
+{
+	uint16_t port = add(1, "tcp", "127.0.0.1");
+
+	refused(2, "tcp", "127.0.0.1", port, "EADDRINUSE");
+	refused(3, "tcp", "203.0.113.1", 0, "EADDRNOTAVAIL");
+	refused(4, "udp", "203.0.113.1", 0, "EADDRNOTAVAIL");
+	conf("127.0.0.1");
+	/* Behind it on the same link, so that it is done. */
+	add_to(&t.sup, 0, "tcp", "203.0.113.1", 0, "net");
+	wait_msg(&t.sup, IPC_FORWARD_FAILED);
+	refused(5, "tcp", "0.0.0.0", 0, "EPERM");
+	refused(6, "udp", "::1", 0, "EPERM");
+	add(7, "tcp", "127.0.0.1");
+}
+END_TEST
+
+/* The addresses that may be bound are new: who is not among them ends. */
+START_TEST(revoked)
+{
+	add(1, "tcp", "127.0.0.1");
+	conf("203.0.113.1");
+	ck_assert_uint_eq(wait_msg(&t.front, IPC_FORWARD_GONE)->id, 1);
+	ck_assert_uint_eq(counter("forwards"), 0);
+}
+END_TEST
+
+/* Paths are the supervisor's business. */
+START_TEST(unix_socket)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	struct seen *s;
+	int fd, c;
+
+	snprintf(sun.sun_path, sizeof(sun.sun_path), "/tmp/vpnkit-fwd.%d",
+	    (int)getpid());
+	add_to(&t.front, 1, "unix", sun.sun_path, 0, "net");
+	s = wait_msg(&t.sup, IPC_HOST_BIND);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&sun, sizeof(sun)), 0);
+	ipc_send(
+	    t.sup.ipc, IPC_HOST_FD, &fd, 1, "{s:I}", "id", (json_int_t)s->id);
+	wait_msg(&t.front, IPC_FORWARD_ADDED);
+	c = socket(AF_UNIX, SOCK_STREAM, 0);
+	ck_assert_int_eq(connect(c, (struct sockaddr *)&sun, sizeof(sun)), 0);
+	s = wait_msg(&t.stack, IPC_FLOW_OFFER);
+	ck_assert_str_eq(s->text, "0.0.0.0");
+	close(c);
+	drop(1);
+	wait_msg(&t.sup, IPC_HOST_RELEASE);
+	unlink(sun.sun_path);
+	/* One that is withdrawn before the answer, and one that fails. */
+	add_to(&t.front, 2, "unix", "/x", 0, "net");
+	s = wait_msg(&t.sup, IPC_HOST_BIND);
+	drop(2);
+	wait_msg(&t.sup, IPC_HOST_RELEASE);
+	ipc_send(t.sup.ipc, IPC_HOST_FAILED, NULL, 0, "{s:I,s:s}", "id",
+	    (json_int_t)s->id, "error", "EACCES");
+	add_to(&t.front, 3, "unix", "/x", 0, "net");
+	s = wait_msg(&t.sup, IPC_HOST_BIND);
+	ipc_send(t.sup.ipc, IPC_HOST_FAILED, NULL, 0, "{s:I,s:s}", "id",
+	    (json_int_t)s->id, "error", "EEXIST");
+	ck_assert_str_eq(
+	    wait_msg(&t.front, IPC_FORWARD_FAILED)->text, "EEXIST");
+}
+END_TEST
+
+START_TEST(tunnel)
+{
+	struct seen *s;
+	uint16_t port;
+	int fd, sv[2];
+
+	add_to(&t.front, 7, "tcp", "127.0.0.1", 0, "tunnel");
+	port = wait_msg(&t.front, IPC_FORWARD_ADDED)->port;
+	fd = dial(SOCK_STREAM, port);
+	s = wait_msg(&t.front, IPC_TUNNEL_CONN);
+	ck_assert_str_eq(s->text, "127.0.0.1");
+	close(s->fd[0]);
+	ipc_send(t.front.ipc, IPC_TUNNEL_CLOSE, NULL, 0, "{s:I}", "id",
+	    (json_int_t)s->id);
+	close(fd);
+	ipc_send(t.front.ipc, IPC_TUNNEL_OPEN, NULL, 0, "{s:i}", "id", 3);
+	s = wait_msg(&t.sup, IPC_HOST_CONNECT);
+	ck_assert_int_eq(plat_socketpair(SOCK_STREAM, sv), 0);
+	ipc_send(t.sup.ipc, IPC_HOST_FD, &sv[0], 1, "{s:I}", "id",
+	    (json_int_t)s->id);
+	ck_assert_uint_eq(wait_msg(&t.front, IPC_TUNNEL_FD)->id, 3);
+	close(sv[1]);
+	ipc_send(t.front.ipc, IPC_TUNNEL_OPEN, NULL, 0, "{s:i}", "id", 4);
+	s = wait_msg(&t.sup, IPC_HOST_CONNECT);
+	ipc_send(t.sup.ipc, IPC_HOST_FAILED, NULL, 0, "{s:I,s:s}", "id",
+	    (json_int_t)s->id, "error", "ENOENT");
+	ck_assert_str_eq(
+	    wait_msg(&t.front, IPC_TUNNEL_REFUSED)->text, "ENOENT");
+}
+END_TEST
+
+/* A guest's flow through a Unix socket: the supervisor, front, the stack. */
+START_TEST(via)
+{
+	struct seen *s;
+	int sv[2], i;
+
+	ipc_send(t.sup.ipc, IPC_VIA_FORWARDS, NULL, 0, "{s:i}", "count", 1);
+	ipc_send(t.sup.ipc, IPC_VIA_FORWARD, NULL, 0, "{s:s,s:i,s:s}", "prefix",
+	    "10.0.0.0/8", "dport", 0, "path", "/run/x");
+	add_to(&t.sup, 0, "tcp", "127.0.0.1", 0, "net");
+	wait_msg(&t.sup, IPC_FORWARD_ADDED); /* then the table is there */
+	for (i = 0; i < 2; i++) {
+		ipc_send(t.stack.ipc, IPC_FLOW_OPEN, NULL, 0,
+		    "{s:i,s:s,s:s,s:i,s:s,s:i}", "id", i, "proto", "tcp", "src",
+		    GUEST_IP, "sport", 4000, "dst", "10.1.2.3", "dport", 80);
+		s = wait_msg(&t.sup, IPC_HOST_CONNECT);
+		ck_assert_int_eq(plat_socketpair(SOCK_STREAM, sv), 0);
+		ipc_send(t.sup.ipc, IPC_HOST_FD, &sv[0], 1, "{s:I}", "id",
+		    (json_int_t)s->id);
+		s = wait_msg(&t.front, IPC_VIA_CONN);
+		close(s->fd[0]);
+		ipc_send(t.front.ipc, IPC_VIA_ANSWER, NULL, 0, "{s:I,s:b}",
+		    "id", (json_int_t)s->id, "accepted", i == 0);
+		close(sv[1]);
+		if (i == 0)
+			wait_msg(&t.stack, IPC_FLOW_FD);
+		else
+			ck_assert_str_eq(
+			    wait_msg(&t.stack, IPC_FLOW_REFUSED)->text,
+			    "ECONNREFUSED");
+	}
+}
+END_TEST
+
+/* Whoever asked for it is gone, and with it what it asked for. */
+START_TEST(owner_gone)
+{
+	int before, i;
+
+	settle();
+	before = fds();
+	for (i = 0; i < 50; i++)
+		add((uint32_t)i, i % 2 ? "tcp" : "udp", "127.0.0.1");
+	ck_assert_int_ge(fds(), before + 50);
+	ipc_free(t.front.ipc);
+	link_to(&t.front, ROLE_FRONT, 0);
+	settle();
+	ck_assert_uint_eq(counter("forwards"), 0);
+	ck_assert_int_eq(fds(), before);
+}
+END_TEST
+
+/* A hundred forwards made and removed, a hundred times. */
+START_TEST(no_leak)
+{
+	int before, i, k;
+
+	settle();
+	before = fds();
+	for (k = 0; k < 100; k++) {
+		for (i = 0; i < 100; i++)
+			add_to(&t.front, (uint32_t)i, i % 2 ? "tcp" : "udp",
+			    "127.0.0.1", 0, "net");
+		for (i = 0; i < 100; i++)
+			wait_msg(&t.front, IPC_FORWARD_ADDED);
+		for (i = 0; i < 100; i++)
+			drop((uint32_t)i);
+	}
+	ck_assert_uint_eq(counter("forwards"), 0);
+	ck_assert_uint_eq(counter("forwards-added"), 10000);
+	ck_assert_int_eq(fds(), before);
+}
+END_TEST
+
+/* Ten thousand clients that nobody can serve: each is reset, none stays. */
+START_TEST(flood)
+{
+	uint16_t port = add(1, "tcp", "127.0.0.1");
+	int before, fd[50], i, k;
+
+	ipc_free(t.stack.ipc);
+	t.stack.ipc = NULL;
+	/* Until portd knows it: a client may still be offered to it. */
+	do {
+		fd[0] = dial(SOCK_STREAM, port);
+		settle();
+		close(fd[0]);
+	} while (counter("clients-refused") == 0);
+	before = fds();
+	for (k = 0; k < 200; k++) {
+		for (i = 0; i < 50; i++)
+			fd[i] = dial(SOCK_STREAM, port);
+		for (i = 0; i < 50; i++)
+			is_reset(fd[i]);
+	}
+	settle();
+	ck_assert_uint_ge(counter("clients-refused"), 10000);
+	ck_assert_uint_eq(counter("clients"), 0);
+	ck_assert_int_eq(fds(), before);
+}
+END_TEST
+
+/* A stack that does not read does not make portd keep clients for it. */
+START_TEST(deaf_stack)
+{
+	uint16_t port = add(1, "tcp", "127.0.0.1");
+	int i, fd, few = fds() + 700;
+
+	/* Nothing turns the loop for its link but wait_msg(). */
+	for (i = 0; i < 3000; i++) {
+		fd = dial(SOCK_STREAM, port);
+		close(fd);
+	}
+	for (i = 0; counter("clients-stack-busy") == 0 && i < 3000; i++)
+		poll(NULL, 0, 10);
+	ck_assert_uint_gt(counter("clients-stack-busy"), 0);
+	ck_assert_int_lt(fds(), few);
+}
+END_TEST
+
+int
+main(int argc, char *argv[])
+{
+	Suite *s = suite_create("forward");
+	TCase *tc = tcase_create("forward");
+	SRunner *sr;
+	int failed;
+
+	t.exe = argc > 1 ? argv[1] : "portd";
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_set_timeout(tc, 120);
+	tcase_add_test(tc, offered);
+	tcase_add_test(tc, udp);
+	tcase_add_test(tc, errors);
+	tcase_add_test(tc, revoked);
+	tcase_add_test(tc, unix_socket);
+	tcase_add_test(tc, tunnel);
+	tcase_add_test(tc, via);
+	tcase_add_test(tc, owner_gone);
+	tcase_add_test(tc, no_leak);
+	tcase_add_test(tc, flood);
+	tcase_add_test(tc, deaf_stack);
+	suite_add_tcase(s, tc);
+	sr = srunner_create(s);
+	srunner_run_all(sr, CK_ENV);
+	failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
