@@ -182,7 +182,7 @@ fwd_failed(struct fwd *w, const char *name, const char *why)
 	if (w->web)
 		web_done(w, text);
 	if (e != NULL) {
-		spec_error_9p(&w->want.spec, name, text);
+		spec_error_9p(&w->want.spec, name, why, text);
 		if (w->state == FWD_ASKED)
 			fs_answer(e, 0, text);
 		else

@@ -436,7 +436,7 @@ entry_request(struct fs_entry *e, const struct np_msg *m)
 	if ((name = e->fs->hooks->add(e->fs->arg, e)) == NULL)
 		return;
 	snprintf(e->result, sizeof(e->result), "ERROR %s\n",
-	    spec_error_9p(&e->spec, name, err));
+	    spec_error_9p(&e->spec, name, "", err));
 }
 
 static enum refusal

@@ -283,7 +283,8 @@ out_str(const struct fwd_spec *s, char *buf, size_t len)
 }
 
 const char *
-spec_error_9p(const struct fwd_spec *s, const char *name, char *buf)
+spec_error_9p(
+    const struct fwd_spec *s, const char *name, const char *why, char *buf)
 {
 	char out[SPEC_PATHMAX + 1];
 
@@ -302,8 +303,9 @@ spec_error_9p(const struct fwd_spec *s, const char *name, char *buf)
 	else if (strcmp(name, "EEXIST") == 0)
 		snprintf(buf, SPEC_ERRLEN, "refusing to remove path %s", out);
 	else
-		snprintf(buf, SPEC_ERRLEN, "Bind for %s: unexpected error %s",
-		    out, name);
+		snprintf(buf, SPEC_ERRLEN,
+		    "Bind for %s: unexpected error %s%s%s", out, name,
+		    why[0] != '\0' ? ", " : "", why);
 	return buf;
 }
 

@@ -50,7 +50,8 @@ int spec_proto(const char *name, size_t len);
  * Why the host's end could not be had, of an errno's name ("EADDRINUSE"), into
  * SPEC_ERRLEN bytes; returns them.  why: what to do about it, "" if unknown.
  */
-const char *spec_error_9p(const struct fwd_spec *, const char *name, char *buf);
+const char *spec_error_9p(
+    const struct fwd_spec *, const char *name, const char *why, char *buf);
 const char *spec_error_http(
     const struct fwd_spec *, const char *name, const char *why, char *buf);
 

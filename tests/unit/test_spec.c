@@ -91,6 +91,9 @@ static const struct {
 	{ "tcp:0.0.0.0:80:tcp:10.0.0.1:80", "EACCES", "",
 	    "Bind for 0.0.0.0:80 failed: permission denied",
 	    "listen tcp 0.0.0.0:80: bind: permission denied" },
+	{ "tcp:0.0.0.0:8080:tcp:10.0.0.1:80", "EHOSTUNREACH", "no guest",
+	    "Bind for 0.0.0.0:8080: unexpected error EHOSTUNREACH, no guest",
+	    "listen tcp 0.0.0.0:8080: bind: EHOSTUNREACH (no guest)" },
 	{ "tcp:0.0.0.0:8080:tcp:10.0.0.1:80", "ENOTSUP", "",
 	    "Bind for 0.0.0.0:8080: unexpected error ENOTSUP",
 	    "listen tcp 0.0.0.0:8080: bind: ENOTSUP" },
@@ -161,7 +164,8 @@ START_TEST(error_texts)
 	ck_assert_int_eq(
 	    spec_parse(errors[_i].spec, strlen(errors[_i].spec), &s, err), 0);
 	ck_assert_str_eq(
-	    spec_error_9p(&s, errors[_i].error, err), errors[_i].ninep);
+	    spec_error_9p(&s, errors[_i].error, errors[_i].why, err),
+	    errors[_i].ninep);
 	ck_assert_str_eq(
 	    spec_error_http(&s, errors[_i].error, errors[_i].why, err),
 	    errors[_i].http);

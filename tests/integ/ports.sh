@@ -1,0 +1,167 @@
+#!/bin/sh
+# Ports asked for while the suite runs: 9P and HTTP on one socket, with a real
+# kernel as guest. Bytes go over the virtual network, and over the tunnel to a
+# forwarder of each generation.
+. "$(dirname "$0")/lib.sh"
+
+need ip curl
+lab
+PORTS=$DIR/ports.sock
+NINEP=$BUILD/tests/integ/ports9p
+FORWARDER=$BUILD/tests/integ/forwarder
+echo 1024 >/proc/sys/net/ipv4/ip_unprivileged_port_start
+mkfifo "$DIR/leave" "$DIR/hold"
+
+eventually() {
+	tries=400
+	until "$@"; do
+		tries=$((tries - 1))
+		[ $tries -gt 0 ] || return 1
+		sleep 0.05
+	done
+}
+
+# A client of 9P that holds its forwards until release; what it was told is
+# in $DIR/told.
+hold() {
+	"$NINEP" hold "$PORTS" "$@" <"$DIR/hold" >"$DIR/told" &
+	HOLDER=$!
+	exec 8>"$DIR/hold"
+	eventually sh -c "[ \$(wc -l <'$DIR/told') -ge $# ]"
+}
+
+release() {
+	exec 8>&-
+	wait $HOLDER
+}
+
+api() {
+	curl -sS --unix-socket "$PORTS" "http://unix/forwards/$@"
+}
+
+port_json() {
+	printf '{"proto":"%s","out_ip":"127.0.0.1","out_port":%s,"in_ip":"%s","in_port":%s}' "$@"
+}
+
+# Descriptors of a process of the suite.
+fds() {
+	ls "/proc/$(pids_of "$1")/fd" | wc -l
+}
+
+free_port() {
+	eventually "$PEER" refused 127.0.0.1 "$1"
+}
+
+echo "# over the virtual network"
+suite --port "$PORTS" --allowed-bind-addresses 127.0.0.1
+eventually test -S "$PORTS"
+cat >"$DIR/inside" <<-'END'
+	PEER=$1 DIR=$2 ME=$3
+	"$PEER" serve $ME 7000 >>"$DIR/ready" &
+	"$PEER" udpserve $ME 7000 >>"$DIR/ready" &
+	read -r _end <"$DIR/leave"
+END
+: >"$DIR/ready"
+guest -- sh "$DIR/inside" "$PEER" "$DIR" $GUEST &
+GUESTPID=$!
+eventually sh -c "[ \$(grep -c ready $DIR/ready) = 2 ]"
+
+hold "tcp:127.0.0.1:8100:tcp:$GUEST:7000" "udp:127.0.0.1:8100:udp:$GUEST:7000" \
+    "tcp:127.0.0.1:0:tcp:$GUEST:7000" "tcp:127.0.0.1:8100:tcp:$GUEST:7001" \
+    "tcp:$SERVER:8100:tcp:$GUEST:7000" "tcp:127.0.0.1:80:tcp:$GUEST:7000"
+check "9P: a port" sed -n "1{/^OK tcp:127.0.0.1:8100:tcp:$GUEST:7000$/!q1}" "$DIR/told"
+check "9P: any port is told" sed -n "3{/^OK tcp:127.0.0.1:[1-9][0-9]*:tcp/!q1}" "$DIR/told"
+check "9P: a taken port" grep -qx "ERROR Bind for 127.0.0.1:8100 failed: port is already allocated" "$DIR/told"
+check "9P: an address that is not allowed" grep -qx "ERROR Bind for $SERVER:8100 failed: permission denied" "$DIR/told"
+check "9P: bytes to the guest" "$PEER" up 127.0.0.1 8100 1000003
+check "9P: bytes from the guest" "$PEER" down 127.0.0.1 8100 1000003
+check "9P: datagrams" "$PEER" udp 127.0.0.1 8100 9216 10
+check "9P: any port works" "$PEER" down 127.0.0.1 \
+    "$(sed -n '3s/^OK tcp:127.0.0.1:\([0-9]*\):.*/\1/p' "$DIR/told")" 1000
+release
+check "9P: closing ctl ends it" free_port 8100
+hold "tcp:127.0.0.1:8100:tcp:$GUEST:7000"
+check "9P: made again" "$PEER" down 127.0.0.1 8100 1000
+kill -9 $HOLDER
+wait $HOLDER 2>/dev/null
+exec 8>&-
+check "9P: killing the client ends it" free_port 8100
+check "9P: remove" "$NINEP" remove "$PORTS" "tcp:127.0.0.1:8100:tcp:$GUEST:7000"
+check "9P: removing ends it" free_port 8100
+
+check "HTTP: an empty list" sh -c "[ '$(api list)' = '[]' ]"
+check "HTTP: expose" api expose/port -fX PUT -d "$(port_json tcp 8200 $GUEST 7000)"
+check "HTTP: once more" api expose/port -f -d "$(port_json tcp 8200 $GUEST 7000)"
+check "HTTP: bytes" "$PEER" both 127.0.0.1 8200 1000003
+api list >"$DIR/list"
+check "HTTP: the list" sh -c "[ '$(cat "$DIR/list")' = '[$(port_json tcp 8200 $GUEST 7000)]' ]"
+check "HTTP: taken by another" sh -c "echo '$(api expose/port -d "$(port_json tcp 8200 $GUEST 1)")' | grep -q 'address already in use'"
+check "HTTP: not allowed" sh -c "echo '$(api expose/port -d "{\"proto\":\"tcp\",\"out_ip\":\"$SERVER\",\"out_port\":1,\"in_ip\":\"$GUEST\",\"in_port\":1}")' | grep -q 'not permitted'"
+api expose/port -d '{"proto":"unix"}' >"$DIR/answer"
+check "HTTP: of a Unix socket a bare text" grep -q '^"proto: ' "$DIR/answer"
+
+before_portd=$(fds portd)
+before_front=$(fds front)
+before_main=$(ls "/proc/$SUITE/fd" | wc -l)
+check "100 forwards made and removed 100 times" "$NINEP" cycle "$PORTS" 100 100
+check "no descriptor of portd's is left" eventually sh -c "[ \$(ls /proc/$(pids_of portd)/fd | wc -l) = $before_portd ]"
+check "none of front's" eventually sh -c "[ \$(ls /proc/$(pids_of front)/fd | wc -l) = $before_front ]"
+check "none of the supervisor's" [ "$(ls "/proc/$SUITE/fd" | wc -l)" = "$before_main" ]
+
+hold "tcp:127.0.0.1:8100:tcp:$GUEST:7000"
+old=$(pids_of portd)
+kill -9 "$old"
+check "portd dies: a forward of 9P is made again" eventually "$PEER" down 127.0.0.1 8100 1000
+check "and that of HTTP" eventually "$PEER" down 127.0.0.1 8200 1000
+old=$(pids_of front)
+kill -9 "$old"
+check "front dies: its forwards end" free_port 8100
+eventually sh -c "[ -n \"\$(pgrep -P $SUITE -x front)\" ]"
+check "and it listens again" eventually "$NINEP" remove "$PORTS" "tcp:127.0.0.1:8100:tcp:$GUEST:7000"
+exec 8>&-
+wait $HOLDER
+: >"$DIR/leave"
+wait $GUESTPID
+
+# Without our end of the holder's fifo, which would stay open.
+forwarder() {
+	server sh -c 'exec 8>&-; exec "$@"' sh "$FORWARDER" "$DIR/connect" "$1"
+	FORWARDERPID=$!
+}
+
+# Where the forwarder leads to is here what would be in the VM.
+tunnel() {
+	form=$1
+	shift
+	echo "# over the tunnel, $form"
+	suite --port "$PORTS" --vsock-path "$DIR/connect" "$@"
+	eventually "$NINEP" remove "$PORTS" \
+	    "tcp:127.0.0.1:0:tcp:127.0.0.1:1" >/dev/null
+	hold "tcp:127.0.0.1:8100:tcp:127.0.0.1:7001" \
+	    "udp:127.0.0.1:8100:udp:127.0.0.1:7001" \
+	    "tcp:127.0.0.1:8101:tcp:127.0.0.1:9"
+	check "without a forwarder: reset" "$PEER" reset 127.0.0.1 8100
+	forwarder "$form"
+	check "bytes to the VM" "$PEER" up 127.0.0.1 8100 3000017
+	check "bytes from the VM" "$PEER" down 127.0.0.1 8100 3000017
+	check "half an end" "$PEER" half 127.0.0.1 8100 100003
+	check "round trips" "$PEER" tcprr 127.0.0.1 8100 200
+	check "refused in the VM: reset" "$PEER" reset 127.0.0.1 8101
+	for size in 1 1472 9216 65507; do
+		check "datagrams of $size bytes" "$PEER" udp 127.0.0.1 8100 $size 10
+	done
+	[ "$form" = 2017 ] ||
+		check "bytes both ways" "$PEER" both 127.0.0.1 8100 3000017
+	kill $FORWARDERPID
+	wait $FORWARDERPID 2>/dev/null
+	forwarder "$form"
+	check "another forwarder" eventually "$PEER" down 127.0.0.1 8100 1003
+	release
+	kill $FORWARDERPID
+	wait $FORWARDERPID 2>/dev/null
+}
+
+tunnel mux
+tunnel mux-handshake
+tunnel 2017 --tunnel-protocol 2017
+done_testing
