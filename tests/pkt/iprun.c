@@ -2,17 +2,24 @@
  * Runs packet scripts of datagrams: UDP, ICMP, and what IPv4 does with them.
  * Times, flows ("@1"), "!" and "?" are as in pkt.h.
  *
- * The guest (<):	udp LEN, echo LEN, syn; behind it: ttl N, tos N, df, id
- *N, seq N (echo) To the guest (>):	udp LEN, reply LEN seq N, icmp TYPE
- *CODE; behind it: from A.B.C.D, ttl N, mtu N, seq N.  An ICMP error must quote
- *the guest's last packet of the flow, to the byte but for TTL and header
- *checksum. Host side (!):	opened, raw, fail NAME, send-error NAME, room N,
- *mtu N, dgram LEN, reply LEN seq N ttl N from A.B.C.D, error TYPE CODE from
- *A.B.C.D mtu N cut N (quoting what was sent last, the first N bytes), told (the
- *event of it), portd-gone, portd-ready What is so (?):	nothing, no-open, opens
- *N, closed, not-closed, flows N, stat NAME N, sent N (datagrams), len N, ttl N,
- *tos N, df N (of the last) set:			mtu N, max-flows N, dst
- *A.B.C.D:P
+ * The guest (<):	udp LEN, echo LEN, syn; behind it: ttl N, tos N, df,
+ *			id N, seq N (echo)
+ * To the guest (>):	udp LEN, reply LEN seq N, icmp TYPE CODE; behind it:
+ *			from A.B.C.D, ttl N, mtu N.  An ICMP error must quote
+ *			the guest's last packet of the flow, to the byte but
+ *			for TTL and header checksum.
+ * Host side (!):	opened, raw, connecting, fail NAME, send-error NAME,
+ *			room N, mtu N, dgram LEN,
+ *			reply LEN seq N ttl N from A.B.C.D,
+ *			error TYPE CODE from A.B.C.D mtu N cut N (quoting what
+ *			was sent last, the first N bytes), told (the event of
+ *			it), portd-gone, portd-ready
+ * What is so (?):	nothing, no-open, opens N, closed, not-closed, flows N,
+ *			stat NAME N, sent N (datagrams), len N, ttl N, tos N,
+ *			df N (of the last)
+ * set:			mtu N, max-flows N, dst A.B.C.D:P
+ *
+ * "x N" behind anything: N times.
  */
 
 #include <arpa/inet.h>
@@ -367,6 +374,9 @@ do_host(struct run *r, struct host *h)
 
 	if (is(r, "opened") || is(r, "raw")) {
 		do_opened(r, h);
+	} else if (is(r, "connecting")) {
+		h->open = true;
+		net_opened(net, r->w.now, h->ask.id, false);
 	} else if (is(r, "fail") || is(r, "send-error")) {
 		return do_error(r, h, is(r, "send-error"));
 	} else if (is(r, "error")) {
