@@ -221,7 +221,7 @@ static const struct ipc_handler handlers[] = {
 
 static const struct daemon_spec proxyd = {
 	.role = ROLE_PROXY,
-	.sandbox = SANDBOX_READER,
+	.sandbox = SANDBOX_STACK, /* sockets come from portd */
 	.spins = true,
 	.handler = handlers,
 	.nhandler = nitems(handlers),

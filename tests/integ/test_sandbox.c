@@ -649,7 +649,7 @@ static const struct target daemons[] = {
 	{ "ethd", NULL, ROLE_ETH, SANDBOX_READER },
 	{ "netstackd", NULL, ROLE_STACK, SANDBOX_STACK },
 	{ "dnsd", NULL, ROLE_DNS, SANDBOX_STACK },
-	{ "proxyd", NULL, ROLE_PROXY, SANDBOX_READER },
+	{ "proxyd", NULL, ROLE_PROXY, SANDBOX_STACK },
 	{ "portd", NULL, ROLE_PORT, SANDBOX_OPENER },
 	{ "portd", NULL, ROLE_FRONT, SANDBOX_SERVER },
 };
