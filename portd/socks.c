@@ -192,6 +192,25 @@ sock_stream_options(int fd)
 		   : 0;
 }
 
+/*
+ * A connect to a port of this host where nobody listens succeeds when the
+ * system has chosen just that port for our own end (RFC 9293 3.5: both open at
+ * once).  Who scans would find a server there that echoes.
+ */
+static bool
+sock_met_itself(int fd, const struct ipaddr *a, uint16_t port)
+{
+	struct sockaddr_storage own, to;
+	socklen_t len = sizeof(own);
+
+	memset(&own, 0, sizeof(own));
+	if (getsockname(fd, (struct sockaddr *)&own, &len) == -1 ||
+	    len != sock_addr(&to, a, port) || memcmp(&own, &to, len) != 0)
+		return false;
+	errno = ECONNREFUSED;
+	return true;
+}
+
 static int
 sock_tcp(const struct ipaddr *a, uint16_t port, bool guest)
 {
@@ -202,7 +221,7 @@ sock_tcp(const struct ipaddr *a, uint16_t port, bool guest)
 		return -1;
 	if (sock_stream_options(fd) == -1 ||
 	    (guest && plat_sockerr_keep(fd, true) == -1) ||
-	    sock_connect(fd, a, port) == -1)
+	    sock_connect(fd, a, port) == -1 || sock_met_itself(fd, a, port))
 		return sock_fail(fd);
 	return fd;
 }
