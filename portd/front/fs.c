@@ -379,6 +379,22 @@ is_listing(const struct fs_fid *f)
 	return (f->qid.type & NP_QTDIR) != 0;
 }
 
+/*
+ * Who has just written a request and reads on without going back to the start
+ * of the file, as shells do, means the answer from its beginning.
+ */
+static uint64_t
+answer_offset(struct fs_fid *f, uint64_t offset)
+{
+	if (f->node != FS_CTL || f->entry->writer != f)
+		return offset;
+	if (!f->based || offset < f->base) {
+		f->based = true;
+		f->base = offset;
+	}
+	return offset - f->base;
+}
+
 static enum refusal
 on_read(struct call *c)
 {
@@ -400,7 +416,7 @@ on_read(struct call *c)
 		max = c->m->count;
 	data = max > 0 ? c->out->p + start + head : nothing;
 	if (!is_listing(f))
-		n = fs_read_file(f, c->m->offset, data, max);
+		n = fs_read_file(f, answer_offset(f, c->m->offset), data, max);
 	else if (fs_read_dir(c->s, f, c->m->offset, data, max, &n) == -1)
 		return R_OFFSET;
 	np_begin(c->out, NP_TREAD + 1, c->m->tag);

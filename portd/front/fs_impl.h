@@ -19,6 +19,8 @@ struct fs_fid {
 	struct np_qid qid;
 	bool open;
 	uint8_t mode;
+	bool based;	     /* has read what came of its request */
+	uint64_t base;	     /* from there */
 	uint64_t dir_off;    /* where the listing goes on */
 	uint64_t dir_seq;    /* behind which entry */
 	struct fs_fid *next; /* hash chain */

@@ -342,6 +342,27 @@ START_TEST(failure)
 }
 END_TEST
 
+/* A client that reads on from where its write has ended. */
+START_TEST(reads_on)
+{
+	static const char want[] = "OK tcp:127.0.0.1:5:tcp:192.168.65.3:80\n";
+
+	attach_on(w->s, "9P2000");
+	forward("x", 1, 5);
+	ok(ask(NP_TREAD, "wqw", u32(1), u64(35), u32(10)), NP_TREAD);
+	ck_assert_uint_eq(w->outlen, 11 + 10);
+	ck_assert_mem_eq(w->out + 11, want, 10);
+	ok(ask(NP_TREAD, "wqw", u32(1), u64(45), u32(1000)), NP_TREAD);
+	ck_assert_uint_eq(w->outlen, 11 + sizeof(want) - 1 - 10);
+	ck_assert_mem_eq(w->out + 11, want + 10, sizeof(want) - 1 - 10);
+	ok(ask(NP_TREAD, "wqw", u32(1), u64(35 + sizeof(want)), u32(9)),
+	    NP_TREAD);
+	ck_assert_uint_eq(w->outlen, 11);
+	/* And from the start again. */
+	ck_assert_str_eq(contents(1), want);
+}
+END_TEST
+
 /* A request that is none, and one that cannot even be asked for. */
 START_TEST(refused)
 {
@@ -716,12 +737,12 @@ END_TEST
 static void
 add_tests(TCase *tc)
 {
-	const TTest *const tests[] = { golden_stat, life, failure, refused,
-		remove_file_stops, remove_ctl_stops, remove_refused_clunks,
-		stat_of_ctl, disconnect_stops, version_stops, made_and_left,
-		held_by_another, same_name_again, ended_by_itself, listing,
-		readme, errors, create_elsewhere, partial_walk, too_many_fids,
-		too_many_names, prefixes, frames };
+	const TTest *const tests[] = { golden_stat, life, failure, reads_on,
+		refused, remove_file_stops, remove_ctl_stops,
+		remove_refused_clunks, stat_of_ctl, disconnect_stops,
+		version_stops, made_and_left, held_by_another, same_name_again,
+		ended_by_itself, listing, readme, errors, create_elsewhere,
+		partial_walk, too_many_fids, too_many_names, prefixes, frames };
 	size_t i;
 
 	tcase_add_loop_test(tc, golden_bytes, 0, nitems(golden));
