@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "fuzz.h"
-#include "tools/status/status.h"
+#include "common/view/view.h"
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tools/status/pcapng.h"
-#include "tools/status/status.h"
+#include "common/view/pcapng.h"
+#include "common/view/view.h"
 
 static const struct style plain;
 static struct stats_file stats;

@@ -16,7 +16,7 @@
 
 #include <bsd/stdlib.h>
 
-#include "tools/status/pcapng.h"
+#include "common/view/pcapng.h"
 #include "tools/status/status.h"
 
 #define LOOK_NSEC  3000000

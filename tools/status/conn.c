@@ -45,69 +45,12 @@ on_hello(struct conn *c, struct ipc_msg *m)
 	c->greeted = true;
 }
 
-static struct file *
-file_named(struct process *p, const char *name)
-{
-	if (strcmp(name, "counters") == 0)
-		return &p->counters;
-	if (strcmp(name, "flows") == 0)
-		return &p->flows;
-	if (strcmp(name, "capture") == 0)
-		return &p->capture;
-	return strcmp(name, "queries") == 0 ? &p->queries : NULL;
-}
-
-static void
-take_files(struct process *p, struct ipc_msg *m)
-{
-	size_t i, n = ipc_nstr(m, "files");
-	struct file *f;
-	int fd;
-
-	for (i = 0; i < n && (fd = ipc_take_fd(m, i)) != -1; i++) {
-		f = file_named(p, ipc_strat(m, "files", i));
-		if (f == NULL || f->p != NULL)
-			close(fd);
-		else
-			read_map(f, fd);
-	}
-}
-
 static void
 on_process(struct conn *c, struct ipc_msg *m)
 {
-	struct snapshot *s = c->snap;
-	struct process *v, *p;
-	size_t i;
-
 	c->answered = true;
-	v = reallocarray(s->v, s->n + 1, sizeof(*v));
-	if (v == NULL)
+	if (snapshot_add(c->snap, m) == -1)
 		err(EX_NOSUITE, NULL);
-	s->v = v;
-	p = &v[s->n++];
-	memset(p, 0, sizeof(*p));
-	p->serial = (uint32_t)ipc_u64(m, "serial");
-	p->vm = (uint32_t)ipc_u64(m, "vm");
-	p->restarts = (uint32_t)ipc_u64(m, "restarts");
-	p->pid = (int64_t)ipc_u64(m, "pid");
-	p->uptime_ms = (int64_t)ipc_u64(m, "uptime-ms");
-	p->memory = ipc_u64(m, "memory");
-	p->log_level = (int)ipc_u64(m, "log-level");
-	copy(p->name, sizeof(p->name), m, "name");
-	copy(p->role, sizeof(p->role), m, "role");
-	copy(p->state, sizeof(p->state), m, "state");
-	copy(p->why, sizeof(p->why), m, "why");
-	copy(p->uuid, sizeof(p->uuid), m, "uuid");
-	copy(p->mac, sizeof(p->mac), m, "mac");
-	copy(p->ip, sizeof(p->ip), m, "ip");
-	for (i = 0; i < ipc_nstr(m, "sandbox"); i++) {
-		if (i > 0)
-			strlcat(p->sandbox, " ", sizeof(p->sandbox));
-		strlcat(
-		    p->sandbox, ipc_strat(m, "sandbox", i), sizeof(p->sandbox));
-	}
-	take_files(p, m);
 }
 
 static void
@@ -269,21 +212,6 @@ conn_snapshot(struct conn *c, struct snapshot *s)
 	}
 	c->snap = NULL;
 	s->now = plat_now();
-}
-
-void
-snapshot_fini(struct snapshot *s)
-{
-	size_t i;
-
-	for (i = 0; i < s->n; i++) {
-		read_unmap(&s->v[i].counters);
-		read_unmap(&s->v[i].flows);
-		read_unmap(&s->v[i].capture);
-		read_unmap(&s->v[i].queries);
-	}
-	free(s->v);
-	memset(s, 0, sizeof(*s));
 }
 
 void

@@ -6,27 +6,16 @@
  *
  *	main.c	   the command line and its table of subcommands
  *	conn.c	   the admin socket
- *	read.c	   the memory files of the daemons, which may lie
- *	print.c	   tables, JSON values, escaping		[pure]
- *	show.c	   processes and counters as text and JSON	[pure]
- *	flows.c	   flows as text and JSON			[pure]
- *	metrics.c  all of it as OpenMetrics			[pure]
  *	top.c	   flows, live, on a terminal
  *	capture.c  packets
  *
- * Pure files turn a struct snapshot into text, so that a test can compare it.
+ * What is printed is made in common/view.
  */
 
-#include <jansson.h>
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 
-#include "common/flowtab.h"
-#include "common/stats.h"
-#include "common/tape.h"
-#include "common/usec.h"
+#include "common/view/view.h"
 
 /* Exit status; in the manual. */
 enum {
@@ -37,116 +26,11 @@ enum {
 	EX_BROKEN = 4,	/* something of it does not run */
 };
 
-struct counter {
-	char name[STATS_NAMELEN + 1];
-	uint64_t value;
-};
-
-/* A memory file of a daemon, mapped; p NULL: there is none. */
-struct file {
-	const void *p;
-	size_t len;
-};
-
-struct process {
-	uint32_t serial, vm, restarts;
-	int64_t pid, uptime_ms;
-	uint64_t memory;
-	int log_level;
-	char name[32], role[17], state[17], why[256];
-	char uuid[37], mac[18], ip[46];
-	char sandbox[512]; /* names with blanks between */
-	struct file counters, flows, capture, queries; /* owned mappings */
-};
-
-struct flow {
-	uint32_t vm;
-	struct flowtab_flow f;
-	char name[256];		/* what the guest asked for; "" unknown */
-	double out_bps, in_bps; /* bits a second; < 0: not known */
-};
-
-struct snapshot {
-	char version[256];
-	struct process *v; /* owned */
-	size_t n;
-	usec_t now; /* monotonic, as in the flow tables */
-};
-
-/* print.c */
-struct style {
-	bool color;
-	bool json;
-};
-
-/* Bytes that are not printable ASCII as \xNN; returns buf. */
-const char *print_safe(const char *, char *buf, size_t size);
-/* "1.5 MB", "12 kbit/s", "3d 4h": returns buf of PRINT_NUM. */
-#define PRINT_NUM 48
-const char *print_bytes(double, char *buf);
-const char *print_rate(double, char *buf);
-const char *print_time(usec_t, char *buf);
-/* "1.2.3.4:80" from host order; returns buf of PRINT_NUM. */
-const char *print_addr(uint32_t ip, uint16_t port, char *buf);
-/* A string for JSON: jansson refuses what is not UTF-8. */
-json_t *print_json(const char *);
-void print_json_dump(FILE *, json_t *); /* takes the reference */
-
-#define TABLE_COLS 16
-/*
- * A table: cells are added one by one, row by row.  Columns are as wide as
- * they must be.  A head that begins with '>' is aligned to the right.
- */
-struct table {
-	const char *const *head; /* borrowed */
-	size_t ncol;
-	char **cell; /* owned */
-	size_t n, cap;
-	bool failed;
-};
-void table_init(struct table *, const char *const *head, size_t ncol);
-void table_cell(struct table *, const char *fmt, ...)
-    __attribute__((__format__(printf, 2, 3)));
-void table_print(FILE *, struct table *, const struct style *); /* and frees */
-
-/* read.c */
-size_t read_counters(const struct file *, struct counter *, size_t max);
-uint64_t read_counter(const struct file *, const char *name);
-/* All flows of all VMs; the caller frees *v. */
-size_t read_flows(const struct snapshot *, struct flow **v);
-size_t read_ends(const struct snapshot *, struct flow **v);
-int read_map(struct file *, int fd); /* fd becomes owned */
-void read_unmap(struct file *);
-
-/* show.c */
-void show_print(FILE *, const struct snapshot *, const struct style *);
-void counters_print(FILE *, const struct snapshot *, const char *name, bool all,
-    const struct style *);
-bool show_healthy(const struct snapshot *);
-
-/* flows.c.  vm 0: all. */
-void flows_print(
-    FILE *, const struct snapshot *, uint32_t vm, const struct style *);
-enum flow_sort { SORT_RATE, SORT_BYTES, SORT_AGE, SORT_RTT };
-void flows_sort(struct flow *, size_t n, enum flow_sort, usec_t now);
-void flows_table(
-    FILE *, const struct flow *, size_t n, usec_t now, const struct style *);
-/* Rates, from what the same flows had before, dt ago. */
-void flows_rates(
-    struct flow *, size_t n, const struct flow *old, size_t nold, usec_t dt);
-/* explain: why did flows end, and packets not pass. */
-int explain_print(
-    FILE *, const struct snapshot *, const char *what, const struct style *);
-
-/* metrics.c */
-void metrics_print(FILE *, const struct snapshot *);
-
 /* conn.c */
 struct conn;
 struct conn *conn_open(const char *path); /* exits when it cannot */
 void conn_close(struct conn *);
 void conn_snapshot(struct conn *, struct snapshot *);
-void snapshot_fini(struct snapshot *);
 /* One request whose answer is admin-done; exits when that says no. */
 void conn_do(struct conn *, int type, json_t *body);
 /* A ring of packets of a VM; -1 when refused, said. */

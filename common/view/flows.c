@@ -1,7 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tools/status/status.h"
+#include "common/view/view.h"
 
 /* Since a time that a daemon has told. */
 static usec_t

@@ -6,7 +6,7 @@
 #include <ctype.h>
 #include <string.h>
 
-#include "tools/status/status.h"
+#include "common/view/view.h"
 
 /* Values that go up and down; all others only grow. */
 static const char *const gauges[] = { "tcp-flows", "udp-flows", "flows",

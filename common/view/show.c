@@ -1,6 +1,6 @@
 #include <string.h>
 
-#include "tools/status/status.h"
+#include "common/view/view.h"
 
 static const char *const level_name[] = { "error", "warning", "info", "debug" };
 

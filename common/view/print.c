@@ -4,7 +4,7 @@
 
 #include <bsd/string.h>
 
-#include "tools/status/status.h"
+#include "common/view/view.h"
 
 const char *
 print_safe(const char *s, char *buf, size_t size)

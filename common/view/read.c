@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "tools/status/status.h"
+#include "common/view/view.h"
 
 int
 read_map(struct file *f, int fd)

@@ -4,7 +4,7 @@
 #include <bsd/stdlib.h>
 
 #include "common/ipaddr.h"
-#include "tools/status/pcapng.h"
+#include "common/view/pcapng.h"
 
 /* Block types and options of the pcapng specification. */
 #define BLOCK_SECTION	0x0a0d0d0au
