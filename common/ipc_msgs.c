@@ -17,8 +17,10 @@
 #define P_PROXY ROLE_BIT(ROLE_PROXY)
 #define P_PORT	ROLE_BIT(ROLE_PORT)
 #define P_ADMIN ROLE_BIT(ROLE_ADMIN)
+#define P_DIAG	ROLE_BIT(ROLE_DIAG)
 #define P_FRONT ROLE_BIT(ROLE_FRONT)
-#define P_KIDS	(P_ETH | P_STACK | P_DNS | P_PROXY | P_PORT | P_FRONT)
+#define P_KIDS	(P_ETH | P_STACK | P_DNS | P_PROXY | P_PORT | P_FRONT | \
+    P_DIAG)
 
 /* clang-format off */
 #define F_ID(n)	  { n, F_INT, 0, UINT32_MAX }
@@ -40,6 +42,7 @@ const char *const ipc_role_name[ROLE__MAX] = {
 	[ROLE_PROXY] = "proxyd",
 	[ROLE_PORT] = "portd",
 	[ROLE_FRONT] = "front",
+	[ROLE_DIAG] = "diagd",
 	[ROLE_ADMIN] = "admin",
 };
 
@@ -135,7 +138,8 @@ const struct ipc_desc ipc_desc[IPC__MAX] = {
 	    { F_TEXT("prefix"), F_TCPUDPPORT("dport"), F_TEXT("path") } },
 
 	/* A listening socket: for VMs vmnet or qemu; port for front. */
-	[IPC_LISTENER] = { "listener", P_MAIN, P_ETH | P_FRONT, 1, 1,
+	[IPC_LISTENER] = { "listener", P_MAIN,
+	    P_ETH | P_FRONT | P_DIAG, 1, 1,
 	    { { "kind", F_STR, 1, 8 } } },
 	/* A datagram socket for VMs, connected to the one that is there. */
 	[IPC_DGRAM] = { "dgram", P_MAIN, P_ETH, 1, 1, { F_ID("id") } },
@@ -242,13 +246,15 @@ const struct ipc_desc ipc_desc[IPC__MAX] = {
 	[IPC_ADMIN_HELLO] = { "admin-hello", P_MAIN, P_ADMIN, 0, 0,
 	    { F_TEXT("version") } },
 	/* Each request has one answer.  The next process behind that one. */
-	[IPC_STATUS_NEXT] = { "status-next", P_ADMIN, P_MAIN, 0, 0,
+	[IPC_STATUS_NEXT] = { "status-next", P_ADMIN | P_DIAG, P_MAIN,
+	    0, 0,
 	    { F_ID("after") } },
 	/*
 	 * One process; files says what the descriptors are, which can only be
 	 * read.  uuid, mac and ip are empty but for a netstackd.
 	 */
-	[IPC_STATUS_PROCESS] = { "status-process", P_MAIN, P_ADMIN, 0, 4,
+	[IPC_STATUS_PROCESS] = { "status-process", P_MAIN,
+	    P_ADMIN | P_DIAG, 0, 4,
 	    { F_ID("serial"), { "name", F_STR, 1, 31 },
 	    { "role", F_STR, 1, 16 }, F_ID("vm"),
 	    { "pid", F_INT, 0, INT32_MAX }, { "state", F_STR, 1, 16 },
@@ -257,7 +263,8 @@ const struct ipc_desc ipc_desc[IPC__MAX] = {
 	    { "log-level", F_INT, 0, 3 }, F_NAMES("sandbox"),
 	    { "uuid", F_STR, 0, 36 }, { "mac", F_STR, 0, 17 },
 	    { "ip", F_STR, 0, 45 }, F_NAMES("files") } },
-	[IPC_STATUS_END] = { "status-end", P_MAIN, P_ADMIN, 0, 0, { { 0 } } },
+	[IPC_STATUS_END] = { "status-end", P_MAIN, P_ADMIN | P_DIAG, 0, 0,
+	    { { 0 } } },
 	/* name: of one process, or empty for all. */
 	[IPC_ADMIN_LOG] = { "admin-log", P_ADMIN, P_MAIN, 0, 0,
 	    { { "level", F_INT, 0, 3 }, { "name", F_STR, 0, 31 } } },

@@ -18,6 +18,7 @@ enum ipc_role {
 	ROLE_PROXY, /* proxyd */
 	ROLE_PORT,  /* portd */
 	ROLE_FRONT, /* portd's reader of the port protocols */
+	ROLE_DIAG,  /* diagd */
 	ROLE_ADMIN, /* whoever may open the admin socket: vpnkit-status */
 	ROLE__MAX
 };

@@ -118,8 +118,8 @@ send_child(struct sup *s, struct ipc *to, const struct child *c)
 	    ip, "files", files);
 }
 
-static void
-on_next(struct sup *s, struct ipc *from, struct ipc_msg *m)
+void
+admin_status_next(struct sup *s, struct ipc *from, struct ipc_msg *m)
 {
 	uint64_t after = ipc_u64(m, "after");
 	const struct child *c;
@@ -274,7 +274,7 @@ static const struct {
 	enum ipc_type type;
 	void (*fn)(struct sup *, struct ipc *, struct ipc_msg *);
 } handlers[] = {
-	{ IPC_STATUS_NEXT, on_next },
+	{ IPC_STATUS_NEXT, admin_status_next },
 	{ IPC_ADMIN_LOG, on_log },
 	{ IPC_ADMIN_RESTART, on_restart },
 	{ IPC_ADMIN_RELOAD, on_reload },

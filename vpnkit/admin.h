@@ -48,6 +48,8 @@ struct admin {
 /* Nowhere to put it is not an error, unless it was asked for: then -1. */
 int admin_open(struct admin *, struct sup *, const struct options *);
 void admin_close(struct admin *);
+/* A status-next, whoever asks it. */
+void admin_status_next(struct sup *, struct ipc *, struct ipc_msg *);
 /* A netstackd was started: captures go on. */
 void admin_stack_started(struct admin *, const struct child *);
 

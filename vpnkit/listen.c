@@ -257,6 +257,9 @@ static const struct {
 	{ "qemu", "ethernet-qemu", SOCK_STREAM, ROLE_ETH },
 	{ "dgram", "ethernet-dgram", SOCK_DGRAM, ROLE_ETH },
 	{ "port", "port", SOCK_STREAM, ROLE_FRONT },
+	{ "pcap", "pcap", SOCK_STREAM, ROLE_DIAG },
+	{ "diag", "diagnostics", SOCK_STREAM, ROLE_DIAG },
+	{ "metrics", "metrics", SOCK_STREAM, ROLE_DIAG },
 };
 /* clang-format on */
 
@@ -307,6 +310,12 @@ listen_open(
 		r = open_one(ls, 2, op->ethernet_dgram.v[i]);
 	for (i = 0; i < op->port.n && r == 0; i++)
 		r = open_one(ls, 3, op->port.v[i]);
+	for (i = 0; i < op->pcap.n && r == 0; i++)
+		r = open_one(ls, 4, op->pcap.v[i]);
+	for (i = 0; i < op->diagnostics.n && r == 0; i++)
+		r = open_one(ls, 5, op->diagnostics.v[i]);
+	if (r == 0)
+		r = open_one(ls, 6, op->metrics);
 	if (r == -1)
 		listen_close(ls);
 	return r;

@@ -22,7 +22,7 @@
 
 #include "options.h"
 
-#define LISTEN_MAX (2 + 2 * OPTIONS_NAMES)
+#define LISTEN_MAX (3 + 4 * OPTIONS_NAMES)
 
 struct listener {
 	struct listeners *all; /* borrowed */

@@ -100,7 +100,7 @@ log_notes(const struct options *op)
 
 /* The daemons' programs; better to say now than to fail again and again. */
 static int
-check_programs(void)
+check_programs(const struct options *op)
 {
 	const struct children where = { .libexec =
 					    getenv("VPNKIT_LIBEXECDIR") };
@@ -108,8 +108,9 @@ check_programs(void)
 	int role;
 
 	for (role = ROLE_MAIN + 1; role < ROLE__MAX; role++) {
-		if (role == ROLE_ADMIN)
-			continue; /* no program of ours alone */
+		if (role == ROLE_ADMIN ||
+		    (role == ROLE_DIAG && !options_want_diag(op)))
+			continue;
 		if (child_path(&where, role, path, sizeof(path)) == -1) {
 			log_warn("cannot run %s", path);
 			return -1;
@@ -158,7 +159,7 @@ serve(const struct options *op)
 
 	if ((s = calloc(1, sizeof(*s))) == NULL)
 		fatal("start");
-	if (check_programs() == 0 && sup_init(s, op) == 0 &&
+	if (check_programs(op) == 0 && sup_init(s, op) == 0 &&
 	    lock_sandbox(&s->sandbox) == 0)
 		r = sup_run(s);
 	sup_fini(s);

@@ -55,7 +55,7 @@ struct options {
 	int64_t listen_backlog, port_max_idle_s;
 	struct strlist introspection, diagnostics, pcap;
 	int64_t pcap_snaplen;
-	char *admin;
+	char *admin, *metrics;
 	char *config, *unused;
 	bool preserve_source;
 	bool debug, check, help, version;
@@ -85,5 +85,12 @@ const char *options_note(const struct options *, size_t *row, char *buf);
 const char *options_tunnel(const struct options *);
 
 void options_help(FILE *);
+
+/* Whether diagd is needed: it only watches, for who wants to. */
+static inline bool
+options_want_diag(const struct options *op)
+{
+	return op->pcap.n > 0 || op->diagnostics.n > 0 || op->metrics != NULL;
+}
 
 #endif

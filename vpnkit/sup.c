@@ -19,7 +19,7 @@
 
 /* Daemons of which there is one, in the order in which they are started. */
 static const enum ipc_role singles[] = {
-	ROLE_PORT, ROLE_FRONT, ROLE_DNS, ROLE_PROXY,
+	ROLE_PORT, ROLE_FRONT, ROLE_DNS, ROLE_PROXY, ROLE_DIAG,
 	ROLE_ETH, /* the last: with it come the guests */
 };
 
@@ -44,6 +44,12 @@ sup_of(const struct child *c)
 	return c->all->data;
 }
 
+static bool
+is_wanted(const struct sup *s, enum ipc_role role)
+{
+	return role != ROLE_DIAG || options_want_diag(s->op);
+}
+
 /*
  * A daemon starts or is gone.
  */
@@ -66,7 +72,7 @@ on_started(struct child *c)
 		vm_portd_started(&s->vms, c);
 		ports_portd_started(&s->ports, c->ipc);
 	}
-	if (c->role == ROLE_FRONT)
+	if (c->role == ROLE_FRONT || c->role == ROLE_DIAG)
 		listen_send(&s->listen, c->ipc);
 	if (c->role == ROLE_ETH) {
 		/* Leases first: with the listeners come the clients. */
@@ -128,8 +134,9 @@ tell_ready(struct sup *s)
 	size_t i;
 
 	for (i = 0; i < NSINGLES; i++) {
-		if (s->kid[singles[i]] == NULL ||
-		    s->kid[singles[i]]->state != CHILD_UP)
+		if (is_wanted(s, singles[i]) &&
+		    (s->kid[singles[i]] == NULL ||
+			s->kid[singles[i]]->state != CHILD_UP))
 			return;
 	}
 	if (!s->served)
@@ -312,6 +319,13 @@ on_host_release(struct sup *s, struct child *c, struct ipc_msg *m)
 	ports_release(&s->ports, m);
 }
 
+/* diagd sees what an administrator sees, and can do nothing about it. */
+static void
+on_status_next(struct sup *s, struct child *c, struct ipc_msg *m)
+{
+	admin_status_next(s, c->ipc, m);
+}
+
 static const struct {
 	enum ipc_type type;
 	void (*fn)(struct sup *, struct child *, struct ipc_msg *);
@@ -323,6 +337,7 @@ static const struct {
 	{ IPC_VM_OPEN, on_vm_open },
 	{ IPC_VM_CLOSE, on_vm_close },
 	{ IPC_DGRAM_GONE, on_dgram_gone },
+	{ IPC_STATUS_NEXT, on_status_next },
 	{ IPC_RAW_OPEN, on_raw_open },
 	{ IPC_FORWARD_ADDED, on_forward_added },
 	{ IPC_FORWARD_FAILED, on_forward_failed },
@@ -570,13 +585,17 @@ sup_run(struct sup *s)
 	signals_start(s);
 	watchdog_start(s);
 	for (i = 0; i < NSINGLES; i++) {
+		if (!is_wanted(s, singles[i]))
+			continue;
 		s->kid[singles[i]] = child_new(&s->kids, singles[i], 0);
 		if (s->kid[singles[i]] == NULL)
 			return -1;
 	}
 	vms_init(&s->vms, &s->kids, &s->conf, s->kid[ROLE_ETH]);
-	for (i = 0; i < NSINGLES; i++)
-		child_start(s->kid[singles[i]]);
+	for (i = 0; i < NSINGLES; i++) {
+		if (s->kid[singles[i]] != NULL)
+			child_start(s->kid[singles[i]]);
+	}
 	ev_run(s->loop, 0);
 	return 0;
 }

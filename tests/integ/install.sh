@@ -5,7 +5,7 @@
 need meson pgrep
 ROOT=$DIR/root
 DOCS=$HERE/../../docs
-DAEMONS="ethd netstackd dnsd proxyd portd"
+DAEMONS="ethd netstackd dnsd proxyd portd diagd"
 
 lab
 meson install -C "$BUILD" --no-rebuild --quiet --destdir "$ROOT" \
@@ -47,7 +47,7 @@ check "its status is 1" [ $status = 1 ]
 check "it asks for --ethernet" \
     grep -q "Please provide an --ethernet argument" "$DIR/usage"
 
-suite
+suite --pcap "$DIR/pcap.sock"
 check "a guest of what was installed" guest -- \
     "$PEER" down $SERVER 7000 10000019
 for d in $DAEMONS; do

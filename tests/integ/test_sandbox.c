@@ -652,6 +652,7 @@ static const struct target daemons[] = {
 	{ "proxyd", NULL, ROLE_PROXY, SANDBOX_STACK },
 	{ "portd", NULL, ROLE_PORT, SANDBOX_OPENER },
 	{ "portd", NULL, ROLE_FRONT, SANDBOX_SERVER },
+	{ "diagd", NULL, ROLE_DIAG, SANDBOX_READER },
 };
 
 /* An executable, in each of its roles. */

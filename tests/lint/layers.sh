@@ -15,7 +15,7 @@ rule() {
 }
 
 C="--include=*.c --include=*.h"
-DAEMONS="vpnkit ethd netstackd dnsd proxyd portd tools"
+DAEMONS="vpnkit ethd netstackd dnsd proxyd portd diagd tools"
 
 for d in $DAEMONS; do
 	others=$(echo "$DAEMONS" | tr ' ' '\n' | grep -v "^$d$" | paste -sd'|')

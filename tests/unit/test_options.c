@@ -238,7 +238,7 @@ END_TEST
 
 START_TEST(notes)
 {
-	const char *const args[] = { E, "--db=x", "--pcap=/p", "--pcap=/q",
+	const char *const args[] = { E, "--db=x", "--introspection=/p", "--introspection=/q",
 		"--hosts=/etc/hosts", "--mtu=1400", NULL };
 	struct options op;
 	size_t row = 0;
@@ -247,7 +247,7 @@ START_TEST(notes)
 	ck_assert_str_eq(options_note(&op, &row, err),
 	    "--hosts: not in this version, ignored");
 	ck_assert_str_eq(options_note(&op, &row, err),
-	    "--pcap: not in this version, ignored");
+	    "--introspection: not in this version, ignored");
 	ck_assert_str_eq(options_note(&op, &row, err),
 	    "--db: has no meaning any more, ignored");
 	ck_assert_ptr_null(options_note(&op, &row, err));

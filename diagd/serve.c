@@ -1,0 +1,295 @@
+/*
+ * Clients.  None of them is waited for: who does not read in time gets no
+ * more packets until he has, and sees a gap.
+ */
+
+#include <sys/socket.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "diagd/diagd.h"
+
+#define ENOUGH	 (512u << 10) /* unread: no more packets */
+#define MAXASKED 8192	      /* bytes of a request */
+#define BURST	 4096	      /* packets of one process at a time */
+
+static void
+write_some(struct client *c)
+{
+	ssize_t n;
+
+	while (c->off < c->len) {
+		n = send(c->fd, c->buf + c->off, c->len - c->off, MSG_NOSIGNAL);
+		if (n == -1 && (errno == EAGAIN || errno == EINTR)) {
+			ev_io_start(c->dd->d->loop, &c->wr);
+			return;
+		}
+		if (n == -1) {
+			client_free(c);
+			return;
+		}
+		c->off += (size_t)n;
+	}
+	c->off = c->len = 0;
+	ev_io_stop(c->dd->d->loop, &c->wr);
+	if (c->last)
+		client_free(c);
+}
+
+/* Puts text behind what waits; takes it.  The client may be gone then. */
+static void
+give(struct client *c, char *text, size_t len)
+{
+	char *p;
+
+	memmove(c->buf, c->buf + c->off, c->len - c->off);
+	c->len -= c->off;
+	c->off = 0;
+	if ((p = realloc(c->buf, c->len + len + 1)) == NULL) {
+		free(text);
+		client_free(c);
+		return;
+	}
+	c->buf = p;
+	memcpy(c->buf + c->len, text, len);
+	c->len += len;
+	free(text);
+	write_some(c);
+}
+
+/*
+ * Packets.
+ */
+
+static struct follow *
+follow_of(struct client *c, uint32_t serial)
+{
+	struct follow *v;
+	size_t i;
+
+	for (i = 0; i < c->nfollow; i++) {
+		if (c->follow[i].serial == serial)
+			return &c->follow[i];
+	}
+	if (c->nfollow == DIAGD_MAXVMS)
+		return NULL;
+	v = reallocarray(c->follow, c->nfollow + 1, sizeof(*v));
+	if (v == NULL)
+		return NULL;
+	c->follow = v;
+	v[c->nfollow] = (struct follow){ serial, 0 };
+	return &v[c->nfollow++];
+}
+
+/* What is new of one process, from where the client is. */
+static void
+follow_process(
+    struct client *c, const struct process *p, FILE *out, struct tape_pkt *pkt)
+{
+	const struct file *f = &p->capture;
+	struct follow *w;
+	uint64_t count;
+	uint32_t nslot;
+	char name[16];
+	int i, r;
+
+	if (f->p == NULL || tape_check(f->p, f->len) == -1 ||
+	    !tape_ring(f->p, f->len, TAPE_ALL, name, &count, &nslot) ||
+	    (w = follow_of(c, p->serial)) == NULL)
+		return;
+	if (count >= nslot && w->next + nslot <= count) {
+		if (w->next != 0)
+			stats_add(&c->dd->d->stats, DIAGS_LOST,
+			    count - nslot + 1 - w->next);
+		w->next = count - nslot + 1;
+	}
+	if (w->next == 0)
+		w->next = 1;
+	for (i = 0; i < BURST; i++) {
+		r = tape_get(f->p, f->len, TAPE_ALL, w->next, pkt);
+		if (r == 0)
+			return;
+		w->next++;
+		if (r == 1)
+			pcap_packet(out, pkt);
+	}
+}
+
+static void
+follow(struct client *c, struct tape_pkt *pkt)
+{
+	struct snapshot *s = &c->dd->snap;
+	char *text = NULL;
+	size_t i, len;
+	FILE *out;
+
+	if (c->len - c->off > ENOUGH ||
+	    (out = open_memstream(&text, &len)) == NULL)
+		return;
+	for (i = 0; i < s->n; i++)
+		follow_process(c, &s->v[i], out, pkt);
+	fclose(out);
+	if (len > 0)
+		give(c, text, len);
+	else
+		free(text);
+}
+
+void
+clients_follow(struct diagd *dd)
+{
+	struct tape_pkt *pkt = malloc(sizeof(*pkt));
+	struct client *c, *next;
+
+	if (pkt == NULL)
+		return;
+	for (c = LIST_FIRST(&dd->clients); c != NULL; c = next) {
+		next = LIST_NEXT(c, entry);
+		if (c->kind == DIAG_PCAP && !c->waiting)
+			follow(c, pkt);
+	}
+	free(pkt);
+}
+
+/*
+ * One answer.
+ */
+
+static void
+answer(struct client *c)
+{
+	struct snapshot *s = &c->dd->snap;
+	char *body = NULL, *text = NULL;
+	size_t len, n = 0;
+	FILE *out, *b;
+
+	if ((out = open_memstream(&text, &len)) == NULL)
+		return;
+	if (c->kind == DIAG_PCAP) {
+		pcap_head(out, 65535);
+	} else if (c->kind == DIAG_TAR) {
+		tar_write(out, s, time(NULL));
+	} else if ((b = open_memstream(&body, &n)) != NULL) {
+		metrics_print(b, s);
+		fclose(b);
+		fprintf(out,
+		    "HTTP/1.1 200 OK\r\nContent-Type: "
+		    "application/openmetrics-text; version=1.0.0; "
+		    "charset=utf-8\r\nContent-Length: %zu\r\n"
+		    "Connection: close\r\n\r\n%s",
+		    n, body);
+		free(body);
+	}
+	fclose(out);
+	c->last = c->kind != DIAG_PCAP;
+	give(c, text, len);
+}
+
+void
+clients_serve(struct diagd *dd)
+{
+	struct client *c, *next;
+
+	for (c = LIST_FIRST(&dd->clients); c != NULL; c = next) {
+		next = LIST_NEXT(c, entry);
+		if (!c->waiting)
+			continue;
+		c->waiting = false;
+		answer(c);
+	}
+}
+
+/* Whether these bytes end the head of a request. */
+static bool
+head_ends(struct client *c, const char *p, size_t n)
+{
+	size_t i;
+
+	c->asked += n;
+	/* Only blank lines matter: what is asked for is always the same. */
+	for (i = 0; i + 1 < n; i++) {
+		if (p[i] == '\n' &&
+		    (p[i + 1] == '\n' ||
+			(i + 2 < n && p[i + 1] == '\r' && p[i + 2] == '\n')))
+			return true;
+	}
+	return false;
+}
+
+static void
+read_cb(struct ev_loop *loop, struct ev_io *w, int revents)
+{
+	struct client *c = w->data;
+	char buf[2048];
+	ssize_t n;
+
+	n = recv(c->fd, buf, sizeof(buf), 0);
+	if (n == -1 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0 && (c->last || c->waiting)) {
+		ev_io_stop(loop, &c->rd); /* it may still read */
+		return;
+	}
+	if (n <= 0 || c->asked > MAXASKED) {
+		client_free(c);
+		return;
+	}
+	if (c->kind != DIAG_METRICS || c->waiting || c->last)
+		return; /* nobody asked it to say anything */
+	if (head_ends(c, buf, (size_t)n)) {
+		c->waiting = true;
+		diagd_collect(c->dd);
+	}
+}
+
+static void
+write_cb(struct ev_loop *loop, struct ev_io *w, int revents)
+{
+	write_some(w->data);
+}
+
+void
+client_new(struct diagd *dd, enum diag_kind kind, int fd)
+{
+	struct client *c;
+
+	stats_inc(&dd->d->stats, DIAGS_ACCEPTED);
+	if (dd->nclient == DIAGD_MAXCLIENTS ||
+	    (c = calloc(1, sizeof(*c))) == NULL) {
+		stats_inc(&dd->d->stats, DIAGS_REFUSED);
+		close(fd);
+		return;
+	}
+	c->dd = dd;
+	c->kind = kind;
+	c->fd = fd;
+	ev_io_init(&c->rd, read_cb, fd, EV_READ);
+	ev_io_init(&c->wr, write_cb, fd, EV_WRITE);
+	c->rd.data = c->wr.data = c;
+	ev_io_start(dd->d->loop, &c->rd);
+	LIST_INSERT_HEAD(&dd->clients, c, entry);
+	stats_set(&dd->d->stats, DIAGS_CLIENTS, ++dd->nclient);
+	if (kind == DIAG_METRICS)
+		return; /* it speaks first */
+	c->waiting = true;
+	diagd_collect(dd);
+}
+
+void
+client_free(struct client *c)
+{
+	struct diagd *dd = c->dd;
+
+	ev_io_stop(dd->d->loop, &c->rd);
+	ev_io_stop(dd->d->loop, &c->wr);
+	close(c->fd);
+	LIST_REMOVE(c, entry);
+	stats_set(&dd->d->stats, DIAGS_CLIENTS, --dd->nclient);
+	free(c->follow);
+	free(c->buf);
+	free(c);
+}

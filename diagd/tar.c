@@ -1,0 +1,239 @@
+/*
+ * A tar archive (POSIX ustar) of what the suite does: packets as pcap, and
+ * lists in the form that moby/vpnkit gave them.
+ */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "diagd/diagd.h"
+
+#define BLOCK 512
+
+struct ustar {
+	char name[100], mode[8], uid[8], gid[8], size[12], mtime[12], sum[8],
+	    type, link[100], magic[6], version[2], uname[32], gname[32],
+	    major[8], minor[8], prefix[155], pad[12];
+};
+
+_Static_assert(sizeof(struct ustar) == BLOCK, "a header is one block");
+
+static void
+put_file(FILE *out, const char *name, const char *p, size_t len, int64_t mtime)
+{
+	static const char zero[BLOCK];
+	struct ustar h;
+	const unsigned char *b = (const void *)&h;
+	unsigned sum = 0;
+	size_t i;
+
+	memset(&h, 0, sizeof(h));
+	snprintf(h.name, sizeof(h.name), "%s", name);
+	memcpy(h.mode, "0000644", 8);
+	memcpy(h.uid, "0000000", 8);
+	memcpy(h.gid, "0000000", 8);
+	snprintf(h.size, sizeof(h.size), "%011llo", (unsigned long long)len);
+	snprintf(h.mtime, sizeof(h.mtime), "%011llo",
+	    (unsigned long long)mtime & 077777777777ULL);
+	memset(h.sum, ' ', sizeof(h.sum));
+	h.type = '0';
+	memcpy(h.magic, "ustar", 6);
+	memcpy(h.version, "00", 2);
+	for (i = 0; i < sizeof(h); i++)
+		sum += b[i];
+	snprintf(h.sum, 7, "%06o", sum & 0777777u);
+	fwrite(&h, 1, sizeof(h), out);
+	fwrite(p, 1, len, out);
+	fwrite(zero, 1, (BLOCK - len % BLOCK) % BLOCK, out);
+}
+
+/*
+ * Packets.
+ */
+
+static void
+put32(FILE *out, uint32_t v)
+{
+	fwrite(&v, 1, sizeof(v), out);
+}
+
+/* Version 2.4 of libpcap's classic format, microseconds, Ethernet. */
+void
+pcap_head(FILE *out, uint32_t snaplen)
+{
+	static const uint16_t version[2] = { 2, 4 };
+
+	put32(out, 0xa1b2c3d4);
+	fwrite(version, 1, sizeof(version), out);
+	put32(out, 0);
+	put32(out, 4);
+	put32(out, snaplen);
+	put32(out, 1);
+}
+
+void
+pcap_packet(FILE *out, const struct tape_pkt *p)
+{
+	uint64_t when = (uint64_t)p->head.when;
+
+	put32(out, (uint32_t)(when / 1000000));
+	put32(out, (uint32_t)(when % 1000000));
+	put32(out, p->head.cap);
+	put32(out, p->head.len);
+	fwrite(p->data, 1, p->head.cap, out);
+}
+
+/* All that one ring of one process has. */
+static void
+put_ring(FILE *out, const struct file *f, uint32_t ring, struct tape_pkt *pkt)
+{
+	uint64_t seq, count;
+	uint32_t nslot, i;
+	char name[16];
+
+	if (!tape_ring(f->p, f->len, ring, name, &count, &nslot))
+		return;
+	seq = count > nslot ? count - nslot + 1 : 1;
+	for (i = 0; i < nslot && seq <= count; i++, seq++) {
+		if (tape_get(f->p, f->len, ring, seq, pkt) == 1)
+			pcap_packet(out, pkt);
+	}
+}
+
+static void
+put_pcap(FILE *out, const struct snapshot *s, uint32_t ring)
+{
+	struct tape_pkt *pkt = malloc(sizeof(*pkt));
+	size_t i;
+
+	pcap_head(out, 65535);
+	for (i = 0; pkt != NULL && i < s->n; i++) {
+		const struct file *f = &s->v[i].capture;
+
+		if (f->p != NULL && tape_check(f->p, f->len) == 0)
+			put_ring(out, f, ring, pkt);
+	}
+	free(pkt);
+}
+
+/*
+ * Lists.
+ */
+
+static double
+idle(const struct snapshot *s, const struct flowtab_flow *f)
+{
+	if (f->changed <= 0 || f->changed > s->now)
+		return 0;
+	return (double)(s->now - f->changed) / 1e6;
+}
+
+static void
+put_flows(FILE *out, const struct snapshot *s, bool ended)
+{
+	char a[PRINT_NUM], b[PRINT_NUM], proto[64];
+	struct flow *v;
+	size_t i, n = ended ? read_ends(s, &v) : read_flows(s, &v);
+
+	for (i = 0; i < n; i++) {
+		const struct flowtab_flow *f = &v[i].f;
+
+		fprintf(out, "%s %s > %s socket = %s last_active = %.1f\n",
+		    print_safe(f->proto, proto, sizeof(proto)),
+		    print_addr(f->guest_ip, f->guest_port, a),
+		    print_addr(f->host_ip, f->host_port, b),
+		    ended ? "closed" : "open", idle(s, f));
+	}
+	free(v);
+}
+
+static int
+by_host(const void *pa, const void *pb)
+{
+	const struct flow *a = pa, *b = pb;
+
+	if (a->f.host_ip != b->f.host_ip)
+		return a->f.host_ip < b->f.host_ip ? -1 : 1;
+	return a->f.changed < b->f.changed   ? 1
+	       : a->f.changed > b->f.changed ? -1
+					     : 0;
+}
+
+/* Each other end once, by the flow that was last active. */
+static void
+put_hosts(FILE *out, const struct snapshot *s, bool pairs)
+{
+	struct flow *v;
+	size_t i, n = read_flows(s, &v);
+	char a[PRINT_NUM], b[PRINT_NUM];
+
+	if (n > 0)
+		qsort(v, n, sizeof(*v), by_host);
+	for (i = 0; i < n; i++) {
+		const struct flowtab_flow *f = &v[i].f;
+
+		if (f->host_ip == 0 ||
+		    (i > 0 && f->host_ip == v[i - 1].f.host_ip))
+			continue;
+		print_addr(f->host_ip, 0, a);
+		print_addr(f->guest_ip, 0, b);
+		*strrchr(a, ':') = *strrchr(b, ':') = '\0';
+		fprintf(out, "%s%s%s last_active_time = %.1f\n", a,
+		    pairs ? " <-> " : "", pairs ? b : "", idle(s, f));
+	}
+	free(v);
+}
+
+static void
+put_connections(FILE *out, const struct snapshot *s)
+{
+	static const struct style plain;
+
+	show_print(out, s, &plain);
+	fputc('\n', out);
+	flows_print(out, s, 0, &plain);
+}
+
+void
+tar_write(FILE *out, const struct snapshot *s, int64_t mtime)
+{
+	static const struct {
+		const char *name;
+		int ring; /* -1: a list */
+	} files[] = {
+		{ "connections", -1 },
+		{ "capture/all.pcap", TAPE_ALL },
+		{ "capture/dns.pcap", TAPE_DNS },
+		{ "capture/ntp.pcap", TAPE_NTP },
+		{ "capture/icmp.pcap", TAPE_ICMP },
+		{ "capture/http_proxy.pcap", TAPE_HTTP },
+		{ "capture/bad.pcap", TAPE_BAD },
+		{ "flows", -1 },
+		{ "endpoints", -1 },
+		{ "ports", -1 },
+	};
+	static const char zero[2 * BLOCK];
+	char *text;
+	size_t i, len;
+	FILE *f;
+
+	for (i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		text = NULL;
+		if ((f = open_memstream(&text, &len)) == NULL)
+			continue;
+		if (files[i].ring != -1) {
+			put_pcap(f, s, (uint32_t)files[i].ring);
+		} else if (files[i].name[0] == 'c') {
+			put_connections(f, s);
+		} else if (files[i].name[0] == 'f') {
+			put_flows(f, s, false);
+			put_flows(f, s, true);
+		} else {
+			put_hosts(f, s, files[i].name[0] == 'e');
+		}
+		fclose(f);
+		put_file(out, files[i].name, text, len, mtime);
+		free(text);
+	}
+	fwrite(zero, 1, sizeof(zero), out);
+}

@@ -1,0 +1,101 @@
+#!/bin/sh
+# --pcap, --diagnostics and --metrics: what their clients get of real traffic,
+# and that one who does not read holds nobody up.
+. "$(dirname "$0")/lib.sh"
+
+need ip tshark tar curl socat dig
+CAP=$DIR/pcap DIAG=$DIR/diag METRICS=$DIR/metrics
+
+lab
+lab_dns
+suite --pcap "$CAP" --diagnostics "$DIAG" --metrics "$METRICS" \
+    --pcap-snaplen 96
+mkfifo "$DIR/ask" "$DIR/answer"
+guest -- sh -c '
+	while read -r line <"$1/ask"; do
+		sh -c "$line" >"$1/guest.out" 2>&1 </dev/null
+		echo $? >"$1/answer"
+		[ "$line" != true\;true ] || exit 0
+	done' - "$DIR" &
+GUESTPID=$!
+tell() {
+	echo "$*" >"$DIR/ask"
+	read -r answer <"$DIR/answer"
+	[ "$answer" = 0 ]
+}
+tell true
+check "diagd runs" pids_of diagd
+tell "ping -q -c 2 -i 0.01 $GATEWAY"
+
+# A client that is there before the packets, one that comes later, and one
+# that never reads.
+socat -u "UNIX-CONNECT:$CAP" "CREATE:$DIR/early.pcap" &
+EARLY=$!
+socat -u "UNIX-CONNECT:$CAP,rcvbuf=4096" SYSTEM:"exec sleep 1000" &
+until [ -s "$DIR/early.pcap" ]; do :; done
+check "traffic beside them" tell "$PEER down $SERVER 7000 3000000"
+check "names" tell "dig +short one.example"
+tell "ping -q -c 3 -i 0.01 $GATEWAY"
+
+icmp_there() {
+	tries=0
+	until [ "$(tshark -r "$DIR/early.pcap" -Y icmp 2>/dev/null |
+	    grep -c 'Echo (ping)')" = 10 ]; do
+		tries=$((tries + 1))
+		[ $tries -lt 30 ] || return 1
+		sleep 0.1
+	done
+}
+check "backlog and live packets are there" icmp_there
+kill $EARLY
+check "a client sees the file's head" sh -c "
+	od -An -tx4 -N 24 '$DIR/early.pcap' | tr -s ' \n' ' ' |
+	grep -q 'a1b2c3d4 00040002 00000000 00000004 0000ffff 00000001'"
+check "packets are cut to the length asked for" sh -c "
+	tshark -r '$DIR/early.pcap' -T fields -e frame.cap_len 2>/dev/null |
+	    sort -n | tail -n 1 | grep -qx 96"
+
+mkdir "$DIR/tar"
+check "a tar archive" sh -c "
+	socat -u 'UNIX-CONNECT:$DIAG' 'CREATE:$DIR/diag.tar' &&
+	tar xf '$DIR/diag.tar' -C '$DIR/tar'"
+check "with all its files" sh -c "
+	tar tf '$DIR/diag.tar' | tr '\n' ' ' | grep -qx 'connections \
+capture/all.pcap capture/dns.pcap capture/ntp.pcap capture/icmp.pcap \
+capture/http_proxy.pcap capture/bad.pcap flows endpoints ports '"
+check "their mode is 644" sh -c "
+	tar tvf '$DIR/diag.tar' | grep -vq '^-rw-r--r--' && exit 1 || exit 0"
+check "the question is in dns.pcap" sh -c "
+	tshark -r '$DIR/tar/capture/dns.pcap' 2>/dev/null | grep -q one.example"
+check "the ping is in icmp.pcap" sh -c "
+	tshark -r '$DIR/tar/capture/icmp.pcap' 2>/dev/null | grep -q Echo"
+check "flows have the transfer" grep -qE \
+    "^tcp $GUEST:[0-9]+ > $SERVER:7000 socket = (open|closed) last_active = " \
+    "$DIR/tar/flows"
+check "connections have the processes" grep -q "^netstackd-1" \
+    "$DIR/tar/connections"
+
+check "metrics over HTTP" sh -c "
+	curl -sf --unix-socket '$METRICS' http://x/metrics >'$DIR/m' &&
+	grep -q '^vpnkit_process_up{process=\"netstackd-1\"} 1$' '$DIR/m' &&
+	tail -n 1 '$DIR/m' | grep -qx '# EOF'"
+check "garbage ends the client, not the daemon" sh -c "
+	head -c 100000 /dev/urandom | tr '\n' x |
+	    socat -t 2 - 'UNIX-CONNECT:$METRICS' >/dev/null 2>&1
+	curl -sf --unix-socket '$METRICS' http://x/metrics >/dev/null"
+OLD=$(pids_of diagd)
+kill -9 "$OLD"
+check "killed, it is there again" sh -c "
+	tries=0
+	until curl -sf --unix-socket '$METRICS' http://x/metrics >/dev/null; do
+		tries=\$((tries + 1)); [ \$tries -lt 100 ] || exit 1; sleep 0.1
+	done"
+check "and nobody else has noticed" tell "$PEER down $SERVER 7000 1000003"
+tell "true;true"
+wait "$GUESTPID"
+suite_stop
+suite
+guest -- true
+check_not "without them there is no diagd" pids_of diagd
+suite_stop
+done_testing
