@@ -104,6 +104,9 @@ HTTP/1.1 200" sh -c "python3 '$HERE/http_raw.py' raw $SERVER 80 \
 	    python3 "$HERE/http_raw.py" slow $SERVER 80 "$REQ"
 	check "a WebSocket" is "websocket is fine" \
 	    python3 "$HERE/http_raw.py" ws $SERVER 80 ws.example:8090
+	check "1,000 keep-alive clients at once" is "all answered twice" \
+	    sh -c "python3 '$HERE/http_raw.py' keep $SERVER 80 1000 \
+	    '$REQ' </dev/null"
 	check "wget" is "$HELLO" wget -q -O - http://origin.example/hello
 	check "apt" part_apt
 	check "HTTPS by name" is "$HELLO" \
