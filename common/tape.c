@@ -168,7 +168,7 @@ tape_put(struct tape *t, enum tape_ring r, enum tape_dir dir, usec_t when,
 	s->why[0] = '\0';
 	if (why != NULL)
 		strncpy(s->why, why, TAPE_WHYLEN - 1);
-	memcpy(s->data, frame, cap);
+	memcpy(s + 1, frame, cap);
 	__atomic_store_n(&s->seq, ++t->ring[r].count, __ATOMIC_RELEASE);
 	__atomic_store_n(
 	    &t->file->ring[r].count, t->ring[r].count, __ATOMIC_RELEASE);
@@ -285,7 +285,7 @@ tape_get(const void *p, size_t len, uint32_t ring, uint64_t seq,
 		pkt->head.cap = (uint16_t)(d.stride - HEAD);
 	if (pkt->head.len < pkt->head.cap)
 		pkt->head.len = pkt->head.cap;
-	memcpy(pkt->data, s->data, pkt->head.cap);
+	memcpy(pkt->data, s + 1, pkt->head.cap);
 	pkt->head.why[TAPE_WHYLEN - 1] = '\0';
 	__atomic_thread_fence(__ATOMIC_ACQUIRE);
 	return __atomic_load_n(&s->seq, __ATOMIC_RELAXED) == seq ? 1 : -1;

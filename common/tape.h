@@ -46,6 +46,7 @@ enum tape_dir {
 	TAPE_TO_GUEST = 2,
 };
 
+/* The bytes follow. */
 struct tape_slot {
 	uint64_t seq;
 	int64_t when; /* usec since 1970 */
@@ -54,7 +55,6 @@ struct tape_slot {
 	uint8_t dir;
 	uint8_t pad;
 	char why[TAPE_WHYLEN]; /* a counter's name; "" unless dropped */
-	uint8_t data[];
 };
 
 struct tape_desc {
