@@ -256,6 +256,11 @@ void dhcp_input(struct net *, usec_t now, const struct ip4_pkt *,
  */
 int64_t tcp_offer(struct net *, usec_t now, struct flow *want);
 int64_t udp_offer(struct net *, usec_t now, struct flow *want);
+/*
+ * portd is gone: its successor cannot bind the ports that sockets of clients
+ * hold, and makes the clients new ones when they speak again.
+ */
+void udp_offers_gone(struct net *);
 /* A port of the gateway's that nothing of the guest's port speaks with, from
  * *last on, which follows; 0: there is none. */
 uint16_t flow_gateway_port(struct net *, const struct flow *, uint16_t *last);

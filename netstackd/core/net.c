@@ -374,6 +374,8 @@ net_server_gone(struct net *net, usec_t now, enum net_server server)
 		if (f != NULL && f->server == server && f->ask == FLOW_ASKED)
 			f->ask = FLOW_WAITING;
 	}
+	if (server == NET_PORTD)
+		udp_offers_gone(net);
 }
 
 static void

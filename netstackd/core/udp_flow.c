@@ -293,6 +293,19 @@ udp_offer(struct net *net, usec_t now, struct flow *want)
 	return (u = udp_new(net, now, want)) != NULL ? (int64_t)u->f.id : -1;
 }
 
+void
+udp_offers_gone(struct net *net)
+{
+	struct flow *f;
+	uint32_t i;
+
+	for (i = 0; i < net->conf.max_flows; i++) {
+		f = net->by_id[i];
+		if (f != NULL && f->proto == NET_UDP && udp_of(f)->bind == NULL)
+			udp_del(net, udp_of(f));
+	}
+}
+
 int
 udp_net_new(struct net *net)
 {

@@ -338,7 +338,7 @@ group_pub() {
 		servers="$servers $!"
 		at=127.0.0.1 where=
 		wait_for "$LOAD" connrate $at 0.01 1
-		wait_for iperf3 -c $at -t 0.1
+		wait_for iperf3 -c $at -n 1M
 		for run in $(seq "$RUNS"); do
 			iperf "pub_in_$mtu_" -P 1
 			iperf "pub_out_$mtu_" -P 1 -R

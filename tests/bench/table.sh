@@ -27,6 +27,11 @@ function show(v, digits) {
 	return v == "-" ? "-" : sprintf("%." digits "f", v)
 }
 function row(title, test, digits,    i, line) {
+	line = ""
+	for (i = 1; i <= npeer; i++)
+		line = line count[peer[i] SUBSEP test]
+	if (line == "")
+		return # this run has not measured it
 	line = "| " title " |"
 	for (i = 1; i <= npeer; i++)
 		line = line " " show(median(peer[i] SUBSEP test), digits) " |"

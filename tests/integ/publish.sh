@@ -5,6 +5,8 @@
 
 need ip curl socat
 lab
+export CROWD=$BUILD/tests/integ/crowd
+export ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}quarantine_size_mb=1"
 HOST2=192.0.2.2
 ip addr add $HOST2/24 dev ext0
 ip -6 addr add 2001:db8::1/64 dev ext0 nodad
@@ -29,6 +31,7 @@ guest_start() {
 		"$PEER" serve $ME 7003 >>"$DIR/ready" &
 		"$PEER" serve $ME 7004 >>"$DIR/ready" &
 		"$PEER" udpserve $ME 7000 >>"$DIR/ready" &
+		"$CROWD" serve 7005 $ME >>"$DIR/ready" &
 		socat TCP-LISTEN:7100,fork,reuseaddr,bind=$ME \
 		    SYSTEM:'echo $SOCAT_PEERADDR $SOCAT_PEERPORT' &
 		socat TCP-LISTEN:7101,fork,reuseaddr,bind=$ME \
@@ -40,7 +43,7 @@ guest_start() {
 	guest --uuid aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa -- \
 	    sh "$DIR/inside" "$PEER" "$DIR" $GUEST &
 	GUESTPID=$!
-	eventually sh -c "[ \$(grep -c ready $DIR/ready) = 4 ]" ||
+	eventually sh -c "[ \$(grep -c ready $DIR/ready) = 5 ]" ||
 	    echo "FAIL the guest's servers did not start"
 }
 
@@ -75,6 +78,7 @@ suite --publish 127.0.0.1:8000:$GUEST:7000 \
     --publish 127.0.0.1:8010:$GUEST:7100 \
     --publish 127.0.0.1:8011:$GUEST:7101/tcp/proxy \
     --publish 127.0.0.1:80:$GUEST:7000 \
+    --publish 127.0.0.1:8005:$GUEST:7005 \
     --publish $SERVER:8888:$GUEST:7000 \
     --publish 203.0.113.9:8000:$GUEST:7000 \
     --publish 127.0.0.1:8020:10.0.0.1:80
@@ -106,6 +110,30 @@ check "the guest sees the gateway" sh -c \
 check "a PROXY header comes first" sh -c "printf hello |
     socat -T 5 - TCP:127.0.0.1:8011,sourceport=5555 | tr -d '\n' |
     grep -q '^ 0d 0a 0d 0a 00 0d 0a 51 55 49 54 0a 21 11 00 0c 7f 00 00 01 7f 00 00 01 15 b3 1f 4b 68 65 6c 6c 6f'"
+
+# Every connection of a crowd is served, and nothing of it stays.
+fds() {
+	for p in "$SUITE" $(pgrep -P "$SUITE"); do
+		ls "/proc/$p/fd"
+	done | wc -l
+}
+fds_back() {
+	[ "$(fds)" -le $((before + 3)) ]
+}
+[ "$(ulimit -Hn)" = unlimited ] || [ "$(ulimit -Hn)" -ge 20000 ] || CROWDS=1000
+ulimit -n "$(ulimit -Hn)"
+before=$(fds)
+check "a crowd of ${CROWDS:=10000} clients" sh -c "
+    \"$CROWD\" hold 8005 $CROWDS 127.0.0.1 </dev/null | grep -q '^up $CROWDS '"
+check "and the descriptors are back" eventually fds_back
+
+# Whoever has a connection keeps it when portd dies, and its ports come back.
+"$PEER" down 127.0.0.1 8000 200000033 &
+transfer=$!
+kill -KILL "$(pids_of portd)"
+check "portd died: the port is back" eventually "$PEER" down 127.0.0.1 8000 1003
+check "portd died: UDP is back" eventually "$PEER" udp 127.0.0.1 8000 100 5
+check "portd died: what ran goes on" wait $transfer
 guest_leave
 suite_stop
 
@@ -119,5 +147,29 @@ check "the gateway for the host's loopback" sh -c \
     "socat -T 5 - TCP:127.0.0.1:8010 </dev/null | grep -q '^$GATEWAY '"
 check "bytes" "$PEER" down $SERVER 8001 1000003
 guest_leave
+suite_stop
+
+echo "# ports of the gateway"
+once() {
+	guest --uuid aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa -- "$@"
+}
+GW='"protocol":"%s","external_port":%d,"internal_ip":"%s","internal_port":7000'
+suite --tcpv4-forwards 9000:$SERVER:7000,9001:127.0.0.1:7001 \
+    --udpv4-forwards 9000:$SERVER:7000 --gateway-forwards "$DIR/gw"
+check "TCP" once "$PEER" down $GATEWAY 9000 1000003
+check "to the host's loopback" once "$PEER" down $GATEWAY 9001 1000003
+check "UDP" once "$PEER" udp $GATEWAY 9000 9000 5
+check "none" once "$PEER" refused $GATEWAY 9002
+# shellcheck disable=SC2059
+printf "[{$GW},{$GW}]" tcp 9002 $SERVER tcp 53 $SERVER >"$DIR/gw.new"
+mv "$DIR/gw.new" "$DIR/gw"
+check "a file that is new" said "gw: new forwards"
+check "leads there" once "$PEER" down $GATEWAY 9002 1000003
+check "port 53 too" once "$PEER" down $GATEWAY 53 1000003
+echo '[' >"$DIR/gw"
+check "a file that is wrong" said "the forwards stay as they are"
+check "changes nothing" once "$PEER" down $GATEWAY 9002 1000003
+rm "$DIR/gw"
+check "a file that is gone" eventually once "$PEER" refused $GATEWAY 9002
 kill $TAKEN
 done_testing
