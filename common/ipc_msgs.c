@@ -82,7 +82,8 @@ const struct ipc_desc ipc_desc[IPC__MAX] = {
 	[IPC_CONF_DNS] = { "conf-dns", P_MAIN, P_DNS, 0, 0,
 	    { F_IP("gateway-ip"), F_IP("host-ip"), F_IP("lowest-ip"),
 	    F_NAMES("gateway-names"), F_NAMES("host-names"),
-	    F_NAMES("vm-names"), F_NAMES("servers") } },
+	    F_NAMES("vm-names"), { "in-turn", F_BOOL, 0, 0 },
+	    { "offline-after", F_INT, 0, INT32_MAX } } },
 	/*
 	 * A server, and names with their addresses ("ADDRESS NAME"), for the
 	 * conf-dns that follows: that replaces everything at once.

@@ -44,6 +44,8 @@ guest_get(struct dnsd *d, struct ipc *link)
 	if (g != NULL || (g = calloc(1, sizeof(*g))) == NULL)
 		return g;
 	g->link = link;
+	g->tokens = DNSD_VMBURST;
+	g->refilled = usec_now(d->d->loop);
 	LIST_INIT(&g->clients);
 	LIST_INSERT_HEAD(&d->guests, g, entry);
 	return g;
@@ -328,8 +330,8 @@ client_answer(
 		{ (void *)(uintptr_t)msg, len } };
 	ssize_t n = 0;
 
-	if (c->resolve != NULL) {
-		resolve_answer(c->resolve, msg, len);
+	if (c->answer != NULL) {
+		c->answer(c->arg, rd_init(msg, len));
 		return;
 	}
 	if (!c->tcp) {
@@ -351,7 +353,8 @@ client_lookup_done(struct client *c)
 	if (!c->tcp)
 		return;
 	c->nlookup--;
-	stream_wake(c);
+	if (c->answer == NULL)
+		stream_wake(c);
 }
 
 static struct client *
@@ -438,7 +441,23 @@ client_asked(struct daemon *dm, const struct ipc_msg *m)
 	struct client *c;
 
 	c = g == NULL ? NULL : client_find(g, (uint32_t)ipc_u64(m, "id"));
-	return c != NULL && c->fd == -1 ? c : NULL;
+	return c != NULL && c->fd == -1 && c->answer == NULL ? c : NULL;
+}
+
+/* fd becomes owned. */
+static void
+client_attach(struct client *c, int fd)
+{
+	struct ev_loop *loop = c->d->d->loop;
+
+	c->fd = fd;
+	ev_io_set(&c->rd, fd, EV_READ);
+	ev_io_set(&c->wr, fd, EV_WRITE);
+	ev_io_start(loop, &c->rd);
+	if (c->tcp) {
+		c->idle.repeat = DNSD_CONNIDLE_SEC;
+		ev_timer_again(loop, &c->idle);
+	}
 }
 
 void
@@ -448,25 +467,20 @@ client_pair_fd(struct daemon *dm, struct ipc *from, struct ipc_msg *m)
 
 	if (c == NULL)
 		return; /* the stack has given up */
-	c->fd = ipc_take_fd(m, 0);
-	ev_io_set(&c->rd, c->fd, EV_READ);
-	ev_io_set(&c->wr, c->fd, EV_WRITE);
-	ev_io_start(dm->loop, &c->rd);
-	if (c->tcp) {
-		c->idle.repeat = DNSD_CONNIDLE_SEC;
-		ev_timer_again(dm->loop, &c->idle);
-	}
+	client_attach(c, ipc_take_fd(m, 0));
 }
 
 struct client *
-client_bare(struct dnsd *d, struct ipc *link, struct resolve *r)
+client_inside(struct dnsd *d, struct ipc *link,
+    void (*answer)(void *, struct rd), void *arg)
 {
 	struct guest *g = guest_get(d, link);
 	struct client *c;
 
-	c = g == NULL ? NULL : client_new(d, g, UINT32_MAX, false);
-	if (c != NULL)
-		c->resolve = r;
+	if (g == NULL || (c = client_new(d, g, UINT32_MAX, false)) == NULL)
+		return NULL;
+	c->answer = answer;
+	c->arg = arg;
 	return c;
 }
 
@@ -494,7 +508,7 @@ client_portd(struct dnsd *d)
 
 	LIST_FOREACH (g, &d->guests, entry) {
 		LIST_FOREACH (c, &g->clients, entry) {
-			if (c->fd == -1 && c->resolve == NULL)
+			if (c->fd == -1 && c->answer == NULL)
 				client_ask(c);
 		}
 	}

@@ -11,15 +11,17 @@
 #include <stdbool.h>
 
 #include "common/daemon.h"
+#include "common/rd.h"
 
-#define DNSD_VMCONNS	  64 /* TCP connections of one guest */
-#define DNSD_VMDGRAMS	  4  /* datagram flows; one is in use at a time */
-#define DNSD_CONNLOOKUPS  8  /* in flight on one of them */
+#define DNSD_VMCONNS	  64	/* TCP connections of one guest */
+#define DNSD_VMDGRAMS	  4	/* datagram flows; one is in use at a time */
+#define DNSD_CONNLOOKUPS  64	/* in flight on one of them */
+#define DNSD_VMRATE	  50000 /* queries a second */
+#define DNSD_VMBURST	  25000 /* at once */
 #define DNSD_CONNIDLE_SEC 60.0
 #define DNSD_MAXQUERY	  4096 /* bytes of a guest's query */
 
 struct dnsd;
-struct resolve;
 struct lookup;
 
 /* Where a datagram came from, as netstackd wrote it before the message. */
@@ -29,6 +31,7 @@ struct lookup;
 struct guest {
 	struct ipc *link; /* borrowed; the key */
 	unsigned nlookup, nconn, ndgram;
+	usec_t tokens, refilled;     /* queries it may make now */
 	LIST_HEAD(, client) clients; /* owned */
 	LIST_ENTRY(guest) entry;
 };
@@ -49,7 +52,9 @@ struct client {
 	int fd; /* owned; -1: portd was asked for it */
 	struct ev_io rd;
 	LIST_HEAD(, lookup) lookups; /* owned */
-	struct resolve *resolve;     /* borrowed; NULL: a guest's */
+	/* Not a descriptor, but whom to call: see client_inside(). */
+	void (*answer)(void *arg, struct rd msg);
+	void *arg;
 	/* Streams only. */
 	struct ev_io wr;
 	struct ev_timer idle;
@@ -82,8 +87,9 @@ void client_flow_open(struct daemon *, struct ipc *, struct ipc_msg *);
 void client_flow_close(struct daemon *, struct ipc *, struct ipc_msg *);
 void client_pair_fd(struct daemon *, struct ipc *, struct ipc_msg *);
 void client_pair_refused(struct daemon *, struct ipc *, struct ipc_msg *);
-/* Without a socket: its answers go to resolve.  NULL: no memory. */
-struct client *client_bare(struct dnsd *, struct ipc *, struct resolve *);
+/* A client inside of this process; goes with its link.  NULL: no memory. */
+struct client *client_inside(struct dnsd *, struct ipc *link,
+    void (*answer)(void *arg, struct rd msg), void *arg);
 void client_peer_gone(struct dnsd *, struct ipc *);
 /* portd is there, or there again. */
 void client_portd(struct dnsd *);

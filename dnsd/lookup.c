@@ -1,8 +1,6 @@
 /*
- * One query.  The names of the suite are answered at once.  All others are
- * asked of the server that answered last; after a second, or at once when it
- * cannot be reached, of the next one, five times in all.  Every attempt stays
- * open until one of them is answered: a slow server is not a dead one.
+ * One query: the names of the suite, the hosts file, what was answered before,
+ * and only then the servers.
  */
 
 #include <stdlib.h>
@@ -10,185 +8,220 @@
 
 #include "dnsd/dnsd.h"
 
-#define LOCAL_MAXMSG 2048 /* 64 A records of 16 bytes and a question */
+#define UDP_MOST  65000 /* of an answer, whatever the guest says it takes */
+#define STALE_TTL 30	/* RFC 8767 4 */
 
 static void
-answer_local(struct client *c, const uint8_t *origin, struct rd msg,
+answer_build(struct client *c, const uint8_t *origin, struct rd msg,
     const struct query *q, const struct query_reply *a)
 {
-	uint8_t out[LOCAL_MAXMSG];
+	struct dnsd *d = c->d;
+	struct msg_head h;
 	size_t len;
 
-	len = query_build(msg, q, a, out, sizeof(out));
-	if (len == 0) {
-		stats_inc(&c->d->d->stats, DNSS_MALFORMED);
+	len = query_build(msg, q, a, d->out, sizeof(d->out));
+	if (len == 0 || msg_head(rd_init(d->out, len), &h) == -1) {
+		stats_inc(&d->d->stats, DNSS_MALFORMED);
 		return;
 	}
-	client_answer(c, origin, out, len);
+	if (!c->tcp)
+		len = msg_cut(d->out, len, &h, q->udp_size);
+	client_answer(c, origin, d->out, len);
 }
 
 static void
 answer_error(struct client *c, const uint8_t *origin, struct rd msg,
-    const struct query *q, enum dns_rcode rcode)
+    const struct query *q, enum dns_rcode rcode, enum dns_ede ede,
+    const char *text)
 {
-	struct query_reply a = { .rcode = rcode, .max = DNS_UDPMAX };
+	struct query_reply a = { .rcode = rcode, .ede = ede, .text = text };
 
-	answer_local(c, origin, msg, q, &a);
+	answer_build(c, origin, msg, q, &a);
 }
 
-/* False: not a name of ours, or of a type we know nothing of. */
+/*
+ * False: not a name of ours, or of a type we know nothing of.  A name that has
+ * addresses, but none of this family, exists all the same: NOERROR.
+ */
 static bool
-answer_builtin(struct client *c, const uint8_t *origin, struct rd msg,
+answer_local(struct client *c, const uint8_t *origin, struct rd msg,
     const struct query *q)
 {
-	uint32_t ip[DNS_MAXIPS];
-	struct query_reply a = { .ip = ip,
-		.max = c->tcp ? DNS_MAXMSG : DNS_UDPMAX };
+	const struct msg_head *h = &q->head;
+	uint8_t family = h->type == DNS_TYPE_A ? 4 : 6;
+	struct query_reply a = { .ede = DNS_EDE_NONE };
+	struct ipaddr ip[DNS_MAXIPS];
+	struct dnsd *d = c->d;
 
-	if (q->class != DNS_CLASS_IN ||
-	    (q->type != DNS_TYPE_A && q->type != DNS_TYPE_AAAA))
+	if (h->class != DNS_CLASS_IN ||
+	    (h->type != DNS_TYPE_A && h->type != DNS_TYPE_AAAA))
 		return false;
-	a.nip = names_find(&c->d->names, q->name, q->namelen, ip, nitems(ip));
-	if (a.nip == 0)
+	/* Of a hosts file the first line with a name is the one that counts. */
+	if (!names_find(d->names, h->name, h->namelen, family, ip, nitems(ip),
+		&a.nip) &&
+	    !names_find(d->hosts, h->name, h->namelen, family, ip, 1, &a.nip))
 		return false;
-	if (q->type == DNS_TYPE_AAAA) {
-		a.nip = 0;
-		a.rcode = DNS_NXDOMAIN;
-	}
-	stats_inc(&c->d->d->stats, DNSS_LOCAL);
-	answer_local(c, origin, msg, q, &a);
+	a.ip = ip;
+	stats_inc(&d->d->stats, DNSS_LOCAL);
+	answer_build(c, origin, msg, q, &a);
 	return true;
+}
+
+/* Gives an answer back its guest's id and letters, and fits it in. */
+static void
+answer_whole(struct client *c, const uint8_t *origin, const struct query *q,
+    uint8_t *msg, size_t len)
+{
+	size_t max = q->udp_size < UDP_MOST ? q->udp_size : UDP_MOST;
+	struct msg_head h;
+
+	if (msg_head(rd_init(msg, len), &h) == -1)
+		return;
+	msg_put_id(msg, q->head.id);
+	if (q->plain)
+		msg_set_case(msg, len, &h, q->head.name, q->head.namelen);
+	if (!c->tcp && len > max) {
+		stats_inc(&c->d->d->stats, DNSS_TRUNCATED);
+		len = msg_cut(msg, len, &h, max);
+	}
+	client_answer(c, origin, msg, len);
+}
+
+/* A copy of what is kept, as old as it is by now. */
+static bool
+answer_cached(
+    struct client *c, const uint8_t *origin, const struct query *q, bool stale)
+{
+	struct dnsd *d = c->d;
+	struct cache_answer a;
+	struct msg_head h;
+	size_t len;
+
+	if (!q->plain || !cache_get(d->cache, usec_now(d->d->loop), q, &a) ||
+	    (a.stale && !stale))
+		return false;
+	len = a.len;
+	memcpy(d->out, a.msg, len);
+	if (msg_head(rd_init(d->out, len), &h) == -1)
+		return false;
+	msg_age(d->out, len, &h, a.age, a.stale ? STALE_TTL : 0);
+	if (a.stale)
+		len = msg_add_ede(d->out, len, sizeof(d->out), &h,
+		    (h.flags & 15) == DNS_NXDOMAIN ? DNS_EDE_STALE_NXDOMAIN
+						   : DNS_EDE_STALE,
+		    "no server answered");
+	stats_inc(&d->d->stats, a.stale ? DNSS_STALE : DNSS_HITS);
+	answer_whole(c, origin, q, d->out, len);
+	return true;
+}
+
+/* Out of the hands of its guest. */
+static void
+lookup_unlink(struct lookup *l)
+{
+	LIST_REMOVE(l, entry);
+	if (l->client != NULL)
+		client_lookup_done(l->client);
+	l->client = NULL;
 }
 
 void
 lookup_free(struct lookup *l)
 {
 	struct dnsd *d = l->d;
-	unsigned i;
 
-	for (i = 0; i < l->nattempt; i++)
-		upstream_cancel(&l->attempt[i]);
+	race_cancel(l);
 	ev_timer_stop(d->d->loop, &l->timer);
-	LIST_REMOVE(l, entry);
+	lookup_unlink(l);
 	stats_set(&d->d->stats, DNSS_INFLIGHT, --d->nlookup);
-	client_lookup_done(l->client);
 	free(l);
 }
 
 static void
-put_id(uint8_t *msg, uint16_t id)
+lookup_end(struct lookup *l)
 {
-	msg[0] = (uint8_t)(id >> 8);
-	msg[1] = (uint8_t)id;
-}
-
-static void
-lookup_fail(struct lookup *l)
-{
-	/* The last attempt's is there. */
-	put_id(l->msg + 2, l->q.id);
-	stats_inc(&l->d->d->stats, DNSS_SERVFAIL);
-	answer_error(l->client, l->origin, rd_init(l->msg + 2, l->len), &l->q,
-	    DNS_SERVFAIL);
-	lookup_free(l);
-}
-
-static bool
-lookup_pending(const struct lookup *l)
-{
-	unsigned i;
-
-	for (i = 0; i < l->nattempt; i++)
-		if (l->attempt[i].server != NULL)
-			return true;
-	return false;
-}
-
-/* Later queries begin with another server. */
-static void
-server_failed(struct dnsd *d, struct server *s)
-{
-	if (s->num == d->current)
-		d->current = (d->current + 1) % d->nserver;
-	upstream_flush(s);
-}
-
-/* The next attempt.  The lookup is gone when there is nothing left to try. */
-static void
-lookup_next(struct lookup *l)
-{
-	struct dnsd *d = l->d;
-	struct attempt *a;
-	struct server *s;
-
-	while (l->nattempt < DNSD_MAXATTEMPTS && d->nserver > 0) {
-		if (l->nattempt > 0)
-			stats_inc(&d->d->stats, DNSS_RETRIES);
-		s = &d->server[l->next_server++ % d->nserver];
-		a = &l->attempt[l->nattempt++];
-		a->lookup = l;
-		a->fd = -1;
-		if (upstream_ask(s, a) == 0)
-			return;
-		server_failed(d, s);
-	}
-	if (!lookup_pending(l))
-		lookup_fail(l);
-}
-
-static void
-lookup_tick(struct ev_loop *loop, struct ev_timer *w, int revents)
-{
-	struct lookup *l = w->data;
-	unsigned i;
-
-	if (++l->ticks >= DNSD_MAXATTEMPTS) {
-		lookup_fail(l);
+	if (!race_linger(l)) {
+		lookup_free(l);
 		return;
 	}
-	for (i = 0; i < l->nattempt; i++)
-		if (l->attempt[i].server != NULL)
-			server_failed(l->d, l->attempt[i].server);
-	lookup_next(l);
+	lookup_unlink(l);
+	LIST_INSERT_HEAD(&l->d->ghosts, l, entry);
+}
+
+static void
+lookup_keep(struct lookup *l, const uint8_t *msg, size_t len)
+{
+	struct dnsd *d = l->d;
+	struct msg_facts f;
+	struct msg_head h;
+
+	if (!l->q.plain || msg_head(rd_init(msg, len), &h) == -1 ||
+	    msg_facts(rd_init(msg, len), &h, &f) == -1 || !f.cacheable)
+		return;
+	(void)cache_put(d->cache, usec_now(d->d->loop), &l->q, msg, len, f.ttl);
+	stats_set(&d->d->stats, DNSS_CACHED, cache_count(d->cache));
 }
 
 void
-lookup_attempt_failed(struct lookup *l, struct attempt *a)
+lookup_finish(struct lookup *l, uint8_t *msg, size_t len)
 {
-	struct server *s = a->server;
+	unsigned rcode = msg[3] & 15;
 
-	upstream_cancel(a);
-	server_failed(l->d, s);
-	if (!lookup_pending(l))
-		lookup_next(l);
-}
-
-void
-lookup_answer(struct lookup *l, struct attempt *a, uint8_t *msg, size_t len)
-{
-	put_id(msg, l->q.id);
+	if ((rcode == DNS_SERVFAIL || rcode == DNS_REFUSED) &&
+	    answer_cached(l->client, l->origin, &l->q, true)) {
+		lookup_end(l);
+		return;
+	}
 	stats_inc(&l->d->d->stats, DNSS_RELAYED);
-	client_answer(l->client, l->origin, msg, len);
-	lookup_free(l);
+	lookup_keep(l, msg, len);
+	answer_whole(l->client, l->origin, &l->q, msg, len);
+	lookup_end(l);
+}
+
+void
+lookup_fail(struct lookup *l)
+{
+	if (!answer_cached(l->client, l->origin, &l->q, true)) {
+		stats_inc(&l->d->d->stats, DNSS_SERVFAIL);
+		answer_error(l->client, l->origin, rd_init(l->msg, l->len),
+		    &l->q, DNS_SERVFAIL,
+		    l->failed ? DNS_EDE_NETWORK : DNS_EDE_NO_REACHABLE,
+		    l->failed ? "no server can be reached"
+			      : "no server answered");
+	}
+	lookup_end(l);
+}
+
+/* So many a second, after a pause more. */
+static bool
+rate_allowed(struct guest *g, usec_t now)
+{
+	usec_t gained = (now - g->refilled) * DNSD_VMRATE / USEC_SEC;
+
+	if (gained > 0) {
+		g->tokens = gained < DNSD_VMBURST - g->tokens
+				? g->tokens + gained
+				: DNSD_VMBURST;
+		g->refilled = now;
+	}
+	if (g->tokens == 0)
+		return false;
+	g->tokens--;
+	return true;
 }
 
 /* Counts and logs what is over a limit. */
 static bool
-lookup_allowed(struct client *c)
+over_limit(struct client *c, enum dnsd_stat which)
 {
 	struct dnsd *d = c->d;
 	unsigned missed;
 
-	if (c->guest->nlookup < DNSD_VMLOOKUPS && d->nlookup < d->maxlookup)
-		return true;
-	if (c->guest->nlookup >= DNSD_VMLOOKUPS)
-		stats_inc(&d->d->stats, DNSS_LIMIT_VM);
-	else
-		stats_inc(&d->d->stats, DNSS_LIMIT_ALL);
+	stats_inc(&d->d->stats, which);
 	if (log_rate_ok(&d->limit_log, usec_now(d->d->loop), &missed))
-		log_warnx("VM %u: too many queries at once (%u more times)",
+		log_warnx("VM %u: too many queries (%u more times)",
 		    ipc_vm(c->guest->link), missed);
-	return false;
+	return true;
 }
 
 static struct lookup *
@@ -196,29 +229,47 @@ lookup_new(struct client *c, const uint8_t *origin, struct rd msg)
 {
 	struct dnsd *d = c->d;
 	struct lookup *l;
+	size_t i;
 
-	if ((l = malloc(sizeof(*l) + 2 + msg.len)) == NULL)
+	if ((l = malloc(sizeof(*l) + msg.len)) == NULL)
 		return NULL;
-	memset(l, 0, sizeof(*l));
+	memset(l, 0, offsetof(struct lookup, attempt));
+	for (i = 0; i < nitems(l->attempt); i++)
+		l->attempt[i].server = NULL;
+	l->rank = RANK_NONE;
+	l->best = NULL;
 	l->d = d;
 	l->client = c;
 	if (origin != NULL)
 		memcpy(l->origin, origin, ORIGIN_LEN);
 	l->len = msg.len;
-	l->msg[0] = (uint8_t)(msg.len >> 8);
-	l->msg[1] = (uint8_t)msg.len;
-	memcpy(l->msg + 2, msg.p, msg.len);
-	(void)query_parse(rd_init(l->msg + 2, msg.len), &l->q);
-	l->next_server = d->current;
-	ev_timer_init(&l->timer, lookup_tick, DNSD_RETRY_SEC, DNSD_RETRY_SEC);
+	memcpy(l->msg, msg.p, msg.len);
+	(void)query_parse(rd_init(l->msg, msg.len), &l->q);
+	ev_init(&l->timer, race_timer);
 	l->timer.data = l;
-	ev_timer_start(d->d->loop, &l->timer);
 	LIST_INSERT_HEAD(&c->lookups, l, entry);
 	c->guest->nlookup++;
 	if (c->tcp)
 		c->nlookup++;
 	stats_set(&d->d->stats, DNSS_INFLIGHT, ++d->nlookup);
 	return l;
+}
+
+/* What we do not do, or cannot; true: it is answered. */
+static bool
+answer_refused(struct client *c, const uint8_t *origin, struct rd msg,
+    const struct query *q)
+{
+	uint16_t type = q->head.type;
+
+	if (q->opcode != DNS_OPCODE_QUERY)
+		answer_error(c, origin, msg, q, DNS_NOTIMP, DNS_EDE_NONE, NULL);
+	else if (type == DNS_TYPE_AXFR || type == DNS_TYPE_IXFR)
+		answer_error(c, origin, msg, q, DNS_NOTIMP,
+		    DNS_EDE_NOT_SUPPORTED, "no transfers of zones");
+	else
+		return false;
+	return true;
 }
 
 void
@@ -230,24 +281,30 @@ lookup_start(
 	struct lookup *l;
 	struct query q;
 
+	if (!rate_allowed(c->guest, usec_now(d->d->loop))) {
+		over_limit(c, DNSS_LIMIT_RATE);
+		return;
+	}
 	if (len > DNSD_MAXQUERY || query_parse(msg, &q) == -1) {
 		stats_inc(&d->d->stats, DNSS_MALFORMED);
 		return;
 	}
-	if (q.opcode != DNS_OPCODE_QUERY) {
-		answer_error(c, origin, msg, &q, DNS_NOTIMP);
+	if (answer_refused(c, origin, msg, &q) ||
+	    answer_local(c, origin, msg, &q) ||
+	    answer_cached(c, origin, &q, d->route.n == 0))
 		return;
-	}
-	if (answer_builtin(c, origin, msg, &q))
-		return;
-	if (d->nserver == 0) {
+	if (d->route.n == 0) {
 		stats_inc(&d->d->stats, DNSS_NO_SERVER);
-		answer_error(c, origin, msg, &q, DNS_SERVFAIL);
+		answer_error(c, origin, msg, &q, DNS_SERVFAIL,
+		    DNS_EDE_NOT_READY, "no server is configured");
 		return;
 	}
-	if (!lookup_allowed(c) || (l = lookup_new(c, origin, msg)) == NULL)
-		return;
-	lookup_next(l);
+	if (c->guest->nlookup >= DNSD_VMLOOKUPS)
+		over_limit(c, DNSS_LIMIT_VM);
+	else if (d->nlookup >= d->maxlookup)
+		over_limit(c, DNSS_LIMIT_ALL);
+	else if ((l = lookup_new(c, origin, msg)) != NULL)
+		race_start(l);
 }
 
 static void
@@ -265,32 +322,16 @@ lookups_each(struct dnsd *d, void (*fn)(struct lookup *))
 	}
 }
 
-static void
-lookup_cancel(struct lookup *l)
-{
-	unsigned i;
-
-	for (i = 0; i < l->nattempt; i++)
-		upstream_cancel(&l->attempt[i]);
-	l->nattempt = 0;
-}
-
-static void
-lookup_restart(struct lookup *l)
-{
-	l->next_server = l->d->current;
-	l->ticks = 0;
-	lookup_next(l);
-}
-
 void
 lookups_cancel(struct dnsd *d)
 {
-	lookups_each(d, lookup_cancel);
+	while (!LIST_EMPTY(&d->ghosts))
+		lookup_free(LIST_FIRST(&d->ghosts));
+	lookups_each(d, race_cancel);
 }
 
 void
 lookups_restart(struct dnsd *d)
 {
-	lookups_each(d, lookup_restart);
+	lookups_each(d, race_start);
 }

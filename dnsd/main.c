@@ -2,6 +2,7 @@
  * dnsd: names for the guests.  See dnsd.h.
  */
 
+#include <bsd/stdlib.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,17 +13,25 @@ static const char *const stat_name[DNSS__MAX] = {
 	[DNSS_UDP] = "udp-queries",
 	[DNSS_TCP] = "tcp-queries",
 	[DNSS_LOCAL] = "answered-here",
+	[DNSS_HITS] = "cache-hits",
+	[DNSS_STALE] = "cache-stale",
 	[DNSS_RELAYED] = "answers-relayed",
 	[DNSS_RETRIES] = "retries",
+	[DNSS_CUT] = "asked-by-tcp",
+	[DNSS_TRUNCATED] = "answers-cut",
 	[DNSS_SERVFAIL] = "no-answer",
 	[DNSS_NO_SERVER] = "no-server",
+	[DNSS_OFFLINE] = "servers-offline",
+	[DNSS_NO_CASE] = "servers-without-case",
 	[DNSS_MALFORMED] = "dropped-malformed",
 	[DNSS_LATE] = "dropped-wrong-answer",
 	[DNSS_LIMIT_VM] = "dropped-vm-limit",
+	[DNSS_LIMIT_RATE] = "dropped-vm-rate",
 	[DNSS_LIMIT_ALL] = "dropped-limit",
 	[DNSS_CLIENT_FULL] = "dropped-guest-full",
 	[DNSS_CONN_LIMIT] = "refused-connections",
 	[DNSS_INFLIGHT] = "in-flight",
+	[DNSS_CACHED] = "cache-entries",
 	[DNSS_POOL_EMPTY] = "waited-for-socket",
 	[DNSS_SOCK_REFUSED] = "sockets-refused",
 	[DNSS_BAD_CONF] = "bad-configuration",
@@ -32,7 +41,6 @@ static const char *const stat_name[DNSS__MAX] = {
  * Half of the descriptors is for queries, with all their attempts.  A socket
  * that finds no room here would be lost on the bus, and portd blamed for it.
  */
-#define FDS_PER_LOOKUP (2 * (DNSD_MAXATTEMPTS + 1))
 #define NOFILE_UNKNOWN 1024
 
 static void
@@ -40,41 +48,123 @@ conf_names(struct dnsd *d, const struct ipc_msg *m, const char *names,
     const char *address)
 {
 	struct ipaddr a = ipc_addr(m, address);
-	uint32_t ip = ipaddr_to_u32(&a);
 	size_t i;
 
-	if (ip == 0) /* not enabled */
+	if (ipaddr_to_u32(&a) == 0) /* not enabled */
 		return;
 	for (i = 0; i < ipc_nstr(m, names); i++)
-		if (names_add(&d->names, ipc_strat(m, names, i), ip) == -1)
+		if (names_add(d->names, ipc_strat(m, names, i), &a) == -1)
 			stats_inc(&d->d->stats, DNSS_BAD_CONF);
 }
 
+/* A server of the configuration that is under way. */
+static void
+dnsd_server(struct daemon *dm, struct ipc *from, struct ipc_msg *m)
+{
+	struct dnsd *d = dm->data;
+	struct route_server *s = &d->next_route.server[d->next_route.n];
+	size_t i, n = ipc_nstr(m, "zones");
+
+	if (d->next_route.n == ROUTE_MAXSERVERS) {
+		stats_inc(&dm->stats, DNSS_BAD_CONF);
+		return;
+	}
+	*s = (struct route_server){ .addr = ipc_addr(m, "addr"),
+		.port = (uint16_t)ipc_u64(m, "port"),
+		.order = (uint32_t)ipc_u64(m, "order"),
+		.timeout_ms = (uint32_t)ipc_u64(m, "timeout-ms") };
+	if (n > 0 && (s->zone = calloc(n, sizeof(*s->zone))) == NULL)
+		return;
+	for (i = 0; i < n; i++) {
+		if (name_parse(ipc_strat(m, "zones", i), &s->zone[s->nzone]) ==
+		    0)
+			s->nzone++;
+		else
+			stats_inc(&dm->stats, DNSS_BAD_CONF);
+	}
+	d->next_route.n++;
+}
+
+/* "ADDRESS NAME" */
+static int
+add_host(struct names *ns, const char *text)
+{
+	const char *blank = strchr(text, ' ');
+	char addr[IPADDR_STRLEN];
+	struct ipaddr a;
+	size_t len;
+
+	if (blank == NULL || (len = (size_t)(blank - text)) >= sizeof(addr))
+		return -1;
+	memcpy(addr, text, len);
+	addr[len] = '\0';
+	if (ipaddr_parse(addr, &a) == -1)
+		return -1;
+	return names_add(ns, blank + 1, &a);
+}
+
+static void
+dnsd_hosts(struct daemon *dm, struct ipc *from, struct ipc_msg *m)
+{
+	struct dnsd *d = dm->data;
+	size_t i;
+
+	if (d->next_hosts == NULL &&
+	    (d->next_hosts = names_new(d->key)) == NULL)
+		return;
+	for (i = 0; i < ipc_nstr(m, "names"); i++)
+		if (add_host(d->next_hosts, ipc_strat(m, "names", i)) == -1)
+			stats_inc(&dm->stats, DNSS_BAD_CONF);
+}
+
+/* Other servers may know other things of every name. */
+static void
+take_route(struct dnsd *d, bool in_turn)
+{
+	if (route_equal(&d->route, &d->next_route) && d->in_turn == in_turn) {
+		route_clear(&d->next_route);
+		return;
+	}
+	lookups_cancel(d);
+	upstream_fini(d);
+	cache_flush(d->cache);
+	stats_set(&d->d->stats, DNSS_CACHED, 0);
+	route_clear(&d->route);
+	d->route = d->next_route;
+	d->next_route.n = 0;
+	d->in_turn = in_turn;
+	if (upstream_set(d) == -1) {
+		log_warn("configuration");
+		route_clear(&d->route);
+	}
+	lookups_restart(d);
+}
+
+/* The last message of a configuration: everything is replaced at once. */
 static void
 dnsd_conf(struct daemon *dm, struct ipc *from, struct ipc_msg *m)
 {
 	struct dnsd *d = dm->data;
-	struct server_addr sa[DNSD_MAXSERVERS];
-	size_t i, n = 0;
+	struct names *names = names_new(d->key);
 
-	d->names.n = 0;
+	if (names == NULL || (d->next_hosts == NULL &&
+				 (d->next_hosts = names_new(d->key)) == NULL)) {
+		log_warn("configuration");
+		names_free(names);
+		return;
+	}
+	names_free(d->names);
+	names_free(d->hosts);
+	d->names = names;
+	d->hosts = d->next_hosts;
+	d->next_hosts = NULL;
 	conf_names(d, m, "gateway-names", "gateway-ip");
 	conf_names(d, m, "host-names", "host-ip");
 	conf_names(d, m, "vm-names", "lowest-ip");
-	for (i = 0; i < ipc_nstr(m, "servers") && n < nitems(sa); i++) {
-		if (server_parse(ipc_strat(m, "servers", i), &sa[n].addr,
-			&sa[n].port) == 0)
-			n++;
-		else
-			stats_inc(&dm->stats, DNSS_BAD_CONF);
-	}
-	if (upstream_same(d, sa, n))
-		return;
-	lookups_cancel(d);
-	if (upstream_set(d, sa, n) == -1)
-		log_warn("configuration");
-	lookups_restart(d);
-	log_info("%zu names of our own, %zu servers", d->names.n, d->nserver);
+	d->offline_after = (unsigned)ipc_u64(m, "offline-after");
+	take_route(d, ipc_bool(m, "in-turn"));
+	log_info("%zu names of our own, %zu of the hosts file, %zu servers",
+	    names_count(d->names), names_count(d->hosts), d->route.n);
 }
 
 static void
@@ -106,34 +196,6 @@ dnsd_peer_gone(struct daemon *dm, struct ipc *link)
 		resolve_peer_gone(d->resolve, link);
 }
 
-static int
-dnsd_start(struct daemon *dm)
-{
-	struct dnsd *d;
-	int nofile;
-
-	if ((d = calloc(1, sizeof(*d))) == NULL) {
-		log_warn("start");
-		return -1;
-	}
-	d->d = dm;
-	stats_set(&dm->stats, DNSS_INFLIGHT, 0); /* an earlier process's */
-	if ((nofile = plat_nofile()) <= 0)
-		nofile = NOFILE_UNKNOWN;
-	d->maxlookup = (size_t)nofile / FDS_PER_LOOKUP;
-	if (d->maxlookup > DNSD_MAXLOOKUPS)
-		d->maxlookup = DNSD_MAXLOOKUPS;
-	d->maxidle = (size_t)nofile / 4;
-	LIST_INIT(&d->guests);
-	if ((d->resolve = resolve_new(d)) == NULL) {
-		free(d);
-		return -1;
-	}
-	client_init(d);
-	dm->data = d;
-	return 0;
-}
-
 static void
 dnsd_stop(struct daemon *dm)
 {
@@ -141,12 +203,67 @@ dnsd_stop(struct daemon *dm)
 
 	resolve_free(d->resolve);
 	client_fini(d);
+	lookups_cancel(d);
 	upstream_fini(d);
+	route_clear(&d->route);
+	route_clear(&d->next_route);
+	names_free(d->names);
+	names_free(d->hosts);
+	names_free(d->next_hosts);
+	cache_free(d->cache);
 	free(d);
 	dm->data = NULL;
 }
 
+static void
+limits_init(struct dnsd *d)
+{
+	int nofile = plat_nofile();
+
+	if (nofile <= 0)
+		nofile = NOFILE_UNKNOWN;
+	d->maxsock = (size_t)nofile / 2;
+	d->maxidle = (size_t)nofile / 4;
+	d->maxlookup = d->maxsock / 2;
+	if (d->maxlookup > DNSD_MAXLOOKUPS)
+		d->maxlookup = DNSD_MAXLOOKUPS;
+}
+
+static int
+dnsd_start(struct daemon *dm)
+{
+	struct dnsd *d;
+
+	if ((d = calloc(1, sizeof(*d))) == NULL) {
+		log_warn("start");
+		return -1;
+	}
+	d->d = dm;
+	dm->data = d;
+	LIST_INIT(&d->guests);
+	LIST_INIT(&d->ghosts);
+	limits_init(d);
+	arc4random_buf(&d->key, sizeof(d->key));
+	d->names = names_new(d->key);
+	d->hosts = names_new(d->key);
+	d->cache = cache_new(DNSD_CACHE_N, DNSD_CACHE_BYTES, d->key);
+	d->resolve = resolve_new(d);
+	client_init(d);
+	if (d->names == NULL || d->hosts == NULL || d->cache == NULL ||
+	    d->resolve == NULL) {
+		log_warn("start");
+		dnsd_stop(dm);
+		return -1;
+	}
+	/* The file outlives the process; what is counted down starts anew. */
+	stats_set(&dm->stats, DNSS_INFLIGHT, 0);
+	stats_set(&dm->stats, DNSS_CACHED, 0);
+	return 0;
+}
+
 static const struct ipc_handler handlers[] = {
+	{ IPC_DNS_SERVER, dnsd_server },
+	{ IPC_DNS_HOSTS, dnsd_hosts },
 	{ IPC_CONF_DNS, dnsd_conf },
 	{ IPC_FLOW_OPEN, client_flow_open },
 	{ IPC_FLOW_CLOSE, client_flow_close },

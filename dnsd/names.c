@@ -1,9 +1,25 @@
 #include "dnsd/names.h"
 
-#include <bsd/stdlib.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/wr.h"
+
+#define BUCKETS 4096
+
+struct entry {
+	struct entry *next;
+	struct entry *more; /* owned: further addresses of this name */
+	struct ipaddr ip;
+	uint8_t len;
+	uint8_t wire[];
+};
+
+struct names {
+	uint64_t key;
+	size_t n, names;
+	struct entry *bucket[BUCKETS]; /* owned */
+};
 
 static uint8_t
 lower(uint8_t c)
@@ -22,6 +38,29 @@ name_equal(const uint8_t *a, const uint8_t *b, size_t len)
 	return true;
 }
 
+bool
+name_in_zone(const uint8_t *name, size_t len, const struct name *zone)
+{
+	while (len > zone->len) {
+		len -= 1 + (size_t)name[0];
+		name += 1 + name[0];
+	}
+	return len == zone->len && name_equal(name, zone->wire, len);
+}
+
+uint64_t
+name_hash(const uint8_t *name, size_t len, uint64_t key)
+{
+	uint64_t h = key;
+	size_t i;
+
+	for (i = 0; i < len; i++) {
+		h = (h ^ lower(name[i])) * UINT64_C(0x9e3779b97f4a7c15);
+		h ^= (h >> 29) + key;
+	}
+	return h ^ h >> 32;
+}
+
 static int
 write_label(struct wr *w, const char *s, size_t len)
 {
@@ -35,8 +74,7 @@ write_label(struct wr *w, const char *s, size_t len)
 	return 0;
 }
 
-/* A dot at the end is allowed, the root alone is not. */
-static int
+int
 name_parse(const char *s, struct name *n)
 {
 	struct wr w = wr_init(n->wire, sizeof(n->wire));
@@ -56,45 +94,90 @@ name_parse(const char *s, struct name *n)
 	return 0;
 }
 
-int
-names_add(struct names *ns, const char *text, uint32_t ip)
+struct names *
+names_new(uint64_t key)
 {
-	struct name *n = &ns->name[ns->n];
+	struct names *ns;
 
-	if (ns->n == NAMES_MAX || name_parse(text, n) == -1)
+	if ((ns = calloc(1, sizeof(*ns))) != NULL)
+		ns->key = key;
+	return ns;
+}
+
+void
+names_free(struct names *ns)
+{
+	struct entry *e, *m;
+	size_t i;
+
+	for (i = 0; ns != NULL && i < BUCKETS; i++) {
+		while ((e = ns->bucket[i]) != NULL) {
+			ns->bucket[i] = e->next;
+			while ((m = e->more) != NULL) {
+				e->more = m->more;
+				free(m);
+			}
+			free(e);
+		}
+	}
+	free(ns);
+}
+
+/* Where the name's first entry is, or would be. */
+static struct entry **
+find(struct names *ns, const uint8_t *wire, size_t len)
+{
+	struct entry **pp =
+	    &ns->bucket[name_hash(wire, len, ns->key) % BUCKETS];
+
+	while (*pp != NULL &&
+	       ((*pp)->len != len || !name_equal((*pp)->wire, wire, len)))
+		pp = &(*pp)->next;
+	return pp;
+}
+
+int
+names_add(struct names *ns, const char *text, const struct ipaddr *ip)
+{
+	struct entry *e, **pp;
+	struct name n;
+
+	if (ns->n == NAMES_MAX || name_parse(text, &n) == -1 ||
+	    (e = calloc(1, sizeof(*e) + n.len)) == NULL)
 		return -1;
-	n->ip = ip;
+	e->ip = *ip;
+	e->len = n.len;
+	memcpy(e->wire, n.wire, n.len);
 	ns->n++;
+	pp = find(ns, n.wire, n.len);
+	if (*pp == NULL)
+		ns->names++;
+	for (; *pp != NULL && (*pp)->len == n.len &&
+	       name_equal((*pp)->wire, n.wire, n.len);
+	     pp = &(*pp)->more)
+		continue;
+	*pp = e;
 	return 0;
 }
 
 size_t
-names_find(const struct names *ns, const uint8_t *wire, size_t len,
-    uint32_t *ip, size_t max)
+names_count(const struct names *ns)
 {
-	const struct name *n;
-	size_t found = 0;
-
-	for (n = ns->name; n < ns->name + ns->n && found < max; n++)
-		if (n->len == len && name_equal(n->wire, wire, len))
-			ip[found++] = n->ip;
-	return found;
+	return ns->names;
 }
 
-int
-server_parse(const char *s, struct ipaddr *a, uint16_t *port)
+bool
+names_find(const struct names *ns, const uint8_t *wire, size_t len,
+    uint8_t family, struct ipaddr *ip, size_t max, size_t *n)
 {
-	char addr[IPADDR_STRLEN];
-	const char *hash = strchr(s, '#'), *why;
-	size_t len;
+	const struct entry *e;
 
-	if (hash == NULL || (len = (size_t)(hash - s)) >= sizeof(addr))
-		return -1;
-	memcpy(addr, s, len);
-	addr[len] = '\0';
-	if (ipaddr_parse(addr, a) == -1 ||
-	    hash[1 + strspn(hash + 1, "0123456789")] != '\0')
-		return -1;
-	*port = (uint16_t)strtonum(hash + 1, 1, 65535, &why);
-	return why == NULL ? 0 : -1;
+	*n = 0;
+	e = *find((struct names *)(uintptr_t)ns, wire, len);
+	if (e == NULL)
+		return false;
+	for (; e != NULL && *n < max; e = e->more)
+		if (e->ip.family == family)
+			ip[(*n)++] = e->ip;
+	return true;
 }

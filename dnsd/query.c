@@ -1,161 +1,200 @@
 #include "dnsd/query.h"
 
-#include <ldns/ldns.h>
-
 #include "dnsd/names.h"
 
-#define FLAG_QR	     0x8000
 #define OPCODE_SHIFT 11
 #define OPCODE_MASK  15
+#define NAME_POINTER 0xc00c /* to the question's name */
 
-/* RFC 1035 4.1.2; nothing a question's name could point at comes before it. */
-static int
-parse_question(struct rd *r, struct query *q)
+/* Between the guest and us: they end here. */
+static bool
+is_hop_option(uint16_t code)
 {
-	const uint8_t *start = r->p;
-	uint8_t n;
+	enum { COOKIE = 10, TCP_KEEPALIVE = 11, PADDING = 12 };
 
-	do {
-		if (rd_u8(r, &n) == -1 || n > NAME_LABEL || rd_skip(r, n) == -1)
+	return code == COOKIE || code == TCP_KEEPALIVE || code == PADDING;
+}
+
+/* -1: broken; else whether all options end here. */
+static int
+options_end_here(struct rd r)
+{
+	uint16_t code, len;
+	int all = 1;
+
+	while (r.len > 0) {
+		if (rd_u16(&r, &code) == -1 || rd_u16(&r, &len) == -1 ||
+		    rd_skip(&r, len) == -1)
 			return -1;
-	} while (n != 0);
-	q->name = start;
-	q->namelen = (size_t)(r->p - start);
-	if (q->namelen > NAME_WIRELEN || rd_u16(r, &q->type) == -1 ||
-	    rd_u16(r, &q->class) == -1)
-		return -1;
-	q->qlen = (size_t)(r->p - start);
+		if (!is_hop_option(code))
+			all = 0;
+	}
+	return all;
+}
+
+static int
+take_opt(struct query *q, const struct msg_rr *rr)
+{
+	int r;
+
+	if (q->edns || (r = options_end_here(rr->rdata)) == -1)
+		return -1; /* RFC 6891 6.1.1: one, well-formed */
+	q->edns = true;
+	q->opt = rr->start;
+	q->udp_size = rr->class > DNS_UDPMAX ? rr->class : DNS_UDPMAX;
+	q->dnssec_ok = (rr->ttl & DNS_EDNS_DO) != 0;
+	/* Another version, or flags nobody knows yet. */
+	if (r == 0 || (rr->ttl & ~(uint32_t)DNS_EDNS_DO) != 0)
+		q->plain = false;
 	return 0;
 }
 
-/* The header and the one question; *flags for the caller to judge. */
 static int
-parse_head(struct rd *r, struct query *q, uint16_t *flags)
+take_records(struct rd msg, struct query *q)
 {
-	uint16_t qdcount;
+	struct msg_walk w = msg_walk(msg, &q->head);
+	struct msg_rr rr;
+	int got;
 
-	if (rd_u16(r, &q->id) == -1 || rd_u16(r, flags) == -1 ||
-	    rd_u16(r, &qdcount) == -1 || rd_skip(r, 6) == -1 || qdcount != 1)
+	while ((got = msg_next(&w, &rr)) == 1) {
+		if (w.section == SEC_ADDITIONAL && rr.type == DNS_TYPE_OPT) {
+			if (take_opt(q, &rr) == -1)
+				return -1;
+			continue;
+		}
+		q->plain = false; /* TSIG, or an unusual opcode's */
+		q->opt = 0;
+	}
+	if (got == -1 || w.r.len > 0)
 		return -1;
-	q->opcode = *flags >> OPCODE_SHIFT & OPCODE_MASK;
-	return parse_question(r, q);
+	return 0;
 }
 
 int
-query_parse(struct rd r, struct query *q)
+query_parse(struct rd msg, struct query *q)
 {
 	uint16_t flags;
 
-	if (parse_head(&r, q, &flags) == -1 || (flags & FLAG_QR) != 0)
+	memset(q, 0, sizeof(*q));
+	if (msg_head(msg, &q->head) == -1 || (q->head.flags & DNS_QR) != 0)
 		return -1;
+	flags = q->head.flags;
+	q->opcode = flags >> OPCODE_SHIFT & OPCODE_MASK;
+	q->udp_size = DNS_UDPMAX;
+	q->plain = q->opcode == DNS_OPCODE_QUERY;
+	if (take_records(msg, q) == -1)
+		return -1;
+	q->variant = (uint8_t)((flags & DNS_RD) != 0) |
+		     (uint8_t)((flags & DNS_AD) != 0) << 1 |
+		     (uint8_t)((flags & DNS_CD) != 0) << 2 |
+		     (uint8_t)q->edns << 3 | (uint8_t)q->dnssec_ok << 4;
 	return 0;
 }
 
-bool
-query_answered_by(const struct query *q, uint16_t id, struct rd r)
+/* RFC 1035 3.1: lengths are below the letters, so bytes can be taken as is. */
+static void
+mix_case(uint8_t *name, size_t len, const uint8_t *random)
 {
-	struct query a;
-	uint16_t flags;
+	uint8_t c;
+	size_t i;
 
-	if (parse_head(&r, &a, &flags) == -1 || (flags & FLAG_QR) == 0)
-		return false;
-	return a.id == id && a.opcode == q->opcode && a.type == q->type &&
-	       a.class == q->class && a.namelen == q->namelen &&
-	       name_equal(a.name, q->name, q->namelen);
-}
-
-static ldns_rr *
-a_record(const ldns_rr *question, uint32_t ip)
-{
-	uint8_t b[4] = { (uint8_t)(ip >> 24), (uint8_t)(ip >> 16),
-		(uint8_t)(ip >> 8), (uint8_t)ip };
-	ldns_rdf *owner, *addr;
-	ldns_rr *rr;
-
-	if ((rr = ldns_rr_new()) == NULL)
-		return NULL;
-	ldns_rr_set_type(rr, LDNS_RR_TYPE_A);
-	ldns_rr_set_class(rr, LDNS_RR_CLASS_IN);
-	ldns_rr_set_ttl(rr, 0);
-	if ((owner = ldns_rdf_clone(ldns_rr_owner(question))) != NULL)
-		ldns_rr_set_owner(rr, owner);
-	addr = ldns_rdf_new_frm_data(LDNS_RDF_TYPE_A, sizeof(b), b);
-	if (owner == NULL || addr == NULL || !ldns_rr_push_rdf(rr, addr)) {
-		ldns_rdf_deep_free(addr);
-		ldns_rr_free(rr);
-		return NULL;
+	for (i = 0; i < len; i++) {
+		c = name[i] | 0x20;
+		if (c >= 'a' && c <= 'z' && (random[i / 8] >> i % 8 & 1) != 0)
+			name[i] ^= 0x20;
 	}
-	return rr;
 }
 
 static int
-push_records(ldns_pkt *p, const struct query_reply *a)
+put_opt(struct wr *w, uint16_t size, bool dnssec_ok)
 {
-	const ldns_rr *question = ldns_rr_list_rr(ldns_pkt_question(p), 0);
-	ldns_rr *rr;
-	size_t i;
-
-	if (question == NULL)
-		return -1;
-	for (i = 0; i < a->nip; i++) {
-		if ((rr = a_record(question, a->ip[i])) == NULL)
-			return -1;
-		if (!ldns_pkt_push_rr(p, LDNS_SECTION_ANSWER, rr)) {
-			ldns_rr_free(rr);
-			return -1;
-		}
-	}
-	return 0;
+	return wr_u8(w, 0) == -1 || wr_u16(w, DNS_TYPE_OPT) == -1 ||
+		       wr_u16(w, size) == -1 || wr_u16(w, 0) == -1 ||
+		       wr_u16(w, dnssec_ok ? DNS_EDNS_DO : 0) == -1 ||
+		       wr_u16(w, 0) == -1
+		   ? -1
+		   : 0;
 }
 
-/* Drops whole records from the end until the message fits. */
-static size_t
-write_packet(ldns_pkt *p, size_t max, uint8_t *out, size_t outlen)
+size_t
+query_forward(struct rd msg, const struct query *q, uint16_t id,
+    const uint8_t *random, uint8_t *out, size_t cap)
 {
-	uint8_t *wire;
-	size_t len;
+	struct wr w = wr_init(out, cap);
 
-	for (;;) {
-		if (ldns_pkt2wire(&wire, p, &len) != LDNS_STATUS_OK)
+	if (!q->plain) {
+		if (wr_bytes(&w, msg.p, msg.len) == -1)
 			return 0;
-		if (len <= max && len <= outlen)
-			break;
-		free(wire);
-		if (ldns_pkt_ancount(p) == 0)
-			return 0;
-		ldns_rr_free(ldns_rr_list_pop_rr(ldns_pkt_answer(p)));
-		ldns_pkt_set_ancount(p, (uint16_t)(ldns_pkt_ancount(p) - 1));
-		ldns_pkt_set_tc(p, true);
+		msg_put_id(out, id);
+		/* Not behind a signature's back. */
+		if (q->opt != 0 && q->udp_size > DNS_EDNSMAX) {
+			out[q->opt + 3] = DNS_EDNSMAX >> 8;
+			out[q->opt + 4] = DNS_EDNSMAX & 0xff;
+		}
+		return w.len;
 	}
-	memcpy(out, wire, len);
-	free(wire);
-	return len;
+	if (wr_bytes(&w, msg.p, q->head.end) == -1 ||
+	    (q->edns && put_opt(&w, DNS_EDNSMAX, q->dnssec_ok) == -1))
+		return 0;
+	msg_put_id(out, id);
+	if (random != NULL)
+		mix_case(out + DNS_HDRLEN, q->head.namelen, random);
+	return w.len;
+}
+
+enum query_match
+query_match(
+    const uint8_t *sent, size_t sentlen, struct rd msg, struct msg_head *h)
+{
+	struct msg_head s;
+
+	if (msg_head(rd_init(sent, sentlen), &s) == -1 ||
+	    msg_head(msg, h) == -1 || (h->flags & DNS_QR) == 0)
+		return MATCH_NOT;
+	if (h->id != s.id || h->type != s.type || h->class != s.class ||
+	    ((h->flags ^ s.flags) >> OPCODE_SHIFT & OPCODE_MASK) != 0 ||
+	    h->namelen != s.namelen || !name_equal(h->name, s.name, s.namelen))
+		return MATCH_NOT;
+	return memcmp(h->name, s.name, s.namelen) == 0 ? MATCH_YES : MATCH_CASE;
+}
+
+static int
+put_address(struct wr *w, uint16_t type, const struct ipaddr *a)
+{
+	uint16_t len = type == DNS_TYPE_A ? 4 : 16;
+
+	return wr_u16(w, NAME_POINTER) == -1 || wr_u16(w, type) == -1 ||
+		       wr_u16(w, DNS_CLASS_IN) == -1 || wr_u32(w, 0) == -1 ||
+		       wr_u16(w, len) == -1 || wr_bytes(w, a->b, len) == -1
+		   ? -1
+		   : 0;
 }
 
 size_t
 query_build(struct rd msg, const struct query *q, const struct query_reply *a,
-    uint8_t *out, size_t outlen)
+    uint8_t *out, size_t cap)
 {
-	uint8_t head[DNS_HDRLEN + NAME_WIRELEN + 4];
-	size_t len = 0;
-	ldns_pkt *p;
+	struct wr w = wr_init(out, cap), head = wr_init(out, DNS_HDRLEN);
+	struct msg_head h;
+	size_t i;
 
-	/* Only the question comes back: no record of the guest's is parsed. */
-	if (rd_bytes(&msg, head, DNS_HDRLEN) == -1 ||
-	    rd_bytes(&msg, head + DNS_HDRLEN, q->qlen) == -1)
+	/* Of the flags the opcode and RD, and CD (RFC 6840 5.9) come back. */
+	if (wr_bytes(&w, msg.p, q->head.end) == -1 ||
+	    wr_u16(&head, q->head.id) == -1 ||
+	    wr_u16(&head,
+		(uint16_t)(DNS_QR | DNS_RA |
+			   (q->head.flags & (OPCODE_MASK << OPCODE_SHIFT |
+						DNS_RD | DNS_CD)) |
+			   a->rcode)) == -1 ||
+	    wr_u16(&head, 1) == -1 || wr_u16(&head, (uint16_t)a->nip) == -1 ||
+	    wr_u16(&head, 0) == -1 || wr_u16(&head, q->edns) == -1)
 		return 0;
-	memset(head + 6, 0, 6);
-	if (ldns_wire2pkt(&p, head, DNS_HDRLEN + q->qlen) != LDNS_STATUS_OK)
+	for (i = 0; i < a->nip; i++)
+		if (put_address(&w, q->head.type, &a->ip[i]) == -1)
+			return 0;
+	if (q->edns && put_opt(&w, DNS_EDNSMAX, q->dnssec_ok) == -1)
 		return 0;
-	ldns_pkt_set_qr(p, true);
-	ldns_pkt_set_ra(p, true);
-	ldns_pkt_set_aa(p, false);
-	ldns_pkt_set_tc(p, false);
-	ldns_pkt_set_ad(p, false);
-	ldns_pkt_set_cd(p, false);
-	ldns_pkt_set_rcode(p, (ldns_pkt_rcode)a->rcode);
-	if (push_records(p, a) == 0)
-		len = write_packet(p, a->max, out, outlen);
-	ldns_pkt_free(p);
-	return len;
+	if (a->ede == DNS_EDE_NONE || msg_head(rd_init(out, w.len), &h) == -1)
+		return w.len;
+	return msg_add_ede(out, w.len, cap, &h, a->ede, a->text);
 }

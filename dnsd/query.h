@@ -2,65 +2,60 @@
 #define QUERY_H
 
 /*
- * DNS messages, RFC 1035.  What is relayed is not parsed further than its
- * question, by hand; what we answer ourselves is built with ldns, which no
- * other file includes.  Pure.
+ * A guest's query: what it asks, the form it is sent to a server in, what
+ * answers it, and the answers we give ourselves.  Pure.
  */
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "dnsd/msg.h"
 
-#include "common/rd.h"
+#define DNS_MAXIPS 64 /* addresses of one answer */
 
-#define DNS_HDRLEN 12
-#define DNS_MAXMSG 65535
-#define DNS_UDPMAX 512 /* RFC 1035 2.3.4 */
-#define DNS_MAXIPS 64  /* addresses of one answer */
-
-enum { DNS_TYPE_A = 1, DNS_TYPE_AAAA = 28 };
-enum { DNS_CLASS_IN = 1 };
-enum { DNS_OPCODE_QUERY = 0 };
-
-enum dns_rcode {
-	DNS_NOERROR = 0,
-	DNS_SERVFAIL = 2,
-	DNS_NXDOMAIN = 3,
-	DNS_NOTIMP = 4,
-};
-
-/* The head of a guest's query; pointers are into the message. */
 struct query {
-	uint16_t id;
+	struct msg_head head; /* points into the message */
 	uint8_t opcode;
-	uint16_t type, class;
-	const uint8_t *name; /* borrowed: the question section */
-	size_t namelen;	     /* wire form with the root's zero */
-	size_t qlen;	     /* the whole section: name, type, class */
+	bool edns, dnssec_ok;
+	uint16_t udp_size; /* of an answer by UDP */
+	size_t opt;	   /* where the OPT record is, if it is the last */
+	/*
+	 * Nothing in it but the question and at most EDNS without options that
+	 * say more than what a hop needs: what answers one answers all.
+	 */
+	bool plain;
+	uint8_t variant; /* of plain ones: what else makes answers differ */
 };
 
-/* -1: not a query with exactly one question. */
+/* -1: not a well-formed query with exactly one question. */
 int query_parse(struct rd msg, struct query *);
 
 /*
- * Whether a message answers the query sent with this id: the same question,
- * whatever the case of its letters.
+ * Writes what to ask a server: the same with our own UDP size, and the name's
+ * letters switched by the bits of random where plain.  RFC 6891 6.2.3: an OPT
+ * record and its options are between two hops.  The length; 0: no room.
  */
-bool query_answered_by(const struct query *, uint16_t id, struct rd msg);
+size_t query_forward(struct rd msg, const struct query *, uint16_t id,
+    const uint8_t *random, uint8_t *out, size_t cap);
+
+enum query_match {
+	MATCH_NOT,  /* something else */
+	MATCH_CASE, /* but for the case of its letters */
+	MATCH_YES,
+};
+
+/* Whether a message answers what was sent; *h is then its head. */
+enum query_match query_match(
+    const uint8_t *sent, size_t sentlen, struct rd msg, struct msg_head *h);
 
 /* What to answer of our own. */
 struct query_reply {
 	enum dns_rcode rcode;
-	const uint32_t *ip; /* A records, host order, TTL 0 */
+	const struct ipaddr *ip; /* of the question's type, TTL 0 */
 	size_t nip;
-	size_t max; /* DNS_UDPMAX or DNS_MAXMSG: cut to whole records, TC */
+	enum dns_ede ede; /* DNS_EDE_NONE, or with text */
+	const char *text;
 };
 
-/*
- * Writes the answer to msg, the message query_parse() saw.  Returns its
- * length, 0 when it cannot be built or has no room in out.
- */
+/* The length, 0 when there is no room in out. */
 size_t query_build(struct rd msg, const struct query *,
-    const struct query_reply *, uint8_t *out, size_t outlen);
+    const struct query_reply *, uint8_t *out, size_t cap);
 
 #endif

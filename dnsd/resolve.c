@@ -1,8 +1,7 @@
 /*
- * A client without a socket: its queries are lookups like a guest's, and the
- * answers come back here.  The id of a query is its place in a
- * ring: what is not answered when the ring comes round was dropped by a limit,
- * and fails then.
+ * One client inside of dnsd, as if it were a stream's.  The id of a query is
+ * its place in a ring: what is not answered when the ring comes round was
+ * dropped by a limit, and fails then.
  */
 
 #include <stdlib.h>
@@ -24,7 +23,7 @@ struct ask {
 struct resolve {
 	struct dnsd *d;	       /* borrowed */
 	struct ipc *proxy;     /* borrowed; who asks, NULL: nobody */
-	struct client *client; /* borrowed; its guest's */
+	struct client *client; /* borrowed; NULL: not yet */
 	uint16_t next;	       /* place in the ring */
 	struct ask ring[RESOLVE_RING];
 };
@@ -48,12 +47,13 @@ answered(
 	    (json_int_t)k->id, "addrs", addrs, "error", error);
 }
 
-void
-resolve_answer(struct resolve *r, const uint8_t *msg, size_t len)
+static void
+message(void *arg, struct rd msg)
 {
+	struct resolve *r = arg;
 	struct answer a;
 
-	if (answer_parse(rd_init(msg, len), &a) == -1 || a.id >= RESOLVE_RING ||
+	if (answer_parse(msg, &a) == -1 || a.id >= RESOLVE_RING ||
 	    !r->ring[a.id].used)
 		return;
 	if (a.nip > 0)
@@ -64,30 +64,18 @@ resolve_answer(struct resolve *r, const uint8_t *msg, size_t len)
 		answered(r, &r->ring[a.id], NULL, "no answer");
 }
 
-/* A new proxyd knows nothing of what the old one asked. */
-static int
-attach(struct resolve *r, struct ipc *from)
-{
-	if (r->proxy == from)
-		return 0;
-	resolve_peer_gone(r, r->proxy);
-	if ((r->client = client_bare(r->d, from, r)) == NULL)
-		return -1;
-	r->proxy = from;
-	return 0;
-}
-
 void
 resolve_ask(struct resolve *r, struct ipc *from, struct ipc_msg *m)
 {
-	static const uint8_t nowhere[ORIGIN_LEN];
+	struct ask *k = &r->ring[r->next];
 	uint8_t query[ANSWER_QUERYMAX];
-	struct ask *k;
 	size_t len;
 
-	if (attach(r, from) == -1)
-		return;
-	k = &r->ring[r->next];
+	if (r->proxy != from)
+		resolve_peer_gone(r, r->proxy);
+	r->proxy = from;
+	if (r->client == NULL)
+		r->client = client_inside(r->d, from, message, r);
 	if (k->used)
 		answered(r, k, NULL, "no answer");
 	len = answer_query(query, r->next, ipc_str(m, "name"));
@@ -95,8 +83,10 @@ resolve_ask(struct resolve *r, struct ipc *from, struct ipc_msg *m)
 	r->next = (uint16_t)((r->next + 1) % RESOLVE_RING);
 	if (len == 0)
 		answered(r, k, NULL, "not a name");
+	else if (r->client == NULL)
+		answered(r, k, NULL, "no answer");
 	else
-		lookup_start(r->client, nowhere, query + 2, len - 2);
+		lookup_start(r->client, NULL, query + 2, len - 2);
 }
 
 void
@@ -104,10 +94,10 @@ resolve_peer_gone(struct resolve *r, struct ipc *link)
 {
 	if (link == NULL || r->proxy != link)
 		return;
-	client_peer_gone(r->d, link);
 	r->proxy = NULL;
 	r->client = NULL;
 	memset(r->ring, 0, sizeof(r->ring));
+	client_peer_gone(r->d, link);
 }
 
 struct resolve *
@@ -123,7 +113,6 @@ resolve_new(struct dnsd *d)
 	return r;
 }
 
-/* Its client is freed with all guests'. */
 void
 resolve_free(struct resolve *r)
 {

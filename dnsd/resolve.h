@@ -3,8 +3,8 @@
 
 /*
  * Names for proxyd.  It asks over the bus; here each name becomes a query like
- * a guest's, so it gets what a guest would get: our own names, the
- * same servers and limits.
+ * a guest's, so it gets what a guest would get: our own names, the same servers
+ * and limits.
  */
 
 #include "common/daemon.h"
@@ -16,8 +16,6 @@ struct resolve;
 struct resolve *resolve_new(struct dnsd *);
 void resolve_free(struct resolve *);
 void resolve_ask(struct resolve *, struct ipc *, struct ipc_msg *);
-/* Of resolve's own client; the message is borrowed. */
-void resolve_answer(struct resolve *, const uint8_t *msg, size_t len);
 /* That link of proxyd is gone. */
 void resolve_peer_gone(struct resolve *, struct ipc *);
 

@@ -1,8 +1,11 @@
 /*
  * The servers.  A UDP query takes an idle socket out of its server's pool and
  * closes it afterwards; the pool is filled again from portd while it is in
- * use.  A pool that runs empty is made larger.  A TCP query has portd open a
- * connection, sends one message and reads one.
+ * use.  A pool that runs empty is made larger.
+ *
+ * Against forged answers (RFC 5452) a query leaves from a socket of its own,
+ * hence from a port the kernel drew, with a random id and, where the server
+ * gives them back, its letters in random case.
  */
 
 #include <bsd/stdlib.h>
@@ -13,8 +16,8 @@
 
 #include "dnsd/dnsd.h"
 
-#define POOL_START 8
-#define POOL_CHUNK 32 /* sockets asked for at a time */
+#define POOL_START 16
+#define POOL_CHUNK 64 /* sockets asked for at a time */
 #define READ_BATCH 8  /* wrong answers read a turn */
 
 /* What a request is for, in the number portd gives back with its answer. */
@@ -23,18 +26,28 @@
 #define REQ_TCP	       0x80u
 #define REQ_COUNT      0x7fu
 
-static uint16_t
-random_id(struct dnsd *d)
+static void
+random_bytes(struct dnsd *d, uint8_t *p, size_t n)
 {
-	if (d->nrandom == 0) {
+	if (d->nrandom < n) {
 		arc4random_buf(d->random, sizeof(d->random));
-		d->nrandom = nitems(d->random);
+		d->nrandom = sizeof(d->random);
 	}
-	return d->random[--d->nrandom];
+	d->nrandom -= n;
+	memcpy(p, d->random + d->nrandom, n);
 }
 
-static void
-ask_portd(struct server *s, bool tcp, size_t count)
+uint16_t
+upstream_random_id(struct dnsd *d)
+{
+	uint8_t b[2];
+
+	random_bytes(d, b, sizeof(b));
+	return (uint16_t)(b[0] << 8 | b[1]);
+}
+
+void
+upstream_want(struct server *s, bool tcp, size_t count)
 {
 	struct dnsd *d = s->d;
 	struct ipc *portd = daemon_peer(d->d, ROLE_PORT, 0);
@@ -45,12 +58,10 @@ ask_portd(struct server *s, bool tcp, size_t count)
 	if (portd == NULL ||
 	    ipc_send(portd, IPC_SOCK_OPEN, NULL, 0, "{s:I,s:s,s:s,s:i,s:i}",
 		"id", (json_int_t)id, "proto", tcp ? "tcp" : "udp", "addr",
-		ipaddr_str(&s->addr.addr, addr), "port", s->addr.port, "count",
-		(int)count) == -1)
+		ipaddr_str(&s->conf->addr, addr), "port", s->conf->port,
+		"count", (int)count) == -1)
 		return;
-	if (tcp)
-		s->asked_tcp += count;
-	else
+	if (!tcp)
 		s->asked += count;
 }
 
@@ -67,7 +78,7 @@ pool_fill(struct server *s)
 		return;
 	for (; have < want; have += n) {
 		n = want - have < POOL_CHUNK ? want - have : POOL_CHUNK;
-		ask_portd(s, false, n);
+		upstream_want(s, false, n);
 	}
 }
 
@@ -86,13 +97,9 @@ upstream_flush(struct server *s)
 }
 
 static void
-attempt_wait(struct attempt *a, bool tcp)
+attempt_wait(struct attempt *a)
 {
 	a->waiting = true;
-	if (tcp) {
-		TAILQ_INSERT_TAIL(&a->server->wait_tcp, a, entry);
-		return;
-	}
 	TAILQ_INSERT_TAIL(&a->server->wait, a, entry);
 	a->server->nwait++;
 }
@@ -101,10 +108,6 @@ static void
 attempt_unwait(struct attempt *a)
 {
 	a->waiting = false;
-	if (a->lookup->client->tcp) {
-		TAILQ_REMOVE(&a->server->wait_tcp, a, entry);
-		return;
-	}
 	TAILQ_REMOVE(&a->server->wait, a, entry);
 	a->server->nwait--;
 }
@@ -112,51 +115,61 @@ attempt_unwait(struct attempt *a)
 void
 upstream_cancel(struct attempt *a)
 {
+	struct dnsd *d;
+
 	if (a->server == NULL)
 		return;
+	d = a->server->d;
 	if (a->waiting)
 		attempt_unwait(a);
+	if (a->conn != NULL)
+		conn_cancel(a);
 	if (a->fd != -1) {
-		ev_io_stop(a->server->d->d->loop, &a->io);
+		ev_io_stop(d->d->loop, &a->io);
 		close(a->fd);
 	}
-	free(a->buf);
-	a->buf = NULL;
+	if (!a->tcp)
+		d->nsock--;
 	a->fd = -1;
 	a->server = NULL;
 }
 
-static void
-attempt_watch(struct attempt *a,
-    void (*cb)(struct ev_loop *, struct ev_io *, int), int events)
+size_t
+upstream_form(const struct attempt *a, uint8_t *out, size_t cap)
 {
-	struct ev_loop *loop = a->server->d->d->loop;
+	const struct lookup *l = a->lookup;
 
-	ev_io_stop(loop, &a->io);
-	ev_io_init(&a->io, cb, a->fd, events);
-	a->io.data = a;
-	ev_io_start(loop, &a->io);
+	return query_forward(rd_init(l->msg, l->len), &l->q, a->id,
+	    a->mixed ? a->random : NULL, out, cap);
 }
 
-static void
-attempt_set_id(struct attempt *a)
+bool
+upstream_judge(struct attempt *a, uint8_t *msg, size_t len)
 {
-	a->lookup->msg[2] = (uint8_t)(a->id >> 8);
-	a->lookup->msg[3] = (uint8_t)a->id;
-}
-
-/* Hands a message on; false when it answers something else. */
-static bool
-attempt_judge(struct attempt *a, uint8_t *msg, size_t len)
-{
+	uint8_t sent[DNSD_MAXQUERY + DNS_OPTLEN];
+	size_t n = upstream_form(a, sent, sizeof(sent));
 	struct lookup *l = a->lookup;
+	struct msg_facts f;
+	struct msg_head h;
 
-	if (!query_answered_by(&l->q, a->id, rd_init(msg, len))) {
-		stats_inc(&l->d->d->stats, DNSS_LATE);
-		return false;
+	switch (query_match(sent, n, rd_init(msg, len), &h)) {
+	case MATCH_YES:
+		if (msg_facts(rd_init(msg, len), &h, &f) == -1)
+			break;
+		lookup_answer(l, a, msg, len, &h);
+		return true;
+	case MATCH_CASE:
+		/* Whoever this was: the next try does without. */
+		if (!a->server->no_case)
+			stats_inc(&l->d->d->stats, DNSS_NO_CASE);
+		a->server->no_case = true;
+		lookup_ask_again(l, a);
+		return true;
+	case MATCH_NOT:
+		break;
 	}
-	lookup_answer(l, a, msg, len);
-	return true;
+	stats_inc(&l->d->d->stats, DNSS_LATE);
+	return false;
 }
 
 static void
@@ -175,7 +188,7 @@ udp_read(struct ev_loop *loop, struct ev_io *w, int revents)
 			lookup_attempt_failed(a->lookup, a);
 			return;
 		}
-		if (attempt_judge(a, d->buf, (size_t)n))
+		if (upstream_judge(a, d->buf, (size_t)n))
 			return;
 	}
 }
@@ -184,98 +197,41 @@ udp_read(struct ev_loop *loop, struct ev_io *w, int revents)
 static int
 udp_send(struct attempt *a, int fd)
 {
-	struct lookup *l = a->lookup;
+	uint8_t out[DNSD_MAXQUERY + DNS_OPTLEN];
+	size_t n = upstream_form(a, out, sizeof(out));
 
 	a->fd = fd;
-	attempt_set_id(a);
+	ev_io_init(&a->io, udp_read, fd, EV_READ);
+	a->io.data = a;
 	/* A full socket has lost the datagram, as any router may. */
-	if (write(fd, l->msg + 2, l->len) == -1 && errno != EAGAIN &&
-	    errno != EINTR)
+	if (write(fd, out, n) == -1 && errno != EAGAIN && errno != EINTR)
 		return -1;
-	attempt_watch(a, udp_read, EV_READ);
+	ev_io_start(a->server->d->d->loop, &a->io);
 	return 0;
 }
 
-/* Reads up to have bytes of the answer in all; 1 when they are there. */
+static void
+attempt_init(struct server *s, struct attempt *a, bool tcp)
+{
+	const struct query *q = &a->lookup->q;
+
+	a->server = s;
+	a->tcp = tcp;
+	a->waiting = a->again = false;
+	a->conn = NULL;
+	a->fd = -1;
+	a->id = upstream_random_id(s->d);
+	a->mixed = q->plain && !s->no_case && !tcp;
+	if (a->mixed)
+		random_bytes(s->d, a->random, (q->head.namelen + 7) / 8);
+}
+
 static int
-tcp_fill(struct attempt *a, size_t have)
-{
-	ssize_t n;
-
-	if (a->len >= have)
-		return 1;
-	n = read(a->fd, a->buf + a->len, have - a->len);
-	if (n == -1)
-		return errno == EAGAIN || errno == EINTR ? 0 : -1;
-	if (n == 0)
-		return -1;
-	a->len += (size_t)n;
-	return a->len == have;
-}
-
-static void
-tcp_read(struct ev_loop *loop, struct ev_io *w, int revents)
-{
-	struct attempt *a = w->data;
-	size_t len = 0;
-	uint8_t *p;
-	int got;
-
-	got = tcp_fill(a, 2);
-	if (got == 1) {
-		len = (size_t)a->buf[0] << 8 | a->buf[1];
-		if (a->len == 2 && (p = realloc(a->buf, 2 + len)) != NULL)
-			a->buf = p;
-		else if (a->len == 2)
-			got = -1;
-	}
-	if (got == 1)
-		got = tcp_fill(a, 2 + len);
-	if (got == 1 && attempt_judge(a, a->buf + 2, len))
-		return;
-	if (got != 0)
-		lookup_attempt_failed(a->lookup, a);
-}
-
-/* Connected, or not. */
-static void
-tcp_write(struct ev_loop *loop, struct ev_io *w, int revents)
-{
-	struct attempt *a = w->data;
-	struct lookup *l = a->lookup;
-	size_t len = 2 + l->len;
-	ssize_t n;
-
-	attempt_set_id(a);
-	n = write(a->fd, l->msg, len);
-	if (n == -1 && (errno == EAGAIN || errno == EINTR))
-		return;
-	/* A new connection takes a query whole. */
-	if (n != (ssize_t)len || (a->buf = malloc(2)) == NULL) {
-		lookup_attempt_failed(l, a);
-		return;
-	}
-	a->len = 0;
-	attempt_watch(a, tcp_read, EV_READ);
-}
-
-int
-upstream_ask(struct server *s, struct attempt *a)
+udp_ask(struct server *s, struct attempt *a)
 {
 	int ret = 0;
 
-	/* A guest that asks and goes again does not take its request along. */
-	if (a->lookup->client->tcp && s->asked_tcp >= DNSD_TCPASKED) {
-		stats_inc(&s->d->d->stats, DNSS_SOCK_REFUSED);
-		return -1;
-	}
-	a->server = s;
-	a->id = random_id(s->d);
-	if (a->lookup->client->tcp) {
-		attempt_wait(a, true);
-		ask_portd(s, true, 1);
-		return 0;
-	}
+	s->d->nsock++;
 	if (s->nfd > 0) {
 		ret = udp_send(a, s->fd[--s->nfd]);
 		if (ret == -1)
@@ -283,12 +239,28 @@ upstream_ask(struct server *s, struct attempt *a)
 	} else {
 		stats_inc(&s->d->d->stats, DNSS_POOL_EMPTY);
 		if (s->target * 2 <= DNSD_POOLMAX &&
-		    s->target * 2 <= s->d->maxidle / s->d->nserver)
+		    s->target * 2 <= s->d->maxidle / s->d->route.n)
 			s->target *= 2;
-		attempt_wait(a, false);
+		attempt_wait(a);
 	}
 	pool_fill(s);
 	return ret;
+}
+
+int
+upstream_ask(struct server *s, struct attempt *a, bool tcp)
+{
+	if (!tcp && s->d->nsock >= s->d->maxsock) {
+		stats_inc(&s->d->d->stats, DNSS_SOCK_REFUSED);
+		return -1;
+	}
+	attempt_init(s, a, tcp);
+	if (!tcp)
+		return udp_ask(s, a);
+	if (conn_ask(s, a) == 0)
+		return 0;
+	a->server = NULL;
+	return -1;
 }
 
 /* The server a number of a request belongs to; NULL: not any more. */
@@ -296,28 +268,14 @@ static struct server *
 request_server(struct dnsd *d, uint32_t id)
 {
 	struct server *s;
-	size_t *asked, n = id & REQ_COUNT;
+	size_t n = id & REQ_COUNT;
 
-	if (REQ_GEN(id) != d->generation || REQ_SERVER(id) >= d->nserver)
+	if (REQ_GEN(id) != d->generation || REQ_SERVER(id) >= d->route.n)
 		return NULL;
 	s = &d->server[REQ_SERVER(id)];
-	asked = (id & REQ_TCP) ? &s->asked_tcp : &s->asked;
-	*asked -= n < *asked ? n : *asked;
+	if ((id & REQ_TCP) == 0)
+		s->asked -= n < s->asked ? n : s->asked;
 	return s;
-}
-
-static void
-take_tcp(struct server *s, int fd)
-{
-	struct attempt *a = TAILQ_FIRST(&s->wait_tcp);
-
-	if (a == NULL) {
-		close(fd);
-		return;
-	}
-	attempt_unwait(a);
-	a->fd = fd;
-	attempt_watch(a, tcp_write, EV_WRITE);
 }
 
 static void
@@ -346,7 +304,7 @@ upstream_sock_fd(struct daemon *dm, struct ipc *from, struct ipc_msg *m)
 		return;
 	for (i = 0; i < m->nfd; i++) {
 		if (id & REQ_TCP)
-			take_tcp(s, ipc_take_fd(m, i));
+			conn_take_fd(s, ipc_take_fd(m, i));
 		else
 			take_udp(s, ipc_take_fd(m, i));
 	}
@@ -359,10 +317,9 @@ upstream_sock_refused(struct daemon *dm, struct ipc *from, struct ipc_msg *m)
 	uint32_t id = (uint32_t)ipc_u64(m, "id");
 	struct dnsd *d = dm->data;
 	struct server *s = request_server(d, id);
-	struct attempts *q;
 	struct attempt *a;
-	size_t n = 0;
 	unsigned missed;
+	size_t n;
 
 	stats_inc(&dm->stats, DNSS_SOCK_REFUSED);
 	if (log_rate_ok(&d->refused_log, usec_now(dm->loop), &missed))
@@ -370,65 +327,48 @@ upstream_sock_refused(struct daemon *dm, struct ipc *from, struct ipc_msg *m)
 		    ipc_str(m, "error"), missed);
 	if (s == NULL)
 		return;
-	q = (id & REQ_TCP) ? &s->wait_tcp : &s->wait;
-	TAILQ_FOREACH (a, q, entry)
-		n++;
-	while (n-- > 0 && (a = TAILQ_FIRST(q)) != NULL)
+	if (id & REQ_TCP) {
+		conns_refused(s);
+		return;
+	}
+	for (n = s->nwait; n > 0 && (a = TAILQ_FIRST(&s->wait)) != NULL; n--)
 		lookup_attempt_failed(a->lookup, a);
 }
 
 void
 upstream_portd(struct dnsd *d)
 {
-	struct attempt *a;
 	struct server *s;
 
 	d->generation++;
-	for (s = d->server; s < d->server + d->nserver; s++) {
-		s->asked = s->asked_tcp = 0;
-		if (s->nwait > 0 || s->num == d->current)
+	for (s = d->server; s < d->server + d->route.n; s++) {
+		s->asked = 0;
+		if (s->nwait > 0 || s->num == 0)
 			pool_fill(s);
-		TAILQ_FOREACH (a, &s->wait_tcp, entry)
-			ask_portd(s, true, 1);
+		conns_again(s);
 	}
 }
 
-bool
-upstream_same(const struct dnsd *d, const struct server_addr *sa, size_t n)
-{
-	size_t i;
-
-	if (n != d->nserver)
-		return false;
-	for (i = 0; i < n; i++)
-		if (ipaddr_cmp(&sa[i].addr, &d->server[i].addr.addr) != 0 ||
-		    sa[i].port != d->server[i].addr.port)
-			return false;
-	return true;
-}
-
 int
-upstream_set(struct dnsd *d, const struct server_addr *sa, size_t n)
+upstream_set(struct dnsd *d)
 {
 	struct server *s;
 	size_t i;
 
-	upstream_fini(d);
-	if (n == 0)
+	if (d->route.n == 0)
 		return 0;
-	if ((s = calloc(n, sizeof(*s))) == NULL)
+	if ((d->server = calloc(d->route.n, sizeof(*s))) == NULL)
 		return -1;
-	for (i = 0; i < n; i++) {
-		s[i].d = d;
-		s[i].num = (uint8_t)i;
-		s[i].addr = sa[i];
-		s[i].target = POOL_START;
-		TAILQ_INIT(&s[i].wait);
-		TAILQ_INIT(&s[i].wait_tcp);
+	for (i = 0; i < d->route.n; i++) {
+		s = &d->server[i];
+		s->d = d;
+		s->num = (uint8_t)i;
+		s->conf = &d->route.server[i];
+		s->target = POOL_START;
+		TAILQ_INIT(&s->wait);
+		TAILQ_INIT(&s->conns);
 	}
-	d->server = s;
-	d->nserver = n;
-	pool_fill(&s[0]);
+	pool_fill(&d->server[0]);
 	return 0;
 }
 
@@ -437,11 +377,11 @@ upstream_fini(struct dnsd *d)
 {
 	size_t i;
 
-	for (i = 0; i < d->nserver; i++)
+	for (i = 0; d->server != NULL && i < d->route.n; i++) {
 		pool_drain(&d->server[i]);
+		conns_close(&d->server[i]);
+	}
 	free(d->server);
 	d->server = NULL;
-	d->nserver = 0;
-	d->current = 0;
 	d->generation++;
 }

@@ -2,7 +2,10 @@
 #define UPSTREAM_H
 
 /*
- * The host's resolvers: sockets from portd, one question asked of one server.
+ * The servers: sockets from portd, one question asked of one server once.
+ *
+ *	upstream.c	servers, UDP sockets, attempts
+ *	conn.c		TCP connections
  */
 
 #include <bsd/sys/queue.h>
@@ -10,55 +13,62 @@
 #include <stdbool.h>
 
 #include "common/daemon.h"
-#include "common/ipaddr.h"
+#include "dnsd/route.h"
 
-#define DNSD_MAXSERVERS 64
-#define DNSD_POOLMAX	256  /* idle sockets of one server */
-#define DNSD_TCPASKED	1024 /* TCP sockets of one server under way */
+#define DNSD_POOLMAX	512 /* idle sockets of one server */
+#define DNSD_CONNS	4   /* TCP connections to one server */
+#define DNSD_CONNASKED	64  /* in flight on one before there is another */
+#define DNSD_CONNMAX	1024
+#define DNSD_IDLE_SEC	10. /* RFC 7766 6.2.3: a few seconds */
+#define DNSD_CASE_BYTES 32  /* a bit for each byte of a name */
 
 struct dnsd;
 struct lookup;
 struct server;
+struct conn;
 
 /* A query asked of one server once. */
 struct attempt {
 	struct lookup *lookup; /* borrowed: the one this is part of */
-	struct server *server; /* borrowed; NULL: not asked, or failed */
-	bool waiting;	       /* in the server's queue, for a socket */
+	struct server *server; /* borrowed; NULL: this place is free */
+	bool tcp;
+	bool waiting; /* UDP: in the server's queue, for a socket */
+	bool again;   /* TCP: its first connection has closed */
+	bool mixed;   /* the name's letters are as `random' says */
 	uint16_t id;
-	int fd; /* owned; -1: none */
+	uint8_t random[DNSD_CASE_BYTES];
+	int fd; /* owned, UDP; -1: none */
 	struct ev_io io;
+	struct conn *conn; /* borrowed, TCP */
 	TAILQ_ENTRY(attempt) entry;
-	/* Streams only: the answer with its length, as far as it came. */
-	uint8_t *buf; /* owned */
-	size_t len;
 };
 
-struct server_addr {
-	struct ipaddr addr;
-	uint16_t port;
-};
+TAILQ_HEAD(attempts, attempt);
 
-/* One resolver of the host and the sockets that are connected to it. */
+/* One server and the sockets that are connected to it. */
 struct server {
 	struct dnsd *d; /* borrowed */
-	uint8_t num;	/* its place in dnsd.server */
-	struct server_addr addr;
-	int fd[DNSD_POOLMAX]; /* owned, idle, UDP */
+	uint8_t num;	/* its place in dnsd.server and in the route */
+	const struct route_server *conf; /* borrowed */
+	int fd[DNSD_POOLMAX];		 /* owned, idle, UDP */
 	size_t nfd;
-	size_t target;	  /* idle ones to have */
-	size_t asked;	  /* UDP sockets of portd, not here yet */
-	size_t asked_tcp; /* TCP likewise */
-	size_t nwait;	  /* attempts in wait */
-	TAILQ_HEAD(attempts, attempt) wait, wait_tcp; /* for a socket */
+	size_t target;		  /* idle ones to have */
+	size_t asked;		  /* UDP sockets of portd, not here yet */
+	size_t nwait;		  /* attempts in wait */
+	struct attempts wait;	  /* for a UDP socket */
+	TAILQ_HEAD(, conn) conns; /* owned */
+	size_t nconn;
+	unsigned missed; /* sends without an answer, since the last one */
+	usec_t probed;	 /* when it was last asked while offline */
+	bool offline;	 /* not waited for */
+	bool no_case;	 /* does not keep the case of letters */
 };
 
-/* Replaces the servers; no attempt may be under way. */
-int upstream_set(struct dnsd *, const struct server_addr *, size_t n);
-bool upstream_same(const struct dnsd *, const struct server_addr *, size_t n);
+/* Replaces the servers by those of d->route; no attempt may be under way. */
+int upstream_set(struct dnsd *);
 void upstream_fini(struct dnsd *);
-/* -1: failed at once. */
-int upstream_ask(struct server *, struct attempt *);
+/* Asks.  -1: failed at once, and the place is free. */
+int upstream_ask(struct server *, struct attempt *, bool tcp);
 /* Ends it whatever state it is in; says nothing to the lookup. */
 void upstream_cancel(struct attempt *);
 /* It does not answer: its idle sockets may be of a network that is gone. */
@@ -67,5 +77,19 @@ void upstream_sock_fd(struct daemon *, struct ipc *, struct ipc_msg *);
 void upstream_sock_refused(struct daemon *, struct ipc *, struct ipc_msg *);
 /* portd is there, or there again: what was asked of it is asked anew. */
 void upstream_portd(struct dnsd *);
+
+/* Between upstream.c and conn.c. */
+void upstream_want(struct server *, bool tcp, size_t count);
+/* The message as this attempt sends it; its length. */
+size_t upstream_form(const struct attempt *, uint8_t *out, size_t cap);
+/* False: it answers something else. */
+bool upstream_judge(struct attempt *, uint8_t *msg, size_t len);
+uint16_t upstream_random_id(struct dnsd *);
+int conn_ask(struct server *, struct attempt *);
+void conn_cancel(struct attempt *);
+void conn_take_fd(struct server *, int fd); /* fd becomes owned */
+void conns_refused(struct server *);
+void conns_again(struct server *); /* a new portd */
+void conns_close(struct server *);
 
 #endif

@@ -13,17 +13,14 @@
 #include "common/log.h"
 
 #include "conf.h"
-#include "resolvconf.h"
 #include "vm.h"
 
-#define FILE_MAX   CONF_FILEMAX
 #define RESOLV	   "/etc/resolv.conf"
-#define NO_RESOLV  "nameserver 127.0.0.1\n"
 #define MAXSEARCH  64
 #define DOMAIN_LEN 255
 
 char *
-conf_read_file(const char *path, size_t *len)
+conf_read_file(const char *path, size_t max, size_t *len)
 {
 	char *buf = NULL;
 	struct stat st;
@@ -36,12 +33,12 @@ conf_read_file(const char *path, size_t *len)
 	if (fstat(fd, &st) == -1)
 		goto err;
 	errno = S_ISDIR(st.st_mode) ? EISDIR : EFBIG;
-	if (S_ISDIR(st.st_mode) || st.st_size > FILE_MAX)
+	if (S_ISDIR(st.st_mode) || st.st_size > (off_t)max)
 		goto err;
-	if ((buf = malloc(FILE_MAX)) == NULL)
+	if ((buf = malloc(max)) == NULL)
 		goto err;
-	for (*len = 0; *len < FILE_MAX; *len += (size_t)n) {
-		if ((n = read(fd, buf + *len, FILE_MAX - *len)) == -1)
+	for (*len = 0; *len < max; *len += (size_t)n) {
+		if ((n = read(fd, buf + *len, max - *len)) == -1)
 			goto err;
 		if (n == 0)
 			break;
@@ -65,7 +62,7 @@ conf_read_json(const char *path, char *err)
 	char *text;
 	size_t len;
 
-	if ((text = conf_read_file(path, &len)) == NULL) {
+	if ((text = conf_read_file(path, CONF_FILEMAX, &len)) == NULL) {
 		snprintf(
 		    err, OPTIONS_ERRLEN, "%.256s: %s", path, strerror(errno));
 		return NULL;
@@ -164,12 +161,11 @@ conf_options_file(struct options *op, const char *path, char *err)
 }
 
 /*
- * DHCP settings and name servers.
+ * DHCP settings.
  */
 
-/* Puts a new value in place of *old; both owned.  True when it differs. */
-static bool
-replace(json_t **old, json_t *new)
+bool
+conf_replace(json_t **old, json_t *new)
 {
 	bool differs = new != NULL && !json_equal(*old, new);
 
@@ -233,38 +229,13 @@ conf_read_dhcp(struct conf *c)
 		return -1;
 	}
 	if (c->op->domain == NULL)
-		changed = replace(&c->domain, json_is_string(domain)
-						  ? json_incref(domain)
-						  : json_string("localdomain"));
-	changed |= replace(&c->search,
+		changed = conf_replace(&c->domain,
+		    json_is_string(domain) ? json_incref(domain)
+					   : json_string("localdomain"));
+	changed |= conf_replace(&c->search,
 	    json_is_array(search) ? json_incref(search) : json_array());
 	json_decref(root);
 	return changed ? 1 : 0;
-}
-
-int
-conf_read_resolv(struct conf *c)
-{
-	struct resolvconf rc = { .n = 0 };
-	json_t *servers;
-	char *text;
-	size_t len, i;
-
-	if ((text = conf_read_file(c->resolv_path, &len)) != NULL) {
-		resolvconf_parse(text, len, &rc);
-		free(text);
-	} else {
-		log_warn("%s", c->resolv_path);
-		if (json_array_size(c->servers) > 0)
-			return -1;
-	}
-	/* Without any the C library, too, asks this host. */
-	if (rc.n == 0)
-		resolvconf_parse(NO_RESOLV, strlen(NO_RESOLV), &rc);
-	servers = json_array();
-	for (i = 0; i < rc.n; i++)
-		json_array_append_new(servers, json_string(rc.server[i]));
-	return replace(&c->servers, servers) ? 1 : 0;
 }
 
 int
@@ -278,9 +249,9 @@ conf_init(struct conf *c, const struct options *op)
 	c->domain =
 	    json_string(op->domain != NULL ? op->domain : "localdomain");
 	c->search = json_array();
-	c->servers = json_array();
-	return c->domain == NULL || c->search == NULL || c->servers == NULL ? -1
-									    : 0;
+	return c->domain == NULL || c->search == NULL || conf_init_dns(c) == -1
+		   ? -1
+		   : 0;
 }
 
 void
@@ -288,7 +259,7 @@ conf_fini(struct conf *c)
 {
 	json_decref(c->domain);
 	json_decref(c->search);
-	json_decref(c->servers);
+	conf_fini_dns(c);
 	httpconf_clear(&c->http);
 }
 
@@ -296,8 +267,8 @@ conf_fini(struct conf *c)
  * Messages.
  */
 
-static json_t *
-names(const struct strlist *l)
+json_t *
+conf_names(const struct strlist *l)
 {
 	json_t *a = json_array();
 	size_t i;
@@ -324,41 +295,22 @@ send_eth(const struct conf *c, struct ipc *ipc)
 }
 
 static void
-send_dns(const struct conf *c, struct ipc *ipc)
-{
-	const struct options *op = c->op;
-	char gw[IPADDR_STRLEN], host[IPADDR_STRLEN], low[IPADDR_STRLEN];
-	json_t *gn = names(&op->gateway_names), *hn = names(&op->host_names),
-	       *vn = names(&op->vm_names);
-
-	ipc_send(ipc, IPC_CONF_DNS, NULL, 0,
-	    "{s:s, s:s, s:s, s:O, s:O, s:O, s:O}", "gateway-ip",
-	    ipaddr_str(&op->gateway_ip, gw), "host-ip",
-	    ipaddr_str(&op->host_ip, host), "lowest-ip",
-	    ipaddr_str(&op->lowest_ip, low), "gateway-names", gn, "host-names",
-	    hn, "vm-names", vn, "servers", c->servers);
-	json_decref(gn);
-	json_decref(hn);
-	json_decref(vn);
-}
-
-static void
 send_port(const struct conf *c, struct ipc *ipc)
 {
 	const struct options *op = c->op;
 	char gw[IPADDR_STRLEN], host[IPADDR_STRLEN], low[IPADDR_STRLEN],
 	    high[IPADDR_STRLEN];
-	json_t *bind = names(&op->allowed_bind);
+	json_t *bind = conf_names(&op->allowed_bind);
 
 	ipc_send(ipc, IPC_CONF_PORT, NULL, 0,
-	    "{s:s, s:s, s:s, s:s, s:O, s:o, s:I, s:O, s:I, s:b}", "gateway-ip",
+	    "{s:s, s:s, s:s, s:s, s:o, s:o, s:I, s:O, s:I, s:b}", "gateway-ip",
 	    ipaddr_str(&op->gateway_ip, gw), "host-ip",
 	    ipaddr_str(&op->host_ip, host), "lowest-ip",
 	    ipaddr_str(&op->lowest_ip, low), "highest-ip",
-	    ipaddr_str(&op->highest_ip, high), "servers", c->servers,
-	    "proxies", conf_proxies(c),
-	    "max-connections", (json_int_t)op->max_connections, "allowed-bind",
-	    bind, "backlog", (json_int_t)op->listen_backlog, "preserve-source",
+	    ipaddr_str(&op->highest_ip, high), "servers", conf_server_texts(c),
+	    "proxies", conf_proxies(c), "max-connections",
+	    (json_int_t)op->max_connections, "allowed-bind", bind, "backlog",
+	    (json_int_t)op->listen_backlog, "preserve-source",
 	    op->preserve_source);
 	json_decref(bind);
 }
@@ -387,7 +339,7 @@ conf_send(const struct conf *c, struct ipc *ipc)
 	static void (*const send[ROLE__MAX])(
 	    const struct conf *, struct ipc *) = {
 		[ROLE_ETH] = send_eth,
-		[ROLE_DNS] = send_dns,
+		[ROLE_DNS] = conf_send_dns,
 		[ROLE_PROXY] = conf_send_proxy,
 		[ROLE_PORT] = send_port,
 		[ROLE_FRONT] = send_front,
@@ -412,6 +364,6 @@ conf_send_stack(const struct conf *c, struct ipc *ipc, const struct lease *l)
 	    ipaddr_str(&op->host_ip, host), "highest-ip",
 	    ipaddr_str(&op->highest_ip, high), "server-mac",
 	    macaddr_str(&op->server_mac, smac), "domain", c->domain, "search",
-	    c->search);
+	    json_array_size(c->search) > 0 ? c->search : c->dns_search);
 	conf_send_intercept(c, ipc);
 }

@@ -22,7 +22,15 @@ struct conf {
 	const char *resolv_path;  /* borrowed */
 	json_t *domain;		  /* owned: string, for DHCP */
 	json_t *search;		  /* owned: array of strings, for DHCP */
-	json_t *servers;	  /* owned: array of "IP#PORT" */
+	/*
+	 * Name servers, owned: objects with the fields of dns-server; of the
+	 * file of --dns (NULL: there is none) and of the host.
+	 */
+	json_t *dns_servers, *resolv_servers;
+	uint32_t offline_after;
+	json_t *dns_search;  /* owned: of the file of --dns, for DHCP */
+	bool search_changed; /* when it was last read */
+	json_t *hosts;	     /* owned: array of "ADDRESS NAME" */
 	struct httpconf http;
 };
 
@@ -42,18 +50,28 @@ void conf_fini(struct conf *);
  */
 int conf_read_dhcp(struct conf *);
 int conf_read_resolv(struct conf *);
+/* A missing file means the host's servers, and no names. */
+int conf_read_dns(struct conf *);
+int conf_read_hosts(struct conf *);
 /* A missing file is no settings, and no error. */
 int conf_read_http(struct conf *);
 /*
- * The whole file, at most CONF_FILEMAX bytes, owned by the caller; NULL with
- * errno.
+ * The whole file, at most max bytes, owned by the caller; NULL with errno.
  */
-char *conf_read_file(const char *path, size_t *len);
+char *conf_read_file(const char *path, size_t max, size_t *len);
+/* Puts a new value in place of *old; both owned.  True when it differs. */
+bool conf_replace(json_t **old, json_t *new);
+json_t *conf_names(const struct strlist *); /* owned: array of strings */
 
 /* The configuration of a daemon there is one of. */
 void conf_send(const struct conf *, struct ipc *);
 void conf_send_stack(const struct conf *, struct ipc *, const struct lease *);
 
+/* conf_dns.c's part of them. */
+int conf_init_dns(struct conf *);
+void conf_fini_dns(struct conf *);
+void conf_send_dns(const struct conf *, struct ipc *);
+json_t *conf_server_texts(const struct conf *); /* owned: "IP#PORT" each */
 
 /* conf_http.c's part of them. */
 void conf_send_proxy(const struct conf *, struct ipc *);

@@ -64,7 +64,7 @@ conf_read_http(struct conf *c)
 
 	if (path == NULL)
 		return read_environment(c);
-	if ((text = conf_read_file(path, &len)) == NULL) {
+	if ((text = conf_read_file(path, CONF_FILEMAX, &len)) == NULL) {
 		log_warn("%s", path);
 		return errno == ENOENT ? read_environment(c) : -1;
 	}

@@ -59,9 +59,9 @@ const struct opt opts[] = {
 	    C_NOW, G_NAMES, false, 0, 0, "names of --host-ip" },
 	{ "vm-names", "LIST", "vm.internal", OFF(vm_names), K_NAMES, C_NOW,
 	    G_NAMES, false, 0, 0, "names of --lowest-ip" },
-	{ "dns", "FILE", NULL, OFF(dns), K_STR, C_LATER, G_NAMES, false,
+	{ "dns", "FILE", NULL, OFF(dns), K_STR, C_NOW, G_NAMES, false,
 	    0, 4095, "upstream name servers, instead of the host's" },
-	{ "hosts", "FILE", "/etc/hosts", OFF(hosts), K_STR, C_LATER, G_NAMES,
+	{ "hosts", "FILE", "/etc/hosts", OFF(hosts), K_STR, C_NOW, G_NAMES,
 	    false, 0, 4095, "hosts file for names; empty disables it" },
 
 	{ "max-connections", "N", NULL, OFF(max_connections), K_INT, C_NOW,

@@ -432,6 +432,31 @@ resolv_changed(void *arg)
 }
 
 static void
+dns_changed(void *arg)
+{
+	struct sup *s = arg;
+
+	if (conf_read_dns(&s->conf) != 1)
+		return;
+	log_info("%s: new name servers", s->op->dns);
+	resend(s, ROLE_PORT);
+	resend(s, ROLE_DNS);
+	if (s->conf.search_changed)
+		vm_conf_changed(&s->vms);
+}
+
+static void
+hosts_changed(void *arg)
+{
+	struct sup *s = arg;
+
+	if (conf_read_hosts(&s->conf) != 1)
+		return;
+	log_info("%s: new names", s->op->hosts);
+	resend(s, ROLE_DNS);
+}
+
+static void
 http_changed(void *arg)
 {
 	struct sup *s = arg;
@@ -451,6 +476,8 @@ sup_reload(struct sup *s)
 {
 	dhcp_changed(s);
 	resolv_changed(s);
+	dns_changed(s);
+	hosts_changed(s);
 	http_changed(s);
 	gateway_changed(s);
 	forwards_changed(s);
@@ -561,6 +588,10 @@ sup_init(struct sup *s, const struct options *op)
 	if (op->dhcp_path != NULL)
 		watch_add(&s->watch, op->dhcp_path, dhcp_changed, s);
 	watch_add(&s->watch, s->conf.resolv_path, resolv_changed, s);
+	if (op->dns != NULL && *op->dns != '\0')
+		watch_add(&s->watch, op->dns, dns_changed, s);
+	if (op->hosts != NULL && *op->hosts != '\0')
+		watch_add(&s->watch, op->hosts, hosts_changed, s);
 	if (op->http != NULL)
 		watch_add(&s->watch, op->http, http_changed, s);
 	if (op->gateway_forwards != NULL)
@@ -569,6 +600,8 @@ sup_init(struct sup *s, const struct options *op)
 		watch_add(&s->watch, op->forwards, forwards_changed, s);
 	conf_read_dhcp(&s->conf);
 	conf_read_resolv(&s->conf);
+	conf_read_dns(&s->conf);
+	conf_read_hosts(&s->conf);
 	conf_read_http(&s->conf);
 	ports_read_gateway(&s->ports);
 	ports_read_via(&s->ports);

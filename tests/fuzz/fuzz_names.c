@@ -1,4 +1,4 @@
-/* Names and servers of a configuration, one a line, and a name to find. */
+/* Names of a configuration, one a line, and a name to find. */
 
 #include "dnsd/names.h"
 
@@ -7,28 +7,32 @@
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-	static struct names names;
+	struct names *names = names_new(len);
 	struct rd r = rd_init(data, len);
-	const struct name *n;
-	struct ipaddr addr;
-	uint16_t port;
-	uint32_t ip[4];
-	size_t i;
+	struct ipaddr ip[4], addr = ipaddr_from_u32(1);
+	struct name n, zone = { .len = 0 };
+	size_t found;
 	char *s;
 
-	names.n = 0;
+	CHECK(names != NULL);
 	while (r.len > 0) {
 		s = fuzz_line(&r);
-		names_add(&names, s, 1);
-		server_parse(s, &addr, &port);
+		if (name_parse(s, &n) == 0) {
+			CHECK(n.len > 0 && n.wire[n.len - 1] == 0);
+			CHECK(name_in_zone(n.wire, n.len, &n));
+			if (zone.len > 0)
+				name_in_zone(n.wire, n.len, &zone);
+			zone = n;
+			CHECK(names_add(names, s, &addr) == 0);
+			CHECK(
+			    names_find(names, n.wire, n.len, 4, ip, 4, &found));
+			CHECK(found > 0);
+		} else {
+			CHECK(names_add(names, s, &addr) == -1);
+		}
 		free(s);
 	}
-	CHECK(names.n <= NAMES_MAX);
-	for (i = 0; i < names.n; i++) {
-		n = &names.name[i];
-		CHECK(n->len > 0 && n->wire[n->len - 1] == 0);
-		CHECK(names_find(&names, n->wire, n->len, ip, 4) > 0);
-	}
-	names_find(&names, data, len, ip, 4);
+	names_find(names, data, len, 4, ip, 4, &found);
+	names_free(names);
 	return 0;
 }

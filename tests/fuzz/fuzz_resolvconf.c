@@ -1,6 +1,6 @@
-/* A resolv.conf; what is taken of it is what dnsd and portd can read. */
+/* A resolv.conf; what is taken of it is what portd can read. */
 
-#include "dnsd/names.h"
+#include "portd/policy.h"
 #include "vpnkit/resolvconf.h"
 
 #include "fuzz.h"
@@ -9,13 +9,12 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	struct resolvconf rc = { .n = 0 };
-	struct ipaddr a;
-	uint16_t port;
+	struct policy p = { .nserver = 0 };
 	size_t i;
 
 	resolvconf_parse((const char *)data, len, &rc);
 	CHECK(rc.n <= RESOLVCONF_MAX);
 	for (i = 0; i < rc.n; i++)
-		CHECK(server_parse(rc.server[i], &a, &port) == 0);
+		CHECK(policy_add_server(&p, rc.server[i]) == 0);
 	return 0;
 }

@@ -349,10 +349,10 @@ round_trip(struct sup *s)
 {
 	ck_assert_int_eq(
 	    ipc_send(s->bus, IPC_CONF_DNS, NULL, 0,
-		"{s:s, s:s, s:s, s:[], s:[], s:[], s:[]}", "gateway-ip",
+		"{s:s, s:s, s:s, s:[], s:[], s:[], s:b, s:i}", "gateway-ip",
 		"192.168.65.1", "host-ip", "192.168.65.2", "lowest-ip",
 		"192.168.65.3", "gateway-names", "host-names", "vm-names",
-		"servers"),
+		"in-turn", 1, "offline-after", 5),
 	    0);
 	expect(s, IPC_BAD_PEER);
 	ck_assert_str_eq(s->got.why, "conf");

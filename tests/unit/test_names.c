@@ -1,5 +1,5 @@
 /*
- * dnsd's names and servers, as the configuration writes them.
+ * dnsd's names, as the configuration writes them and as they are found.
  */
 
 #include <check.h>
@@ -11,6 +11,7 @@
 
 #define nitems(a) (sizeof(a) / sizeof((a)[0]))
 #define L63	  "abcdefghijklmnopqrstuvwxyz0123456789abcdefghijklmnopqrstuvwxyz0"
+#define WIRE(s)	  (const uint8_t *)s, sizeof(s)
 
 /* clang-format off */
 static const struct {
@@ -38,94 +39,103 @@ static const struct {
 
 static const struct {
 	const char *what;
-	const char *text;
-	int ret;
-	const char *addr;
-	uint16_t port;
-} servers[] = {
-	{ "IPv4",		"10.0.0.1#53",		0, "10.0.0.1", 53 },
-	{ "IPv6",		"fd00::1#5353",		0, "fd00::1", 5353 },
-	{ "highest port",	"10.0.0.1#65535",	0, "10.0.0.1", 65535 },
-	{ "no port",		"10.0.0.1",		-1, NULL, 0 },
-	{ "empty port",		"10.0.0.1#",		-1, NULL, 0 },
-	{ "port 0",		"10.0.0.1#0",		-1, NULL, 0 },
-	{ "port too big",	"10.0.0.1#65536",	-1, NULL, 0 },
-	{ "port with a sign",	"10.0.0.1#+53",		-1, NULL, 0 },
-	{ "junk behind",	"10.0.0.1#53x",		-1, NULL, 0 },
-	{ "no address",		"#53",			-1, NULL, 0 },
-	{ "too long",
-	    "0000:0000:0000:0000:0000:0000:0000:0000:0000:0000#53",
-							-1, NULL, 0 },
+	const char *zone;
+	const uint8_t *wire;
+	size_t len;
+	bool in;
+} zones[] = {
+	{ "itself",		"corp.example", WIRE("\4CORP\7example"), true },
+	{ "below",		"corp.example", WIRE("\1a\4corp\7example"),
+	    true },
+	{ "far below",		"corp.example", WIRE("\1a\1b\1c\4corp\7example"),
+	    true },
+	{ "above",		"corp.example", WIRE("\7example"), false },
+	{ "beside",		"corp.example", WIRE("\4cors\7example"), false },
+	{ "ends alike",		"corp.example", WIRE("\5xcorp\7example"),
+	    false },
+	{ "ends alike, in a label", "orp.example", WIRE("\4corp\7example"),
+	    false },
+	{ "the root",		"corp.example", WIRE(""), false },
 };
 /* clang-format on */
 
-START_TEST(test_add)
+static struct ipaddr
+ip4(uint32_t v)
 {
-	struct names ns = { 0 };
+	return ipaddr_from_u32(v);
+}
 
-	ck_assert_msg(names_add(&ns, names[_i].text, 1) == names[_i].ret, "%s",
+START_TEST(test_parse)
+{
+	struct name n;
+
+	ck_assert_msg(name_parse(names[_i].text, &n) == names[_i].ret, "%s",
 	    names[_i].what);
-	ck_assert_uint_eq(ns.n, names[_i].ret == 0);
 	if (names[_i].ret == -1)
 		return;
-	ck_assert_msg(ns.name[0].len == names[_i].len, "%s", names[_i].what);
+	ck_assert_msg(n.len == names[_i].len, "%s", names[_i].what);
 	if (names[_i].wire != NULL)
-		ck_assert_mem_eq(
-		    ns.name[0].wire, names[_i].wire, names[_i].len);
+		ck_assert_mem_eq(n.wire, names[_i].wire, names[_i].len);
 }
 END_TEST
 
-START_TEST(test_server)
+START_TEST(test_zone)
 {
-	struct ipaddr a, want;
-	uint16_t port;
+	struct name z;
 
+	ck_assert_int_eq(name_parse(zones[_i].zone, &z), 0);
 	ck_assert_msg(
-	    server_parse(servers[_i].text, &a, &port) == servers[_i].ret, "%s",
-	    servers[_i].what);
-	if (servers[_i].ret == -1)
-		return;
-	ck_assert_int_eq(ipaddr_parse(servers[_i].addr, &want), 0);
-	ck_assert_int_eq(ipaddr_cmp(&a, &want), 0);
-	ck_assert_uint_eq(port, servers[_i].port);
+	    name_in_zone(zones[_i].wire, zones[_i].len, &z) == zones[_i].in,
+	    "%s", zones[_i].what);
 }
 END_TEST
 
 START_TEST(test_find)
 {
-	struct names ns = { 0 };
-	uint32_t ip[4];
+	struct names *ns = names_new(12345);
+	struct ipaddr ip[4], one = ip4(1), two = ip4(2), three = ip4(3), six;
+	size_t n;
 
-	ck_assert_int_eq(names_add(&ns, "host.internal", 1), 0);
-	ck_assert_int_eq(names_add(&ns, "gateway.internal", 2), 0);
-	ck_assert_int_eq(names_add(&ns, "Host.Internal.", 3), 0);
-	ck_assert_uint_eq(
-	    names_find(&ns, (const uint8_t *)"\4hOsT\10internaL", 15, ip, 4),
-	    2);
-	ck_assert_uint_eq(ip[0], 1);
-	ck_assert_uint_eq(ip[1], 3);
-	ck_assert_uint_eq(
-	    names_find(&ns, (const uint8_t *)"\4host\10internal", 15, ip, 1),
-	    1);
-	ck_assert_uint_eq(
-	    names_find(&ns, (const uint8_t *)"\4host", 6, ip, 4), 0);
-	ck_assert_uint_eq(
-	    names_find(&ns, (const uint8_t *)"\4hosx\10internal", 15, ip, 4),
-	    0);
+	ck_assert_int_eq(ipaddr_parse("fd00::6", &six), 0);
+	ck_assert_int_eq(names_add(ns, "host.internal", &one), 0);
+	ck_assert_int_eq(names_add(ns, "gateway.internal", &two), 0);
+	ck_assert_int_eq(names_add(ns, "host.internal", &six), 0);
+	ck_assert_int_eq(names_add(ns, "Host.Internal.", &three), 0);
+	ck_assert_int_eq(names_add(ns, "..", &three), -1);
+	ck_assert_uint_eq(names_count(ns), 2);
+	ck_assert(names_find(ns, WIRE("\4hOsT\10internaL"), 4, ip, 4, &n));
+	ck_assert_uint_eq(n, 2);
+	ck_assert_int_eq(ipaddr_cmp(&ip[0], &one), 0);
+	ck_assert_int_eq(ipaddr_cmp(&ip[1], &three), 0);
+	ck_assert(names_find(ns, WIRE("\4host\10internal"), 4, ip, 1, &n));
+	ck_assert_uint_eq(n, 1);
+	ck_assert(names_find(ns, WIRE("\4host\10internal"), 6, ip, 4, &n));
+	ck_assert_uint_eq(n, 1);
+	ck_assert_int_eq(ipaddr_cmp(&ip[0], &six), 0);
+	/* There, but not of this family. */
+	ck_assert(names_find(ns, WIRE("\7gateway\10internal"), 6, ip, 4, &n));
+	ck_assert_uint_eq(n, 0);
+	ck_assert(!names_find(ns, WIRE("\4host"), 4, ip, 4, &n));
+	ck_assert(!names_find(ns, WIRE("\4hosx\10internal"), 4, ip, 4, &n));
+	names_free(ns);
 }
 END_TEST
 
 START_TEST(test_full)
 {
-	struct names ns = { 0 };
+	struct names *ns = names_new(1);
+	struct ipaddr a = ip4(1), ip;
 	char text[16];
+	size_t n;
 	int i;
 
 	for (i = 0; i < NAMES_MAX; i++) {
 		snprintf(text, sizeof(text), "n%d", i);
-		ck_assert_int_eq(names_add(&ns, text, 1), 0);
+		ck_assert_int_eq(names_add(ns, text, &a), 0);
 	}
-	ck_assert_int_eq(names_add(&ns, "one-more", 1), -1);
+	ck_assert_int_eq(names_add(ns, "one-more", &a), -1);
+	ck_assert(names_find(ns, WIRE("\6n16383"), 4, &ip, 1, &n));
+	names_free(ns);
 }
 END_TEST
 
@@ -137,8 +147,8 @@ main(void)
 	SRunner *sr;
 	int failed;
 
-	tcase_add_loop_test(tc, test_add, 0, (int)nitems(names));
-	tcase_add_loop_test(tc, test_server, 0, (int)nitems(servers));
+	tcase_add_loop_test(tc, test_parse, 0, (int)nitems(names));
+	tcase_add_loop_test(tc, test_zone, 0, (int)nitems(zones));
 	tcase_add_test(tc, test_find);
 	tcase_add_test(tc, test_full);
 	suite_add_tcase(s, tc);

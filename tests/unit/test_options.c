@@ -245,8 +245,6 @@ START_TEST(notes)
 
 	ck_assert_int_eq(parse(&op, args), 0);
 	ck_assert_str_eq(options_note(&op, &row, err),
-	    "--hosts: not in this version, ignored");
-	ck_assert_str_eq(options_note(&op, &row, err),
 	    "--introspection: not in this version, ignored");
 	ck_assert_str_eq(options_note(&op, &row, err),
 	    "--db: has no meaning any more, ignored");

@@ -1,0 +1,158 @@
+#include "dnsd/cache.h"
+
+#include <bsd/sys/queue.h>
+#include <stdlib.h>
+
+#include "dnsd/names.h"
+
+#define BUCKETS 4096
+
+struct entry {
+	struct entry *next;
+	TAILQ_ENTRY(entry) use;
+	usec_t stored, expires;
+	uint16_t type, class;
+	uint8_t variant, namelen;
+	size_t len;
+	uint8_t data[]; /* the name, then the message */
+};
+
+struct cache {
+	uint64_t key;
+	size_t n, bytes, max_n, max_bytes;
+	struct entry *bucket[BUCKETS];	   /* owned */
+	TAILQ_HEAD(entry_list, entry) use; /* the latest first */
+};
+
+struct cache *
+cache_new(size_t max_n, size_t max_bytes, uint64_t key)
+{
+	struct cache *c;
+
+	if ((c = calloc(1, sizeof(*c))) == NULL)
+		return NULL;
+	c->key = key;
+	c->max_n = max_n;
+	c->max_bytes = max_bytes;
+	TAILQ_INIT(&c->use);
+	return c;
+}
+
+static struct entry **
+bucket_of(struct cache *c, const uint8_t *name, size_t len, uint16_t type)
+{
+	return &c->bucket[(name_hash(name, len, c->key) + type) % BUCKETS];
+}
+
+static bool
+is_for(const struct entry *e, const struct query *q)
+{
+	return e->type == q->head.type && e->class == q->head.class &&
+	       e->variant == q->variant && e->namelen == q->head.namelen &&
+	       name_equal(e->data, q->head.name, e->namelen);
+}
+
+static size_t
+size_of(const struct entry *e)
+{
+	return sizeof(*e) + e->namelen + e->len;
+}
+
+static void
+entry_free(struct cache *c, struct entry *e)
+{
+	struct entry **pp = bucket_of(c, e->data, e->namelen, e->type);
+
+	while (*pp != e)
+		pp = &(*pp)->next;
+	*pp = e->next;
+	TAILQ_REMOVE(&c->use, e, use);
+	c->n--;
+	c->bytes -= size_of(e);
+	free(e);
+}
+
+void
+cache_flush(struct cache *c)
+{
+	while (!TAILQ_EMPTY(&c->use))
+		entry_free(c, TAILQ_FIRST(&c->use));
+}
+
+void
+cache_free(struct cache *c)
+{
+	if (c != NULL)
+		cache_flush(c);
+	free(c);
+}
+
+size_t
+cache_count(const struct cache *c)
+{
+	return c->n;
+}
+
+static struct entry *
+find(struct cache *c, const struct query *q)
+{
+	struct entry *e;
+
+	e = *bucket_of(c, q->head.name, q->head.namelen, q->head.type);
+	while (e != NULL && !is_for(e, q))
+		e = e->next;
+	return e;
+}
+
+int
+cache_put(struct cache *c, usec_t now, const struct query *q,
+    const uint8_t *msg, size_t len, uint32_t ttl)
+{
+	struct entry *e, **pp;
+
+	if ((e = find(c, q)) != NULL)
+		entry_free(c, e);
+	e = malloc(sizeof(*e) + q->head.namelen + len);
+	if (e == NULL)
+		return -1;
+	*e = (struct entry){ .stored = now,
+		.expires = now + ttl * USEC_SEC,
+		.type = q->head.type,
+		.class = q->head.class,
+		.variant = q->variant,
+		.namelen = (uint8_t)q->head.namelen,
+		.len = len };
+	memcpy(e->data, q->head.name, e->namelen);
+	memcpy(e->data + e->namelen, msg, len);
+	pp = bucket_of(c, e->data, e->namelen, e->type);
+	e->next = *pp;
+	*pp = e;
+	TAILQ_INSERT_HEAD(&c->use, e, use);
+	c->n++;
+	c->bytes += size_of(e);
+	/* The new one is the last to go. */
+	while (c->n > 1 && (c->n > c->max_n || c->bytes > c->max_bytes))
+		entry_free(c, TAILQ_LAST(&c->use, entry_list));
+	return 0;
+}
+
+bool
+cache_get(
+    struct cache *c, usec_t now, const struct query *q, struct cache_answer *a)
+{
+	struct entry *e = find(c, q);
+
+	if (e == NULL)
+		return false;
+	if (now >= e->expires + CACHE_STALE) {
+		entry_free(c, e);
+		return false;
+	}
+	TAILQ_REMOVE(&c->use, e, use);
+	TAILQ_INSERT_HEAD(&c->use, e, use);
+	*a = (struct cache_answer){ .msg = e->data + e->namelen,
+		.len = e->len,
+		.age = (uint32_t)((now - e->stored) / USEC_SEC),
+		.stale = now >= e->expires };
+	return true;
+}
