@@ -6,7 +6,8 @@ BUILD_PACKAGES="gcc libc6-dev meson ninja-build pkg-config libev-dev libbsd-dev
 RUN_PACKAGES="ca-certificates"
 TEST_PACKAGES="clang libclang-rt-14-dev mandoc iproute2 iputils-ping procps
     isc-dhcp-client udhcpc dhcpcd-base systemd traceroute mtr-tiny nmap
-    dnsmasq-base bind9-dnsutils uidmap curl jq socat tshark bsdutils python3
+    dnsmasq-base bind9-dnsutils dnsperf unbound ldnsutils musl-tools
+    uidmap curl jq socat tshark bsdutils python3
     python3-prometheus-client systemd-container debootstrap
     debhelper lintian dpkg-dev busybox-static qemu-system-x86 cpio util-linux
     golang-go golang-github-rootless-containers-rootlesskit-dev

@@ -1,0 +1,134 @@
+#!/bin/sh
+# dns.sh BUILD: names through a guest, with real servers and real clients.
+#
+# unbound and dnsmasq are the servers, dig, drill, and the resolvers of glibc
+# and musl the clients; the servers' addresses are the lab's.
+. "$(dirname "$0")/lib.sh"
+
+need unbound dnsmasq dig
+
+# check DNS TEXT ARGS...: the guest's dig prints TEXT.
+asks() {
+	want=$1
+	shift
+	got=$("$TAP" --socket "$SOCK" -- dig +tries=1 +time=8 "$@")
+	echo "$got" | grep -q -- "$want" || { echo "$got"; return 1; }
+}
+
+dnsmasq_at() {
+	at=$1
+	shift
+	dnsmasq --keep-in-foreground --conf-file=/dev/null --no-resolv \
+	    --no-hosts --listen-address="$at" --bind-interfaces --user=root \
+	    --pid-file= --local-ttl=60 "$@" &
+	until dig +short +tries=1 +timeout=1 @"$at" ready.example |
+	    grep -q 192.0.2.77; do
+		:
+	done
+}
+
+export VPNKIT_RESOLV_CONF="$DIR/resolv.conf" # whose folder can be watched
+lab
+ip addr add 192.0.2.2/24 dev ext0
+ip addr add 192.0.2.3/24 dev ext0
+cat >"$DIR/unbound.conf" <<EOF
+server:
+	directory: "$DIR"
+	username: ""
+	chroot: ""
+	pidfile: ""
+	use-syslog: no
+	interface: $SERVER
+	access-control: 0.0.0.0/0 allow
+	do-daemonize: no
+	num-threads: 1
+	module-config: "iterator"
+	local-zone: "example." static
+	local-data: "ready.example. 60 A 192.0.2.77"
+	local-data: "one.example. 60 A 198.51.100.1"
+	local-data: "mail.example. 60 MX 10 one.example."
+	local-data: "odd.example. 60 TYPE65280 \\# 3 616263"
+	local-data: 'text.example. 60 TXT "a" "b"'
+remote-control:
+	control-enable: no
+EOF
+unbound -d -c "$DIR/unbound.conf" 2>>"$DIR/servers.log" &
+until dig +short +tries=1 +timeout=1 @$SERVER ready.example |
+    grep -q 192.0.2.77; do
+	:
+done
+dnsmasq_at 192.0.2.2 --address=/ready.example/192.0.2.77 \
+    --address=/corp.example/10.20.0.1
+echo "10.3.3.3 inhosts.example alias" >"$DIR/hosts"
+suite --hosts "$DIR/hosts" --dns "$DIR/dns.conf"
+
+# Without the file: the host's resolv.conf.
+check "A" asks 198.51.100.1 one.example
+check "MX" asks "10 one.example" mail.example MX
+check "TXT" asks '"a" "b"' text.example TXT
+check "an unknown type" asks 616263 odd.example TYPE65280
+check "no such name" asks "status: NXDOMAIN" nothing.example
+check "no such type" asks "status: NOERROR.*" one.example AAAA
+check "over TCP" asks 198.51.100.1 +tcp one.example
+check "hosts file" asks 10.3.3.3 INHOSTS.example
+check "hosts file, the other family" asks "status: NOERROR" alias AAAA
+
+check "glibc" sh -c "$TAP --socket $SOCK -- getent ahostsv4 one.example |
+    grep -q 198.51.100.1"
+if command -v drill >/dev/null; then
+	check "drill" sh -c "$TAP --socket $SOCK -- drill one.example |
+	    grep -q 198.51.100.1"
+fi
+if command -v musl-gcc >/dev/null; then
+	cat >"$DIR/musl.c" <<'EOF'
+#include <netdb.h>
+int main(int argc, char **argv) { struct addrinfo *a;
+	return getaddrinfo(argv[1], 0, 0, &a) != 0; }
+EOF
+	mount -o remount,exec "$DIR"
+	musl-gcc -static -o "$DIR/musl" "$DIR/musl.c"
+	check "musl" "$TAP" --socket "$SOCK" -- "$DIR/musl" one.example
+	check_not "musl, no such name" "$TAP" --socket "$SOCK" -- "$DIR/musl" \
+	    nothing.example
+fi
+
+# follows WHAT WANT ARGS...: the change has taken effect within a few seconds.
+follows() {
+	what=$1 want=$2
+	shift 2
+	n=0
+	until asks "$want" "$@" >/dev/null; do
+		n=$((n + 1))
+		[ $n -lt 100 ] || { echo "FAIL $what"; FAILED=1; return; }
+	done
+	echo "ok   $what"
+}
+
+printf 'nameserver %s\nnameserver 192.0.2.2\nzone corp.example\n' $SERVER \
+    >"$DIR/dns.conf"
+follows "the file is made: split DNS" 10.20.0.1 www.corp.example
+check "other names" asks 198.51.100.1 one.example
+printf 'nameserver 192.0.2.2\n' >"$DIR/new"
+mv "$DIR/new" "$DIR/dns.conf"
+follows "the file is replaced" 10.20.0.1 corp.example
+echo 'nameserver nowhere' >"$DIR/dns.conf"
+n=0
+until grep -q 'dns.conf:1: not an address' "$LOG"; do
+	n=$((n + 1))
+	[ $n -lt 500 ] || break
+	sleep 0.01
+done
+check "a wrong file is told with its line" \
+    grep -q 'dns.conf:1: not an address' "$LOG"
+check "and changes nothing" asks 10.20.0.1 corp.example
+rm "$DIR/dns.conf"
+follows "the file is removed" 198.51.100.1 one.example
+echo "10.3.3.4 inhosts.example" >"$DIR/hosts"
+follows "another hosts file" 10.3.3.4 inhosts.example
+
+# A dead server first: it costs little, and soon nothing.
+printf 'nameserver 192.0.2.3\nnameserver %s\n' $SERVER >"$DIR/resolv.conf"
+follows "a dead server before a good one" 198.51.100.1 one.example
+printf 'nameserver 198.51.100.9\n' >"$DIR/resolv.conf"
+follows "no server: an error, with its reason" "EDE: 2[23]" never.example
+done_testing
