@@ -130,6 +130,10 @@ check "and the descriptors are back" eventually fds_back
 # Whoever has a connection keeps it when portd dies, and its ports come back.
 "$PEER" down 127.0.0.1 8000 200000033 &
 transfer=$!
+has_begun() {
+	ss -Htin dst 127.0.0.1:8000 | grep -q 'bytes_received:[1-9]'
+}
+eventually has_begun
 kill -KILL "$(pids_of portd)"
 check "portd died: the port is back" eventually "$PEER" down 127.0.0.1 8000 1003
 check "portd died: UDP is back" eventually "$PEER" udp 127.0.0.1 8000 100 5

@@ -97,7 +97,7 @@ clean --ethernet-qemu x --ethernet-dgram y
 accepted '--introspection: not in this version' --ethernet fd:3 --introspection fd:4
 clean --ethernet fd:3 --vsock-path /x/connect --port fd:4
 clean --ethernet x --publish 127.0.0.1:8000-8003:192.168.65.3:80-83 --publish '[::1]:0:192.168.65.3:53/udp'
-accepted '--http: not in this version' --ethernet x --http "$DIR/none"
+accepted "$DIR/none: No such file" --ethernet x --http "$DIR/none"
 accepted '--db: has no meaning' --ethernet x --db /x --branch master
 
 echo '{"searchDomains":["a.b"],"domainName":"c.d"}' >"$DIR/dhcp.json"

@@ -224,7 +224,7 @@ main(void)
 	SRunner *sr = srunner_create(s);
 	int failed;
 
-	tcase_add_loop_test(tc, random_steps, 0, 200);
+	tcase_add_loop_test(tc, random_steps, 0, 50);
 	tcase_add_test(tc, too_many_runs);
 	tcase_add_test(tc, in_order_is_one_record);
 	suite_add_tcase(s, tc);
