@@ -256,7 +256,9 @@ dial(int type, uint16_t port)
 	int fd = socket(AF_INET, type, 0);
 
 	ck_assert_int_ne(fd, -1);
-	ck_assert_int_eq(connect(fd, (struct sockaddr *)&sin, sizeof(sin)), 0);
+	/* A reset may be there before the call has returned. */
+	if (connect(fd, (struct sockaddr *)&sin, sizeof(sin)) == -1)
+		ck_assert_int_eq(errno, ECONNRESET);
 	return fd;
 }
 
@@ -268,7 +270,8 @@ is_reset(int fd)
 
 	ck_assert_int_eq(poll(&p, 1, 30000), 1);
 	ck_assert_int_eq(read(fd, &c, 1), -1);
-	ck_assert_int_eq(errno, ECONNRESET);
+	/* The other: connect() has said so already. */
+	ck_assert(errno == ECONNRESET || errno == ENOTCONN);
 	close(fd);
 }
 
@@ -316,6 +319,8 @@ START_TEST(offered)
 	/* Once more, and for another's number: both mean nothing. */
 	ipc_send(t.stack.ipc, IPC_OFFER_DONE, NULL, 0, "{s:I}", "id",
 	    (json_int_t)s->id);
+	while (counter("clients") != 0)
+		ev_run(t.loop, EVRUN_NOWAIT);
 	fd = dial(SOCK_STREAM, port);
 	s = wait_msg(&t.stack, IPC_FLOW_OFFER);
 	ck_assert_uint_eq(counter("clients"), 1);
