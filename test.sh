@@ -10,6 +10,8 @@ LONG=
 . tests/packages.sh
 # shellcheck disable=SC2086
 install_packages $BUILD_PACKAGES $TEST_PACKAGES || exit 2
+# shellcheck disable=SC2086
+install_servers $SERVER_PACKAGES || exit 2
 
 export ASAN_OPTIONS=abort_on_error=1:detect_leaks=0
 export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
