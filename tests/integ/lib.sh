@@ -124,6 +124,17 @@ guest() {
 	"$TAP" --socket "$SOCK" "$@"
 }
 
+# A condition that comes about without an event: looked at until it holds, for
+# half a minute at most.
+eventually() {
+	tries=600
+	until "$@"; do
+		tries=$((tries - 1))
+		[ $tries -gt 0 ] || return 1
+		sleep 0.05
+	done
+}
+
 check() {
 	what=$1
 	shift

@@ -13,16 +13,6 @@ NOFILE=$(ulimit -Hn)
 # What ASan keeps of freed memory would count as the suite's.
 export ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}quarantine_size_mb=1"
 
-# A condition, polled for 30 seconds at most.
-eventually() {
-	tries=600
-	until "$@"; do
-		tries=$((tries - 1))
-		[ $tries -gt 0 ] || return 1
-		sleep 0.05
-	done
-}
-
 # --- a guest that does what it is told over a pair of fifos -----------------
 tell() {
 	echo "$*" >"$DIR/ask"

@@ -141,7 +141,7 @@ printf '[Service]\nWatchdogSec=1\n' >/run/systemd/system/vpnkit.service.d/w.conf
 systemctl daemon-reload
 systemctl restart vpnkit.service
 old=$(pid)
-sleep 3
+sleep 3 # nothing is to happen, for three times the watchdog's second
 check "it keeps the watchdog content" [ "$(pid)" = "$old" ]
 kill -STOP "$old"
 check "hung: the watchdog starts it again" comes another "$old"

@@ -12,15 +12,6 @@ FORWARDER=$BUILD/tests/integ/forwarder
 echo 1024 >/proc/sys/net/ipv4/ip_unprivileged_port_start
 mkfifo "$DIR/leave" "$DIR/hold"
 
-eventually() {
-	tries=400
-	until "$@"; do
-		tries=$((tries - 1))
-		[ $tries -gt 0 ] || return 1
-		sleep 0.05
-	done
-}
-
 # A client of 9P that holds its forwards until release; what it was told is
 # in $DIR/told.
 hold() {

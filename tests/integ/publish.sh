@@ -12,15 +12,6 @@ ip addr add $HOST2/24 dev ext0
 ip -6 addr add 2001:db8::1/64 dev ext0 nodad
 echo 1 >/proc/sys/net/ipv4/ip_unprivileged_port_start
 
-eventually() {
-	tries=200
-	until "$@"; do
-		tries=$((tries - 1))
-		[ $tries -gt 0 ] || return 1
-		sleep 0.05
-	done
-}
-
 # Runs in the guest while the suite does.
 guest_start() {
 	cat >"$DIR/inside" <<-'END'
