@@ -288,6 +288,27 @@ const struct ipc_desc ipc_desc[IPC__MAX] = {
 	    { F_VM } },
 
 	/*
+	 * Ports of the host that lead to a guest, one after the other: answered
+	 * by ports-entry, or status-end.  by: who wanted it, "publish",
+	 * "admin", "http" or "9p"; state: "asked", "listening" or "failed",
+	 * where note says why.  want is the port asked for, port the real one.
+	 */
+	[IPC_PORTS_NEXT] = { "ports-next", P_ADMIN, P_MAIN, 0, 0,
+	    { F_ID("after") } },
+	[IPC_PORTS_ENTRY] = { "ports-entry", P_MAIN, P_ADMIN, 0, 0,
+	    { F_ID("serial"), { "by", F_STR, 2, 8 }, { "state", F_STR, 1, 16 },
+	    { "proto", F_STR, 3, 4 }, { "addr", F_STR, 1, 255 },
+	    F_TCPUDPPORT("want"), F_TCPUDPPORT("port"), F_IP("dst"),
+	    F_TCPUDPPORT("dport"), F_TEXT("dpath"), { "proxy", F_BOOL, 0, 0 },
+	    F_TEXT("note") } },
+	/* As --publish; answered by ports-entry, or admin-done with an error. */
+	[IPC_PORTS_ADD] = { "ports-add", P_ADMIN, P_MAIN, 0, 0,
+	    { { "spec", F_STR, 1, 255 } } },
+	/* The host's end of one that is there; answered by admin-done. */
+	[IPC_PORTS_REMOVE] = { "ports-remove", P_ADMIN, P_MAIN, 0, 0,
+	    { { "spec", F_STR, 1, 255 } } },
+
+	/*
 	 * Memory files the daemon writes and others read: of a netstackd its
 	 * flow table and its capture rings.  snaplen: bytes to keep of a frame.
 	 */
@@ -322,6 +343,31 @@ const struct ipc_desc ipc_desc[IPC__MAX] = {
 	/* It listens no more.  why is empty when that was asked for. */
 	[IPC_FORWARD_GONE] = { "forward-gone", P_PORT, P_MAIN | P_FRONT, 0, 0,
 	    { F_ID("id"), F_TEXT("why") } },
+
+	/*
+	 * A forward that front's clients have now; by: "http" or "9p".  Those
+	 * of HTTP outlive front: the next one is told of them, with the ids
+	 * they had, and asks for them again.
+	 */
+	[IPC_PORT_HELD] = { "port-held", P_FRONT | P_MAIN, P_MAIN | P_FRONT,
+	    0, 0, { F_ID("id"), { "by", F_STR, 2, 8 },
+	    { "proto", F_STR, 3, 4 }, { "addr", F_STR, 1, 255 },
+	    F_TCPUDPPORT("want"), F_TCPUDPPORT("port"), F_IP("dst"),
+	    F_TCPUDPPORT("dport"), F_TEXT("dpath"), F_TEXT("note") } },
+	[IPC_PORT_DROPPED] = { "port-dropped", P_FRONT, P_MAIN, 0, 0,
+	    { F_ID("id") } },
+	/* The administrator wants it to end. */
+	[IPC_PORT_END] = { "port-end", P_MAIN, P_FRONT, 0, 0,
+	    { F_ID("id") } },
+
+	/*
+	 * The forward of this UDP client, of flow-offer or tunnel-conn, is
+	 * gone: its socket must not hold the port any longer.
+	 */
+	[IPC_OFFER_END] = { "offer-end", P_PORT, P_STACK, 0, 0,
+	    { F_ID("id") } },
+	[IPC_TUNNEL_END] = { "tunnel-end", P_PORT, P_FRONT, 0, 0,
+	    { F_ID("id") } },
 
 	/*
 	 * A client of a forward through the tunnel: its socket, as in

@@ -92,6 +92,10 @@ enum ipc_type {
 	IPC_ADMIN_DONE,
 	IPC_ADMIN_CAPTURE,
 	IPC_ADMIN_CAPTURE_FD,
+	IPC_PORTS_NEXT,
+	IPC_PORTS_ENTRY,
+	IPC_PORTS_ADD,
+	IPC_PORTS_REMOVE,
 	/* Shared memory that is read without asking its writer. */
 	IPC_RECORDS,
 	IPC_CAPTURE,
@@ -102,6 +106,11 @@ enum ipc_type {
 	IPC_FORWARD_FAILED,
 	IPC_FORWARD_REMOVE,
 	IPC_FORWARD_GONE,
+	IPC_PORT_HELD,
+	IPC_PORT_DROPPED,
+	IPC_PORT_END,
+	IPC_OFFER_END,
+	IPC_TUNNEL_END,
 	/* The tunnel to a forwarder in the VM, and what goes through it. */
 	IPC_TUNNEL_CONN,
 	IPC_TUNNEL_CLOSE,
