@@ -68,9 +68,11 @@ conn_lease(
 	vm = e->vm[lease->vm];
 	if (vm == NULL && (vm = vm_new(e, lease)) == NULL)
 		return -1;
+	/* A client that comes back quickly is not to wait until it is seen
+	 * that its old connections have ended. */
 	if (vm->nconn >= VM_MAXCONNS) {
 		eth_bad(e, ETHS_CONN_LIMIT);
-		return -1;
+		conn_close(TAILQ_LAST(&vm->conns, conn_list));
 	}
 	vm_attach(vm, c);
 	return 0;

@@ -14,7 +14,7 @@
 #include "conn.h"
 
 #define VM_GONE_SEC 10.0	     /* a VM may come back this long */
-#define VM_MAXCONNS 32		     /* connections with one UUID */
+#define VM_MAXCONNS 32		     /* with one UUID; one more ends one */
 #define VM_OUTQ	    (2 * CHAN_BATCH) /* frames taken from the channel */
 
 struct vm {

@@ -26,6 +26,8 @@
 #define STOP_MS	 20000
 #define LOOK_MS	 10
 #define MAXPROCS 2048
+/* portd, its front, proxyd, dnsd and ethd. */
+#define NDAEMONS 5
 
 static long
 now_ms(void)
@@ -104,7 +106,9 @@ suite_start(struct suite *s, const char *exe, const char *const args[])
 	if ((s->pid = fork()) == 0)
 		run(s, exe, args);
 	while (s->pid != -1 && now_ms() < end) {
-		if (try_connect(s->sock) == 0)
+		/* A later one would be taken for something left behind. */
+		if (try_connect(s->sock) == 0 &&
+		    suite_log_count(s, " is ready, pid ") >= NDAEMONS)
 			return 0;
 		if (waitpid(s->pid, NULL, WNOHANG) != 0) {
 			s->pid = -1;

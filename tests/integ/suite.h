@@ -27,8 +27,8 @@ struct suite_usage {
 
 /*
  * Starts the executable with our sockets and then args, which end with NULL
- * (NULL: none), and waits until a client is accepted.  -1: it did not come
- * up; what it logged is on stderr.
+ * (NULL: none), and waits until a client is accepted and all daemons are
+ * ready.  -1: it did not come up; what it logged is on stderr.
  */
 int suite_start(struct suite *, const char *exe, const char *const args[]);
 /* Ends it and removes the folder.  0: it ended by itself, with status 0. */

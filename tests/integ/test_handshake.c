@@ -212,6 +212,22 @@ START_TEST(test_same_uuid)
 }
 END_TEST
 
+/* One more than may have a UUID: the one that is silent longest makes room. */
+START_TEST(test_crowd)
+{
+	struct fakevm vm[33];
+	size_t i;
+
+	for (i = 0; i < 33; i++)
+		ck_assert_int_eq(fv_open(&vm[i], suite.sock, fv_uuid(40)), 0);
+	ck_assert_int_eq(fv_eof(&vm[0], FV_WAIT), 1);
+	ck_assert_int_eq(fv_dhcp(&vm[1], FV_WAIT), 0);
+	ck_assert_int_eq(fv_dhcp(&vm[32], FV_WAIT), 0);
+	for (i = 0; i < 33; i++)
+		fv_close(&vm[i]);
+}
+END_TEST
+
 /* clang-format off */
 static const struct {
 	const char *what;
@@ -367,6 +383,7 @@ runner(void)
 	tcase_add_test(tc, test_magic);
 	tcase_add_test(tc, test_no_uuid);
 	tcase_add_test(tc, test_same_uuid);
+	tcase_add_test(tc, test_crowd);
 	tcase_add_test(tc, test_wishes);
 	tc = add_case(s, "deaths", true);
 	tcase_add_test(tc, test_stack_dies);
