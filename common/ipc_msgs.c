@@ -111,6 +111,9 @@ const struct ipc_desc ipc_desc[IPC__MAX] = {
 	/* The guest's TCP ports that proxyd serves, and gateway:3128, 3129. */
 	[IPC_INTERCEPT] = { "intercept", P_MAIN, P_STACK, 0, 0,
 	    { { "ports", F_STRS, 0, 128 }, { "explicit", F_BOOL, 0, 0 } } },
+	/* The suite's own TCP ports ("ADDRESS#PORT"): no guest gets there. */
+	[IPC_CONF_CLOSED] = { "conf-closed", P_MAIN, P_PORT, 0, 0,
+	    { F_NAMES("addresses") } },
 	[IPC_CONF_PORT] = { "conf-port", P_MAIN, P_PORT, 0, 0,
 	    { F_IP("gateway-ip"), F_IP("host-ip"), F_IP("lowest-ip"),
 	    F_IP("highest-ip"), F_NAMES("servers"), F_NAMES("proxies"),

@@ -90,6 +90,21 @@ portd_conf(struct daemon *d, struct ipc *from, struct ipc_msg *m)
 	forward_recheck(p);
 }
 
+/* Before the conf-port that it belongs to. */
+static void
+portd_closed(struct daemon *d, struct ipc *from, struct ipc_msg *m)
+{
+	struct portd *p = d->data;
+	size_t i;
+
+	policy_clear_closed(&p->policy);
+	for (i = 0; i < ipc_nstr(m, "addresses"); i++) {
+		if (policy_add_closed(
+			&p->policy, ipc_strat(m, "addresses", i)) == -1)
+			stats_inc(&d->stats, PORTS_BAD_SERVER);
+	}
+}
+
 static void
 portd_peer_gone(struct daemon *d, struct ipc *link)
 {
@@ -155,6 +170,7 @@ portd_stop(struct daemon *d)
 }
 
 static const struct ipc_handler handlers[] = {
+	{ IPC_CONF_CLOSED, portd_closed },
 	{ IPC_CONF_PORT, portd_conf },
 	{ IPC_FLOW_OPEN, opener_flow_open },
 	{ IPC_FLOW_CLOSE, opener_flow_close },

@@ -287,7 +287,7 @@ flow_redirected(struct portd *p, struct flow *f)
 }
 
 static bool
-flow_allowed(struct portd *p, struct flow *f)
+flow_routed(struct portd *p, struct flow *f)
 {
 	struct ipaddr dst = ipaddr_from_u32(f->dst);
 	enum policy_verdict v;
@@ -304,6 +304,19 @@ flow_allowed(struct portd *p, struct flow *f)
 		return v == POLICY_ALLOW;
 	f->loopback = v == POLICY_LOOPBACK;
 	return v != POLICY_DENY || f->via;
+}
+
+/* Wherever it leads in the end, it is not one of the suite's own ports. */
+static bool
+flow_allowed(struct portd *p, struct flow *f)
+{
+	struct ipaddr to;
+
+	if (!flow_routed(p, f))
+		return false;
+	to = sock_flow_addr(f);
+	return f->kind != FLOW_TCP || f->via ||
+	       !policy_is_closed(&p->policy, &to, sock_flow_port(f));
 }
 
 void

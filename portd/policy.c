@@ -148,9 +148,15 @@ enum policy_verdict
 policy_fetch(const struct policy *p, bool via, const struct ipaddr *a,
     uint16_t port)
 {
+	struct ipaddr loopback = ipaddr_from_u32(0x7f000001);
+	enum policy_verdict v;
+
 	if (via && server_in(p->proxy, p->nproxy, a, port))
 		return POLICY_ALLOW;
-	return policy_check(p, a);
+	v = policy_check(p, a);
+	if (policy_is_closed(p, v == POLICY_LOOPBACK ? &loopback : a, port))
+		return POLICY_DENY;
+	return v;
 }
 
 void
@@ -180,6 +186,28 @@ policy_may_bind(const struct policy *p, const struct ipaddr *a)
 			return true;
 	}
 	return false;
+}
+
+void
+policy_clear_closed(struct policy *p)
+{
+	p->nclosed = 0;
+}
+
+int
+policy_add_closed(struct policy *p, const char *s)
+{
+	if (p->nclosed == POLICY_MAXCLOSED ||
+	    server_parse(s, &p->closed[p->nclosed]) == -1)
+		return -1;
+	p->nclosed++;
+	return 0;
+}
+
+bool
+policy_is_closed(const struct policy *p, const struct ipaddr *a, uint16_t port)
+{
+	return server_in(p->closed, p->nclosed, a, port);
 }
 
 bool

@@ -36,6 +36,7 @@ struct policy_conf {
 #define POLICY_MAXSERVERS 64
 #define POLICY_MAXPROXIES 4
 #define POLICY_MAXBINDS	  64
+#define POLICY_MAXCLOSED  16
 
 struct policy_server {
 	struct ipaddr addr;
@@ -50,6 +51,8 @@ struct policy {
 	size_t nserver;
 	struct policy_server proxy[POLICY_MAXPROXIES]; /* for proxyd */
 	size_t nproxy;
+	struct policy_server closed[POLICY_MAXCLOSED]; /* the suite's own */
+	size_t nclosed;
 	uint32_t gateway;	     /* its address; 0: none */
 	uint32_t guest_lo, guest_hi; /* addresses of guests */
 	struct ipaddr
@@ -82,6 +85,14 @@ void policy_clear_binds(struct policy *);
 int policy_add_bind(struct policy *, const char *);
 /* 0.0.0.0 among them means every address. */
 bool policy_may_bind(const struct policy *, const struct ipaddr *);
+/*
+ * TCP ports of the suite itself, which no guest reaches whatever the rules and
+ * the redirections say.  policy_add_closed() is -1 as policy_add_server().
+ */
+void policy_clear_closed(struct policy *);
+int policy_add_closed(struct policy *, const char *);
+bool policy_is_closed(
+    const struct policy *, const struct ipaddr *, uint16_t port);
 /* Is it the address a guest may have? */
 bool policy_is_guest(const struct policy *, const struct ipaddr *);
 

@@ -223,6 +223,9 @@ struct ipaddr routes_vm(const struct portd *, uint32_t vm);
 void routes_fini(struct portd *);
 
 /* socks.c: sockets as such, and what dnsd and proxyd ask for. */
+/* Where a flow leads in the end. */
+struct ipaddr sock_flow_addr(const struct flow *);
+uint16_t sock_flow_port(const struct flow *);
 int sock_any(bool tcp, const struct ipaddr *, uint16_t port);
 /* keep: a bind may have the guest's own port.  -1 with errno. */
 int sock_flow(const struct flow *, struct flow *bind, bool keep);

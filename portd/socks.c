@@ -165,16 +165,16 @@ sock_connect(int fd, const struct ipaddr *a, uint16_t port)
 	return 0;
 }
 
-static struct ipaddr
-flow_target(const struct flow *f)
+struct ipaddr
+sock_flow_addr(const struct flow *f)
 {
 	if (f->to != 0)
 		return ipaddr_from_u32(f->to);
 	return ipaddr_from_u32(f->loopback ? INADDR_LOOPBACK : f->dst);
 }
 
-static uint16_t
-flow_port(const struct flow *f)
+uint16_t
+sock_flow_port(const struct flow *f)
 {
 	return f->to != 0 ? f->to_port : f->dst_port;
 }
@@ -270,10 +270,10 @@ sock_drain(int fd)
 static int
 sock_udp(const struct flow *f, const struct flow *bind)
 {
-	struct ipaddr a = flow_target(f);
+	struct ipaddr a = sock_flow_addr(f);
 	int fd;
 
-	if (bind == NULL || flow_port(f) == 0) {
+	if (bind == NULL || sock_flow_port(f) == 0) {
 		errno = bind == NULL ? EADDRNOTAVAIL : ECONNREFUSED;
 		return -1;
 	}
@@ -282,7 +282,7 @@ sock_udp(const struct flow *f, const struct flow *bind)
 	if (sock_opt(fd, SOL_SOCKET, SO_REUSEADDR) == -1 ||
 	    sock_bind(fd, bind->local_port) == -1 ||
 	    plat_sockerr_keep(fd, true) == -1 ||
-	    sock_connect(fd, &a, flow_port(f)) == -1 || sock_drain(fd) == -1)
+	    sock_connect(fd, &a, sock_flow_port(f)) == -1 || sock_drain(fd) == -1)
 		return sock_fail(fd);
 	return fd;
 }
@@ -290,7 +290,7 @@ sock_udp(const struct flow *f, const struct flow *bind)
 int
 sock_connect_flow(int fd, const struct flow *f)
 {
-	struct ipaddr a = flow_target(f);
+	struct ipaddr a = sock_flow_addr(f);
 
 	return sock_connect(fd, &a, 0) == -1 ? -1 : sock_drain(fd);
 }
@@ -298,11 +298,11 @@ sock_connect_flow(int fd, const struct flow *f)
 int
 sock_flow(const struct flow *f, struct flow *bind, bool keep)
 {
-	struct ipaddr a = flow_target(f);
+	struct ipaddr a = sock_flow_addr(f);
 
 	switch (f->kind) {
 	case FLOW_TCP:
-		return sock_tcp(&a, flow_port(f), true);
+		return sock_tcp(&a, sock_flow_port(f), true);
 	case FLOW_UDP_BIND:
 		return sock_udp_bind(bind, keep);
 	case FLOW_UDP:

@@ -150,9 +150,6 @@ const struct opt opts[] = {
 
 const size_t opt_n = sizeof(opts) / sizeof(opts[0]);
 
-_Static_assert(
-    sizeof(opts) / sizeof(opts[0]) <= OPTIONS_MAX, "OPTIONS_MAX is too small");
-
 /*
  * The help text.
  */

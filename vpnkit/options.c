@@ -8,6 +8,7 @@
  */
 
 #include <bsd/stdlib.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "opt_table.h"
@@ -122,6 +123,8 @@ options_parse(struct options *op, int argc, char *const argv[], char *err)
 {
 	int i;
 
+	if (op->given == NULL)
+		return opt_fail(err, "out of memory");
 	for (i = 1; i < argc && !op->help && !op->version; i++) {
 		if (strcmp(argv[i], "-h") == 0) {
 			op->help = true;
@@ -267,6 +270,7 @@ options_init(struct options *op)
 {
 	memset(op, 0, sizeof(*op));
 	op->max_connections = -1;
+	op->given = calloc(opt_n, sizeof(*op->given));
 }
 
 void
@@ -294,6 +298,8 @@ options_fini(struct options *op)
 			break;
 		}
 	}
+	free(op->given);
+	op->given = NULL;
 }
 
 const char *

@@ -20,7 +20,6 @@
 #include "common/ipaddr.h"
 
 #define OPTIONS_ERRLEN 512
-#define OPTIONS_MAX    48 /* rows of the table, at most */
 #define OPTIONS_NAMES  64 /* names in one list: what the bus carries */
 
 struct strlist {
@@ -59,9 +58,10 @@ struct options {
 	char *config, *unused;
 	bool preserve_source;
 	bool debug, check, help, version;
-	enum opt_given given[OPTIONS_MAX]; /* by row of the table */
+	uint8_t *given; /* owned; an enum opt_given for each row */
 };
 
+/* Without memory for it, options_parse() says so. */
 void options_init(struct options *);
 void options_fini(struct options *);
 

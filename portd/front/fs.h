@@ -21,7 +21,7 @@
 #include <stdint.h>
 
 #include "common/wr.h"
-#include "portd/front/ninep.h"
+#include "common/ninep.h"
 #include "portd/front/spec.h"
 
 #define FS_NAMEMAX    255

@@ -13,7 +13,7 @@
 #include <string.h>
 #include <sys/un.h>
 
-#include "portd/front/ninep.h"
+#include "common/ninep.h"
 
 #define NPC_MSIZE 8192
 

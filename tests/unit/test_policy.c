@@ -136,6 +136,34 @@ START_TEST(server_list)
 }
 END_TEST
 
+/* Through host-ip, through a proxy's hands, by name: all end there. */
+START_TEST(closed_ports)
+{
+	struct policy_conf c = conf;
+	struct policy p = { 0 };
+	struct ipaddr lo = addr("127.0.0.1"), host = addr("192.168.65.2");
+	struct ipaddr own = addr("192.0.2.7");
+	int i;
+
+	policy_set(&p, &c);
+	ck_assert_int_eq(policy_fetch(&p, false, &host, 9100), POLICY_LOOPBACK);
+	ck_assert_int_eq(policy_add_closed(&p, "127.0.0.1#9100"), 0);
+	ck_assert_int_eq(policy_add_closed(&p, "192.0.2.7#9101"), 0);
+	ck_assert_int_eq(policy_add_closed(&p, "9101"), -1);
+	ck_assert(policy_is_closed(&p, &lo, 9100));
+	ck_assert(!policy_is_closed(&p, &lo, 9101));
+	ck_assert_int_eq(policy_fetch(&p, false, &host, 9100), POLICY_DENY);
+	ck_assert_int_eq(policy_fetch(&p, false, &host, 9101), POLICY_LOOPBACK);
+	ck_assert_int_eq(policy_fetch(&p, false, &own, 9101), POLICY_DENY);
+	ck_assert_int_eq(policy_fetch(&p, false, &own, 9100), POLICY_ALLOW);
+	policy_clear_closed(&p);
+	ck_assert(!policy_is_closed(&p, &lo, 9100));
+	for (i = 0; i < POLICY_MAXCLOSED; i++)
+		ck_assert_int_eq(policy_add_closed(&p, "10.0.0.1#1"), 0);
+	ck_assert_int_eq(policy_add_closed(&p, "10.0.0.1#1"), -1);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -149,6 +177,7 @@ main(void)
 	    tc, nothing_without_configuration, 0, nitems(cases));
 	tcase_add_loop_test(tc, server_text, 0, nitems(servers));
 	tcase_add_test(tc, server_list);
+	tcase_add_test(tc, closed_ports);
 	suite_add_tcase(s, tc);
 	srunner_run_all(sr, CK_NORMAL);
 	failed = srunner_ntests_failed(sr);

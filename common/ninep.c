@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "portd/front/ninep.h"
+#include "common/ninep.h"
 
 /* What upstream shows for everything: the same moment, the same people. */
 #define STAT_TIME 1146711721u
