@@ -107,7 +107,9 @@ const struct ipc_desc ipc_desc[IPC__MAX] = {
 	    F_RULES("exclude"), { "allow-enabled", F_BOOL, 0, 0 },
 	    F_RULES("allow"), { "allow-error", F_STR, 0, 1024 },
 	    { "head-ms", F_INT, 1, INT32_MAX },
-	    { "idle-ms", F_INT, 1, INT32_MAX } } },
+	    { "idle-ms", F_INT, 1, INT32_MAX },
+	    { "connect-ms", F_INT, 1, INT32_MAX },
+	    { "hello-ms", F_INT, 1, INT32_MAX } } },
 	/* The guest's TCP ports that proxyd serves, and gateway:3128, 3129. */
 	[IPC_INTERCEPT] = { "intercept", P_MAIN, P_STACK, 0, 0,
 	    { { "ports", F_STRS, 0, 128 }, { "explicit", F_BOOL, 0, 0 } } },
@@ -431,6 +433,19 @@ const struct ipc_desc ipc_desc[IPC__MAX] = {
 	[IPC_RESOLVED] = { "resolved", P_DNS, P_PROXY, 0, 0,
 	    { F_ID("id"), { "addrs", F_STRS, 0, 16 },
 	    { "error", F_STR, 0, 32 } } },
+
+	/*
+	 * Settings of the HTTP proxy, for a client of --http-api-path: what
+	 * they are, or new ones as JSON.  Each has one answer, with a status
+	 * of HTTP's and its text.  The id is front's.
+	 */
+	[IPC_HTTP_SHOW] = { "http-show", P_FRONT, P_MAIN, 0, 0,
+	    { F_ID("id") } },
+	[IPC_HTTP_SET] = { "http-set", P_FRONT, P_MAIN, 0, 0,
+	    { F_ID("id"), { "text", F_STR, 0, 65536 } } },
+	[IPC_HTTP_ANSWER] = { "http-answer", P_MAIN, P_FRONT, 0, 0,
+	    { F_ID("id"), { "status", F_INT, 200, 599 },
+	    { "text", F_STR, 0, 65536 } } },
 };
 /* clang-format on */
 

@@ -131,6 +131,10 @@ enum ipc_type {
 	/* Names for proxyd. */
 	IPC_RESOLVE,
 	IPC_RESOLVED,
+	/* Settings of the HTTP proxy, shown and replaced at run time. */
+	IPC_HTTP_SHOW,
+	IPC_HTTP_SET,
+	IPC_HTTP_ANSWER,
 	IPC__MAX
 };
 
@@ -144,7 +148,7 @@ enum ipc_kind {
 	F_STRS, /* array of at most max strings of IPC_STRSLEN bytes */
 };
 
-#define IPC_MAXFIELDS 16
+#define IPC_MAXFIELDS 20
 #define IPC_STRSLEN   255 /* bytes of one string of an F_STRS */
 #define ROLE_BIT(r)   (1u << (r))
 

@@ -49,12 +49,12 @@ limit_ms(const struct conn *c)
 		return sock_unread(&c->guest) > 0 ? c->conf->head_ms
 						  : c->conf->idle_ms;
 	case CONN_HELLO:
-		return PROXYD_HELLOMS;
+		return c->conf->hello_ms;
 	case CONN_RESOLVE:
 	case CONN_ASK:
 	case CONN_CONNECT:
 	case CONN_VIA:
-		return PROXYD_CONNECTMS;
+		return c->conf->connect_ms;
 	case CONN_EXCHANGE:
 	case CONN_TUNNEL:
 		return c->conf->idle_ms;

@@ -122,6 +122,8 @@ conf_new(const struct ipc_msg *m)
 	    c->allow_error, ipc_str(m, "allow-error"), sizeof(c->allow_error));
 	c->head_ms = (uint32_t)ipc_u64(m, "head-ms");
 	c->idle_ms = (uint32_t)ipc_u64(m, "idle-ms");
+	c->connect_ms = (uint32_t)ipc_u64(m, "connect-ms");
+	c->hello_ms = (uint32_t)ipc_u64(m, "hello-ms");
 	return c;
 }
 

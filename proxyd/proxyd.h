@@ -71,8 +71,6 @@ extern const char *const proxyd_stat_name[PROXYS__MAX];
 #define PROXYD_MAXIDLE	  1024 /* idle upstreams */
 #define PROXYD_VMIDLE	  256
 #define PROXYD_IDLESECS	  30. /* of an upstream */
-#define PROXYD_CONNECTMS  60000
-#define PROXYD_HELLOMS	  2000
 #define PROXYD_DRAINMS	  5000
 #define PROXYD_DRAINBYTES (1 << 20)
 
@@ -94,7 +92,7 @@ struct pconf {
 	struct match exclude, allow;
 	bool allow_enabled;
 	char allow_error[1025];
-	uint32_t head_ms, idle_ms;
+	uint32_t head_ms, idle_ms, connect_ms, hello_ms;
 };
 
 enum { WHICH_HTTP, WHICH_HTTPS };

@@ -32,6 +32,7 @@ struct conf {
 	bool search_changed; /* when it was last read */
 	json_t *hosts;	     /* owned: array of "ADDRESS NAME" */
 	struct httpconf http;
+	bool http_was_set; /* not by a file or the environment */
 };
 
 /* The JSON in a file.  NULL: the text in err says why, and errno. */
@@ -53,8 +54,13 @@ int conf_read_resolv(struct conf *);
 /* A missing file means the host's servers, and no names. */
 int conf_read_dns(struct conf *);
 int conf_read_hosts(struct conf *);
-/* A missing file is no settings, and no error. */
+/*
+ * A missing file is no settings, and no error; what was set at run time stays
+ * until there is one.
+ */
 int conf_read_http(struct conf *);
+/* The same from a JSON text; -1: err, of HTTPCONF_ERRLEN bytes, says why. */
+int conf_set_http(struct conf *, const char *text, char *err);
 /*
  * The whole file, at most max bytes, owned by the caller; NULL with errno.
  */

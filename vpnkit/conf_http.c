@@ -12,6 +12,8 @@
 
 #define HEAD_MS (30 * 1000)
 #define IDLE_MS (7500 * 1000) /* RFC 5382 5: no less than 2 h 4 min */
+#define CONNECT_MS (60 * 1000)
+#define HELLO_MS   (2 * 1000) /* what is no TLS may wait for its server */
 
 static const char *
 env(const char *lower, const char *upper)
@@ -63,10 +65,12 @@ conf_read_http(struct conf *c)
 	int r;
 
 	if (path == NULL)
-		return read_environment(c);
+		return c->http_was_set ? 0 : read_environment(c);
 	if ((text = conf_read_file(path, CONF_FILEMAX, &len)) == NULL) {
 		log_warn("%s", path);
-		return errno == ENOENT ? read_environment(c) : -1;
+		if (errno != ENOENT)
+			return -1;
+		return c->http_was_set ? 0 : read_environment(c);
 	}
 	r = httpconf_parse(&new, text, len, err);
 	explicit_bzero(text, len);
@@ -77,6 +81,20 @@ conf_read_http(struct conf *c)
 	}
 	if (*err != '\0')
 		log_warnx("%s: %s", path, err);
+	c->http_was_set = false;
+	return changed(&c->http, &new);
+}
+
+int
+conf_set_http(struct conf *c, const char *text, char *err)
+{
+	struct httpconf new = { .enabled = false };
+
+	if (httpconf_parse(&new, text, strlen(text), err) == -1)
+		return -1;
+	if (*err != '\0')
+		log_warnx("settings of the HTTP proxy: %s", err);
+	c->http_was_set = true;
 	return changed(&c->http, &new);
 }
 
@@ -95,7 +113,7 @@ conf_send_proxy(const struct conf *c, struct ipc *ipc)
 
 	ipc_send(ipc, IPC_CONF_PROXY, NULL, 0,
 	    "{s:b, s:s, s:s, s:i, s:s, s:s, s:i, s:s, s:o, s:o, s:o, s:b, "
-	    "s:o, s:s, s:i, s:i}",
+	    "s:o, s:s, s:i, s:i, s:i, s:i}",
 	    "enabled", h->enabled, "gateway-ip",
 	    ipaddr_str(&c->op->gateway_ip, gw), "http-host", p[0].host,
 	    "http-port", (int)p[0].port, "http-auth", p[0].auth, "https-host",
@@ -104,7 +122,7 @@ conf_send_proxy(const struct conf *c, struct ipc *ipc)
 	    strings(h->ports[1]), "exclude", strings(h->exclude),
 	    "allow-enabled", h->allow_enabled, "allow", strings(h->allow),
 	    "allow-error", h->allow_error, "head-ms", HEAD_MS, "idle-ms",
-	    IDLE_MS);
+	    IDLE_MS, "connect-ms", CONNECT_MS, "hello-ms", HELLO_MS);
 }
 
 void

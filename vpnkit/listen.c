@@ -74,6 +74,9 @@ open_path(struct listener *l, const char *path)
 		return -1;
 	l->dev = st.st_dev;
 	l->ino = st.st_ino;
+	/* Nobody can connect yet. */
+	if (l->mode != 0 && chmod(path, l->mode) == -1)
+		return -1;
 	return l->type == SOCK_STREAM ? listen(l->fd, BACKLOG) : 0;
 }
 
@@ -252,14 +255,17 @@ static const struct {
 	const char *kind, *option;
 	int type;
 	enum ipc_role role;
+	mode_t mode; /* of the path; 0: what the umask leaves */
 } kinds[] = {
-	{ "vmnet", "ethernet", SOCK_STREAM, ROLE_ETH },
-	{ "qemu", "ethernet-qemu", SOCK_STREAM, ROLE_ETH },
-	{ "dgram", "ethernet-dgram", SOCK_DGRAM, ROLE_ETH },
-	{ "port", "port", SOCK_STREAM, ROLE_FRONT },
-	{ "pcap", "pcap", SOCK_STREAM, ROLE_DIAG },
-	{ "diag", "diagnostics", SOCK_STREAM, ROLE_DIAG },
-	{ "metrics", "metrics", SOCK_STREAM, ROLE_DIAG },
+	{ "vmnet", "ethernet", SOCK_STREAM, ROLE_ETH, 0 },
+	{ "qemu", "ethernet-qemu", SOCK_STREAM, ROLE_ETH, 0 },
+	{ "dgram", "ethernet-dgram", SOCK_DGRAM, ROLE_ETH, 0 },
+	{ "port", "port", SOCK_STREAM, ROLE_FRONT, 0 },
+	{ "pcap", "pcap", SOCK_STREAM, ROLE_DIAG, 0 },
+	{ "diag", "diagnostics", SOCK_STREAM, ROLE_DIAG, 0 },
+	{ "metrics", "metrics", SOCK_STREAM, ROLE_DIAG, 0 },
+	/* Settings have passwords in them. */
+	{ "http-api", "http-api-path", SOCK_STREAM, ROLE_FRONT, 0600 },
 };
 /* clang-format on */
 
@@ -277,6 +283,7 @@ open_one(struct listeners *ls, size_t kind, const char *text)
 	l->kind = kinds[kind].kind;
 	l->type = kinds[kind].type;
 	l->role = kinds[kind].role;
+	l->mode = kinds[kind].mode;
 	l->fd = -1;
 	ev_io_init(&l->rd, dgram_read_cb, -1, EV_READ);
 	if (url_parse(text, &u, &why) == -1 || (why = open_url(l, &u)) != NULL)
@@ -316,6 +323,8 @@ listen_open(
 		r = open_one(ls, 5, op->diagnostics.v[i]);
 	if (r == 0)
 		r = open_one(ls, 6, op->metrics);
+	if (r == 0)
+		r = open_one(ls, 7, op->http_api_path);
 	if (r == -1)
 		listen_close(ls);
 	return r;

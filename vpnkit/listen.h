@@ -22,13 +22,14 @@
 
 #include "options.h"
 
-#define LISTEN_MAX (3 + 4 * OPTIONS_NAMES)
+#define LISTEN_MAX (4 + 4 * OPTIONS_NAMES)
 
 struct listener {
 	struct listeners *all; /* borrowed */
 	const char *kind;      /* constant: as in the bus message */
 	enum ipc_role role;    /* who serves it */
 	int type;	       /* SOCK_STREAM or SOCK_DGRAM */
+	mode_t mode;	       /* of the path; 0: what the umask leaves */
 	int fd;		       /* owned */
 	char path[108];	       /* "" unless we made a socket there */
 	dev_t dev;	       /* that socket, so as not to remove another */

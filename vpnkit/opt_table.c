@@ -72,7 +72,7 @@ const struct opt opts[] = {
 	{ "http-from-environment", NULL, NULL, OFF(http_from_environment),
 	    K_FLAG, C_NOW, G_OUT, true, 0, 0, "take http_proxy, https_proxy "
 	    "and no_proxy where there is no file of --http" },
-	{ "http-api-path", "URL", NULL, OFF(http_api_path), K_URL, C_LATER,
+	{ "http-api-path", "URL", NULL, OFF(http_api_path), K_URL, C_NOW,
 	    G_OUT, false, 0, 0, "socket to read and change the HTTP proxy "
 	    "settings" },
 	{ "tcpv4-forwards", "LIST", "", OFF(tcpv4_forwards), K_FWDS, C_NOW,

@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "portd/front/front.h"
@@ -37,6 +38,7 @@ client_free(struct client *c)
 	close(c->fd);
 	buf_free(&c->in);
 	buf_free(&c->out);
+	buf_free(&c->body);
 	TAILQ_REMOVE(&f->clients, c, entry);
 	f->nclient--;
 	front_now(f, FRONTS_CLIENTS, -1);
@@ -46,7 +48,8 @@ client_free(struct client *c)
 bool
 client_waits(const struct client *c)
 {
-	return c->waits != NULL || (c->fs != NULL && fs_session_waits(c->fs));
+	return c->waits != NULL || c->asked != 0 ||
+	       (c->fs != NULL && fs_session_waits(c->fs));
 }
 
 /* Nothing is read or served now. */
@@ -82,6 +85,15 @@ serve_9p(struct client *c)
 	return 1;
 }
 
+static void
+bad_request(struct client *c, int status)
+{
+	if (c->kind == CLIENT_SETTINGS)
+		settings_bad(c, status);
+	else
+		web_bad(c, status);
+}
+
 static int
 serve_head(struct client *c)
 {
@@ -92,13 +104,64 @@ serve_head(struct client *c)
 	if (n == -2)
 		return 0;
 	if (n == -1) {
-		web_bad(c, status);
+		bad_request(c, status);
 		return 1;
 	}
 	buf_take(&c->in, (size_t)n);
 	c->have_head = true;
 	c->continued = false;
+	memset(&c->chunks, 0, sizeof(c->chunks));
 	return 1;
+}
+
+/* Moves what has come of a body in chunks.  -1: it is malformed. */
+static int
+take_chunks(struct client *c, int *status)
+{
+	const char *data;
+	size_t len;
+	int n;
+
+	while (c->in.len > 0 && !c->chunks.done) {
+		n = http_chunks_take(&c->chunks,
+		    (const char *)buf_data(&c->in), c->in.len, &data, &len,
+		    status);
+		if (n == -1)
+			return -1;
+		*status = 500;
+		if (buf_put(&c->body, data, len) == -1)
+			return -1;
+		buf_take(&c->in, (size_t)n);
+	}
+	return 0;
+}
+
+/* 1: the body is whole; 0: more of it has to come; -1: it was refused. */
+static int
+take_body(struct client *c)
+{
+	int status;
+
+	if (!c->req.chunked)
+		return c->in.len >= c->req.body;
+	if (take_chunks(c, &status) == -1) {
+		bad_request(c, status);
+		return -1;
+	}
+	c->req.body = c->body.len;
+	return c->chunks.done;
+}
+
+static void
+request(struct client *c, struct buf *from)
+{
+	const char *body = c->req.body > 0 ? (const char *)buf_data(from) : "";
+
+	if (c->kind == CLIENT_SETTINGS)
+		settings_request(c, body);
+	else
+		web_request(c, body);
+	buf_take(from, c->req.body);
 }
 
 static int
@@ -106,9 +169,13 @@ serve_http(struct client *c)
 {
 	static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
 
+	int r;
+
 	if (!c->have_head)
 		return serve_head(c);
-	if (c->in.len < c->req.body) {
+	if ((r = take_body(c)) == -1)
+		return 1; /* that was the answer */
+	if (r == 0) {
 		if (c->req.expects && !c->continued &&
 		    buf_put(&c->out, go_on, sizeof(go_on) - 1) == -1)
 			return -1;
@@ -116,8 +183,7 @@ serve_http(struct client *c)
 		return 0;
 	}
 	c->have_head = false;
-	web_request(c, c->req.body > 0 ? (const char *)buf_data(&c->in) : "");
-	buf_take(&c->in, c->req.body);
+	request(c, c->req.chunked ? &c->body : &c->in);
 	return 1;
 }
 
@@ -152,6 +218,7 @@ serve(struct client *c)
 		[CLIENT_NEW] = sniff,
 		[CLIENT_9P] = serve_9p,
 		[CLIENT_HTTP] = serve_http,
+		[CLIENT_SETTINGS] = serve_http,
 	};
 	int r = 1;
 
@@ -254,7 +321,7 @@ client_resume(struct client *c)
 
 /* fd becomes owned. */
 static void
-client_new(struct front *f, int fd)
+client_new(struct front *f, int fd, enum client_kind kind)
 {
 	struct client *c;
 
@@ -264,6 +331,7 @@ client_new(struct front *f, int fd)
 	}
 	c->f = f;
 	c->fd = fd;
+	c->kind = kind;
 	ev_io_init(&c->rd, client_cb, fd, EV_READ);
 	ev_io_init(&c->wr, client_cb, fd, EV_WRITE);
 	c->rd.data = c->wr.data = c;
@@ -302,7 +370,7 @@ accept_cb(struct ev_loop *loop, struct ev_io *w, int revents)
 		if (fd == -1)
 			break;
 		if (make_room(l->f))
-			client_new(l->f, fd);
+			client_new(l->f, fd, l->kind);
 		else
 			close(fd);
 	}
@@ -334,6 +402,8 @@ client_listener(struct daemon *d, struct ipc *from, struct ipc_msg *m)
 		return; /* the message closes it */
 	f->ncontrol++;
 	l->f = f;
+	if (strcmp(ipc_str(m, "kind"), "http-api") == 0)
+		l->kind = CLIENT_SETTINGS;
 	l->fd = ipc_take_fd(m, 0);
 	ev_io_init(&l->rd, accept_cb, l->fd, EV_READ);
 	ev_timer_init(&l->retry, retry_cb, 0., RETRY_SEC);

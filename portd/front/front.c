@@ -22,6 +22,7 @@ static const char *const stat_name[FRONTS__MAX] = {
 	[FRONTS_HTTP] = "http-requests",
 	[FRONTS_HTTP_ERRORS] = "http-errors",
 	[FRONTS_NEITHER] = "clients-of-neither",
+	[FRONTS_SETTINGS] = "settings-requests",
 	[FRONTS_FWDS] = "forwards",
 	[FRONTS_FWD_FAILED] = "forwards-failed",
 	[FRONTS_FWD_LIMIT] = "refused-forwards",
@@ -148,6 +149,7 @@ static const struct ipc_handler handlers[] = {
 	{ IPC_TUNNEL_FD, tunnel_fd },
 	{ IPC_TUNNEL_REFUSED, tunnel_refused },
 	{ IPC_VIA_CONN, via_conn },
+	{ IPC_HTTP_ANSWER, settings_answer },
 };
 
 static const struct daemon_spec front = {

@@ -9,6 +9,7 @@
  *	client.c   bytes of the control sockets: 9P or HTTP, told apart by the
  *		   first of them
  *	web.c	   what HTTP requests do
+ *	settings.c the same where the HTTP proxy's settings are asked for
  *	book.c	   the forwards, and what portd is asked for
  *	tunnel.c   the connection to the forwarder, its handshake and frames
  *	conn.c	   clients of forwards, each between its socket and the tunnel
@@ -46,6 +47,7 @@ enum front_stat {
 	FRONTS_HTTP,
 	FRONTS_HTTP_ERRORS,
 	FRONTS_NEITHER, /* neither 9P nor HTTP */
+	FRONTS_SETTINGS,
 	FRONTS_FWDS,	/* forwards now */
 	FRONTS_FWD_FAILED,
 	FRONTS_FWD_LIMIT,
@@ -104,7 +106,12 @@ extern const struct fs_hooks book_fs_hooks;
  * Clients of the control sockets.
  */
 
-enum client_kind { CLIENT_NEW, CLIENT_9P, CLIENT_HTTP };
+enum client_kind {
+	CLIENT_NEW,
+	CLIENT_9P,
+	CLIENT_HTTP,
+	CLIENT_SETTINGS, /* of --http-api-path: HTTP, too, but one request */
+};
 
 struct client {
 	struct front *f; /* borrowed */
@@ -116,13 +123,17 @@ struct client {
 	struct fs_session *fs; /* owned */
 	struct http_req req;
 	bool have_head, continued;
-	struct fwd *waits; /* borrowed: its end is awaited */
+	struct http_chunks chunks; /* of a body that comes in those */
+	struct buf body;	   /* what they had in them */
+	struct fwd *waits;	   /* borrowed: its end is awaited */
+	uint32_t asked;		   /* the supervisor; 0: nothing */
 	TAILQ_ENTRY(client) entry;
 };
 
 struct control {
 	struct front *f; /* borrowed */
 	int fd;		 /* owned */
+	enum client_kind kind; /* of its clients, as far as is known */
 	struct ev_io rd;
 	struct ev_timer retry;
 };
@@ -136,6 +147,10 @@ bool client_waits(const struct client *);
 
 /* web.c: a whole request, with its body. */
 void web_request(struct client *, const char *body);
+/* settings.c: the same of the HTTP proxy's settings. */
+void settings_request(struct client *, const char *body);
+void settings_bad(struct client *, int status);
+void settings_answer(struct daemon *, struct ipc *, struct ipc_msg *);
 /* An answer of a status and an error's text. */
 void web_fail(struct client *, int status, const char *text, bool bare);
 /* What became of a forward: NULL, or why not. */
@@ -283,7 +298,7 @@ struct front {
 	TAILQ_HEAD(fwd_tailq, fwd) fwds; /* owned; oldest first */
 	struct fwd *fwd_by_id[FRONT_BUCKETS];
 	size_t nfwd;
-	uint32_t next_fwd;
+	uint32_t next_fwd, next_ask;
 	struct tunnel tunnel;
 	struct conn_list conns; /* owned; who was served longest ago first */
 	size_t nconn, maxconn;

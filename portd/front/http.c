@@ -20,7 +20,7 @@ struct text {
 struct head {
 	struct http_req *r;
 	int minor; /* of the version */
-	bool have_length, have_host;
+	bool have_length, have_coding, have_host;
 	int status; /* of the refusal */
 };
 
@@ -187,7 +187,7 @@ take_length(struct head *h, const struct text *v)
 {
 	size_t i, n = 0;
 
-	if (v->len == 0 || h->have_length)
+	if (v->len == 0 || h->have_length || h->have_coding)
 		return refuse(h, 400);
 	h->have_length = true;
 	for (i = 0; i < v->len; i++) {
@@ -239,11 +239,16 @@ take_host(struct head *h, const struct text *v)
 	return 0;
 }
 
-/* We ask for Content-Length; nobody whom we know sends anything else. */
 static int
 take_encoding(struct head *h, const struct text *v)
 {
-	return refuse(h, 501);
+	if (h->have_length || h->have_coding || h->minor == 0)
+		return refuse(h, 400);
+	if (!text_is(v, "chunked"))
+		return refuse(h, 501);
+	h->have_coding = true;
+	h->r->chunked = true;
+	return 0;
 }
 
 /* clang-format off */

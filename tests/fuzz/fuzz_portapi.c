@@ -21,6 +21,31 @@ again(const struct api_port *p, bool pipe)
 	json_decref(o);
 }
 
+/* A body in chunks is the same however it is cut. */
+static void
+chunks(const uint8_t *data, size_t len, size_t cut)
+{
+	struct http_chunks k = { 0 };
+	const char *p = (const char *)data, *from;
+	size_t at = 0, n, total = 0, end;
+	int taken, status = 0;
+
+	while (at < len && !k.done) {
+		end = at < cut ? cut : len;
+		taken = http_chunks_take(
+		    &k, p + at, end - at, &from, &n, &status);
+		if (taken == -1) {
+			CHECK(status == 400 || status == 413);
+			return;
+		}
+		CHECK(taken > 0 && (size_t)taken <= end - at);
+		CHECK(n == 0 || (from >= p + at && from + n <= p + end));
+		total += n;
+		at += (size_t)taken;
+	}
+	CHECK(total <= HTTP_MAXBODY);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
@@ -38,6 +63,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		CHECK(spec_parse(line, strlen(line), &back, err) == 0);
 		CHECK(spec_cmp(&s, &back) == 0);
 	}
+	chunks(data, len, len);
+	chunks(data, len, len / 2);
 	n = http_parse((const char *)data, len, &r, &status);
 	CHECK(n == -1 || n == -2 || (n > 0 && (size_t)n <= len));
 	CHECK(n != -1 || status >= 400);

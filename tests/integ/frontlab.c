@@ -117,6 +117,13 @@ on_sup_msg(struct ipc *ipc, struct ipc_msg *m)
 	ck_assert_int_ne(m->type, IPC_BAD_PEER);
 	if (m->type == IPC_READY)
 		t.ready = true;
+	if (m->type != IPC_HTTP_SHOW && m->type != IPC_HTTP_SET)
+		return;
+	t.asks++;
+	t.asked = m->type;
+	t.ask_id = (uint32_t)ipc_u64(m, "id");
+	snprintf(t.ask_text, sizeof(t.ask_text), "%s",
+	    m->type == IPC_HTTP_SET ? str(m, "text") : "");
 }
 
 static void

@@ -41,6 +41,11 @@ struct frontlab {
 	struct stats_file *stats;
 	struct ipc *sup, *portd; /* owned */
 	bool ready, gone;
+	/* What our supervisor was asked last of the HTTP proxy's settings. */
+	unsigned asks;
+	enum ipc_type asked;
+	uint32_t ask_id;
+	char ask_text[65537];
 	/* Our portd. */
 	const char *refuse; /* with this error */
 	bool silent;	    /* answers nothing */

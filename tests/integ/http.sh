@@ -71,6 +71,44 @@ suite_stop
 
 http_proxy=http://user:secret@127.0.0.1:8888 \
     https_proxy=http://user:secret@127.0.0.1:8888 no_proxy=direct.example \
-    suite --http-from-environment
+    suite --http-from-environment --http-api-path "$DIR/api"
 inside auth
+
+# What the API sets is shown by it, used at once, and not forgotten by SIGHUP.
+api() {
+	curl -sS --max-time 60 --noproxy '*' --unix-socket "$DIR/api" \
+	    -w '%{http_code} %header{connection}' "$@"
+}
+
+answers_api() {
+	want=$1
+	shift
+	got=$(api "$@" http://unix/http_proxy.json)
+	[ "$got" = "$want" ] || { echo "got '$got'"; return 1; }
+}
+
+ALL='{"http":"127.0.0.1:3128","transparent_http_ports":[80],"transparent_https_ports":[443],"https":null,"exclude":"","allow_enabled":false,"allow":[],"allow_error_msg":"Connections to %s are forbidden by policy. Please contact your IT administrator."}'
+check "the API's socket is its owner's" [ "$(stat -c %a "$DIR/api")" = 600 ]
+check "wrong settings are refused" answers_api \
+    "Failed to parse .json: http: not a string400 closed" -d '{"http": 7}'
+check "no JSON" answers_api \
+    "Failed to parse .json: line 1, column 1: not JSON400 closed" -d x
+inside auth
+check "POST" answers_api "200 closed" -d '{"http": "127.0.0.1:3128"}'
+check "GET" answers_api "${ALL}200 closed"
+seen=$(grep -c "HTTP proxy:" "$LOG")
+inside api
+kill -HUP "$SUITE"
+check "POST in chunks" answers_api "200 closed" \
+    -H 'Transfer-Encoding: chunked' -d '{"http": "127.0.0.1:3128"}'
+check "nothing changed since" [ "$(grep -c "HTTP proxy:" "$LOG")" = "$seen" ]
+check "no such path" [ "$(api http://unix/other)" = \
+    "Try {GET,POST} /http_proxy.json404 closed" ]
+check "an empty object" answers_api "200 closed" -d '{}'
+inside none
+check "no password in the log" sh -c "! grep -e secret -e dXNlcjp '$LOG'"
+suite_stop
+suite --http-api-path "$DIR/api"
+eventually [ -S "$DIR/api" ]
+check "nothing is set" answers_api "404 closed"
 done_testing

@@ -212,6 +212,13 @@ part_none() {
 	    get http://origin.example/hello
 }
 
+part_api() {
+	check "what the API set" is "$HELLO" get http://origin.example/hello
+	check "squid is asked" squid_saw "GET http://origin.example/hello"
+	check "TLS goes direct" is "$HELLO" \
+	    get --cacert "$DIR/cert" https://tls.example/hello
+}
+
 part_allow() {
 	check "an allowed name" is "$HELLO" get http://origin.example/hello
 	check "another: 403, with the text" has "403 No other.example here." \

@@ -77,7 +77,18 @@ static const struct {
 	{ "two lengths", "PUT /a HTTP/1.1\r\n" H
 	    "Content-Length: 1\r\nContent-Length: 1\r\n\r\n", 400 },
 	{ "chunked", "PUT /a HTTP/1.1\r\n" H
-	    "Transfer-Encoding: chunked\r\n\r\n", 501 },
+	    "Transfer-Encoding: chunked\r\n\r\n",
+	    0, HTTP_PUT, "/a", 0, true, false },
+	{ "another coding", "PUT /a HTTP/1.1\r\n" H
+	    "Transfer-Encoding: gzip, chunked\r\n\r\n", 501 },
+	{ "two codings", "PUT /a HTTP/1.1\r\n" H "Transfer-Encoding: chunked"
+	    "\r\nTransfer-Encoding: chunked\r\n\r\n", 400 },
+	{ "chunked 1.0", "PUT /a HTTP/1.0\r\n"
+	    "Transfer-Encoding: chunked\r\n\r\n", 400 },
+	{ "length, then chunked", "PUT /a HTTP/1.1\r\n" H "Content-Length: 1"
+	    "\r\nTransfer-Encoding: chunked\r\n\r\n", 400 },
+	{ "chunked, then length", "PUT /a HTTP/1.1\r\n" H "Transfer-Encoding: "
+	    "chunked\r\nContent-Length: 1\r\n\r\n", 400 },
 	{ "no host", "GET /a HTTP/1.1\r\n\r\n", 400 },
 	{ "two hosts", "GET /a HTTP/1.1\r\n" H H "\r\n", 400 },
 	{ "version 2", "GET /a HTTP/2.0\r\n\r\n", 505 },
@@ -165,6 +176,101 @@ START_TEST(without_end)
 }
 END_TEST
 
+/*
+ * Bodies in chunks.
+ */
+
+/* clang-format off */
+static const struct {
+	const char *what, *in;
+	int status;	  /* 0: taken, but for what is behind the body */
+	const char *body; /* what is behind it is '!' */
+} chunked[] = {
+	{ "none", "0\r\n\r\n!", 0, "" },
+	{ "one", "3\r\nabc\r\n0\r\n\r\n!", 0, "abc" },
+	{ "two", "3\r\nabc\r\n00a\r\n0123456789\r\n0\r\n\r\n!", 0,
+	    "abc0123456789" },
+	{ "hex", "A\r\n0123456789\r\n0\r\n\r\n", 0, "0123456789" },
+	{ "extension", "1;a=\"b\"\r\nx\r\n0;c\r\n\r\n", 0, "x" },
+	{ "trailers", "1\r\nx\r\n0\r\nA: b\r\nC: d\r\n\r\n!", 0, "x" },
+	{ "largest size", "10000;\r\n", 0, "" },
+	{ "no size", "\r\n", 400 },
+	{ "no hex", "g\r\n", 400 },
+	{ "a sign", "+1\r\n", 400 },
+	{ "a blank", "1 \r\n", 400 },
+	{ "bare line feed", "1\nx", 400 },
+	{ "no end of data", "1\r\nxy", 400 },
+	{ "bare line feed of data", "1\r\nx\n", 400 },
+	{ "control character", "1;\1\r\n", 400 },
+	{ "bad end", "0\r\n\rx", 400 },
+	{ "too large", "10001\r\n", 413 },
+	{ "too large together", "10000\r\n", 0, "" },
+	{ "size without end", "000000000", 400 },
+};
+/* clang-format on */
+
+/* Given in pieces of that size, which end at a guard page. */
+static void
+take_chunks(size_t piece, int i)
+{
+	const char *in = chunked[i].in, *data;
+	size_t at = 0, len = strlen(in), n, have = 0;
+	struct guard g = guard_new(64);
+	struct http_chunks k = { 0 };
+	char body[64];
+	int taken, status = 0;
+
+	while (at < len && !k.done) {
+		n = len - at < piece ? len - at : piece;
+		taken = http_chunks_take(
+		    &k, guard_put(&g, in + at, n), n, &data, &n, &status);
+		if (taken == -1)
+			break;
+		ck_assert_int_gt(taken, 0);
+		memcpy(body + have, data, n);
+		have += n;
+		at += (size_t)taken;
+	}
+	guard_free(&g);
+	ck_assert_msg(status == chunked[i].status, "%s: %d", chunked[i].what,
+	    status);
+	if (status != 0)
+		return;
+	ck_assert_uint_eq(have, strlen(chunked[i].body));
+	ck_assert_mem_eq(body, chunked[i].body, have);
+	if (in[len - 1] == '!')
+		ck_assert_uint_eq(at, len - 1);
+}
+
+START_TEST(chunks)
+{
+	size_t piece;
+
+	for (piece = 1; piece <= strlen(chunked[_i].in); piece++)
+		take_chunks(piece, _i);
+}
+END_TEST
+
+START_TEST(chunks_limits)
+{
+	static char in[20000];
+	struct http_chunks k = { .state = CHUNKS_TRAILER };
+	const char *data;
+	int status;
+	size_t n;
+
+	memset(in, 'x', sizeof(in));
+	ck_assert_int_eq(
+	    http_chunks_take(&k, in, sizeof(in), &data, &n, &status), -1);
+	ck_assert_int_eq(status, 413);
+	/* All chunks together. */
+	k = (struct http_chunks){ .total = HTTP_MAXBODY - 1 };
+	ck_assert_int_eq(
+	    http_chunks_take(&k, "2\r\n", 3, &data, &n, &status), -1);
+	ck_assert_int_eq(status, 413);
+}
+END_TEST
+
 START_TEST(reply)
 {
 	char buf[HTTP_REPLY_HEAD];
@@ -193,6 +299,8 @@ main(void)
 	tcase_add_loop_test(tc, prefixes, 0, nitems(cases));
 	tcase_add_test(tc, zero_byte);
 	tcase_add_test(tc, without_end);
+	tcase_add_loop_test(tc, chunks, 0, nitems(chunked));
+	tcase_add_test(tc, chunks_limits);
 	tcase_add_test(tc, reply);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);
