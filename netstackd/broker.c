@@ -152,6 +152,19 @@ broker_offered(
 	b->proto = (uint8_t)proto;
 }
 
+int64_t
+broker_find_offer(const struct stackd *s, uint32_t offer)
+{
+	const struct broker *b = &s->broker;
+	uint32_t i;
+
+	for (i = 0; i < b->nslot; i++) {
+		if (b->slot[i].ask == ASK_OFFERED && b->slot[i].bus_id == offer)
+			return i;
+	}
+	return -1;
+}
+
 /*
  * The request an answer is for; NULL when nobody waits for it any more.  Only
  * portd makes sockets, also those that dnsd has the other end of.

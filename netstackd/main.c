@@ -236,6 +236,7 @@ static const struct ipc_handler handlers[] = {
 	{ IPC_FLOW_ICMP, broker_flow_icmp },
 	{ IPC_FLOW_REFUSED, broker_flow_refused },
 	{ IPC_FLOW_OFFER, offer_flow },
+	{ IPC_OFFER_END, offer_end },
 	{ IPC_GATEWAY_FORWARDS, stackd_forwards },
 	{ IPC_GATEWAY_FORWARD, stackd_forward },
 	{ IPC_RECORDS, show_records },

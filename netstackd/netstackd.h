@@ -176,9 +176,12 @@ void broker_flow_refused(struct daemon *, struct ipc *, struct ipc_msg *);
 /* A flow that portd offered has this id now. */
 void broker_offered(struct stackd *, uint32_t id, enum net_proto,
     uint32_t offer);
+/* Its flow's id; -1: there is none any more. */
+int64_t broker_find_offer(const struct stackd *, uint32_t offer);
 
 /* offer.c: clients of the host's published ports. */
 void offer_flow(struct daemon *, struct ipc *, struct ipc_msg *);
+void offer_end(struct daemon *, struct ipc *, struct ipc_msg *);
 
 /* clock.c */
 void clock_init(struct stackd *);

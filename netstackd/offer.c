@@ -53,6 +53,17 @@ take(struct stackd *s, const struct ipc_msg *m, enum net_proto proto)
 	return id;
 }
 
+/* Its flow, if it has one still, closes and says that it is done. */
+void
+offer_end(struct daemon *d, struct ipc *from, struct ipc_msg *m)
+{
+	struct stackd *s = d->data;
+	int64_t id = broker_find_offer(s, (uint32_t)ipc_u64(m, "id"));
+
+	if (id != -1 && s->net != NULL)
+		net_offer_end(s->net, (uint32_t)id);
+}
+
 void
 offer_flow(struct daemon *d, struct ipc *from, struct ipc_msg *m)
 {

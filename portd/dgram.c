@@ -80,6 +80,29 @@ dgram_forget(struct portd *p, struct client *c)
 	c->f = NULL;
 }
 
+static void
+say_end(const struct client *c)
+{
+	ipc_send(c->link,
+	    ipc_peer(c->link) == ROLE_FRONT ? IPC_TUNNEL_END : IPC_OFFER_END,
+	    NULL, 0, "{s:I}", "id", (json_int_t)c->id);
+}
+
+bool
+dgram_lingers(const struct portd *p, uint16_t port)
+{
+	const struct client *c;
+	size_t i;
+
+	for (i = 0; i < CLIENT_BUCKETS; i++) {
+		for (c = p->client[i]; c != NULL; c = c->next) {
+			if (c->udp && c->tport == port)
+				return true;
+		}
+	}
+	return false;
+}
+
 void
 dgram_forward_gone(struct portd *p, const struct forward *f)
 {
@@ -93,10 +116,13 @@ dgram_forward_gone(struct portd *p, const struct forward *f)
 			next = c->next;
 			if (c->f != f)
 				continue;
-			if (c->early != -1) /* never offered */
+			if (c->early != -1) { /* never offered */
 				client_free(p, c);
-			else
-				dgram_forget(p, c);
+				continue;
+			}
+			if (c->link != f->owner) /* which may be gone */
+				say_end(c);
+			dgram_forget(p, c);
 		}
 	}
 }
@@ -175,6 +201,7 @@ client_add(struct portd *p, struct forward *f, const struct client *want)
 		return NULL;
 	}
 	c->f = f;
+	c->udp = true;
 	b = bucket(p, &c->from, c->fport);
 	c->next_udp = *b;
 	*b = c;

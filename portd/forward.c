@@ -83,7 +83,8 @@ set_on(int fd, int level, int opt)
 
 /* An unconnected socket, bound there.  -1 with errno. */
 static int
-bind_new(const struct forward *f, const struct ipaddr *a, uint16_t port)
+bind_new(
+    const struct forward *f, const struct ipaddr *a, uint16_t port, bool share)
 {
 	bool tcp = f->proto == FORWARD_TCP;
 	int af = a->family == 6 ? AF_INET6 : AF_INET, fd, saved;
@@ -95,7 +96,7 @@ bind_new(const struct forward *f, const struct ipaddr *a, uint16_t port)
 	if (fd == -1)
 		return -1;
 	if ((af != AF_INET6 || set_on(fd, IPPROTO_IPV6, IPV6_V6ONLY) == 0) &&
-	    (!tcp || set_on(fd, SOL_SOCKET, SO_REUSEADDR) == 0) &&
+	    (!(tcp || share) || set_on(fd, SOL_SOCKET, SO_REUSEADDR) == 0) &&
 	    bind(fd, (struct sockaddr *)&ss, len) == 0)
 		return fd;
 	saved = errno;
@@ -159,7 +160,7 @@ add_localhost6(struct portd *p, struct forward *f)
 	if (f->proto != FORWARD_TCP || f->addr.family != 4 ||
 	    (v4 != INADDR_ANY && v4 != INADDR_LOOPBACK))
 		return;
-	if ((fd = bind_new(f, &one, f->port)) == -1)
+	if ((fd = bind_new(f, &one, f->port, false)) == -1)
 		return;
 	if (sock_ready(p, f, fd) == -1)
 		close(fd);
@@ -191,6 +192,22 @@ forward_bound(struct portd *p, struct forward *f, int fd, const char *error)
 	    (json_int_t)f->id, "port", (int)f->port);
 }
 
+/*
+ * Sockets of clients that were told to go may be there for a moment still.
+ * They share the port with who shares it, too; other programs' sockets do not.
+ */
+static int
+bind_again(struct portd *p, const struct forward *f)
+{
+	if (errno != EADDRINUSE || f->proto != FORWARD_UDP)
+		return -1;
+	if (!dgram_lingers(p, f->port)) {
+		errno = EADDRINUSE;
+		return -1;
+	}
+	return bind_new(f, &f->addr, f->port, true);
+}
+
 /* Binds it, or asks the supervisor to. */
 static void
 forward_bind(struct portd *p, struct forward *f)
@@ -198,7 +215,9 @@ forward_bind(struct portd *p, struct forward *f)
 	int fd = -1;
 
 	if (f->proto != FORWARD_UNIX) {
-		fd = bind_new(f, &f->addr, f->port);
+		fd = bind_new(f, &f->addr, f->port, false);
+		if (fd == -1)
+			fd = bind_again(p, f);
 		if (fd != -1) {
 			forward_bound(p, f, fd, NULL);
 			return;

@@ -57,6 +57,7 @@ struct client {
 	/* UDP only, while it is known there. */
 	struct forward *f; /* borrowed; NULL: forgotten, or not UDP */
 	struct client *next_udp;
+	bool udp;	   /* its socket shares the forward's port */
 	struct ipaddr from, to;
 	uint16_t fport, tport;
 	int fd, early, theirs; /* owned until offered; -1: were */
@@ -97,7 +98,10 @@ void client_peer_gone(struct portd *, const struct ipc *);
 void dgram_read_cb(struct ev_loop *, struct ev_io *, int);
 /* Forgets a client's address; its socket is its own business. */
 void dgram_forget(struct portd *, struct client *);
+/* Clients that were offered are told to go, with the port that they hold. */
 void dgram_forward_gone(struct portd *, const struct forward *);
+/* Whether sockets of earlier clients hold this port still. */
+bool dgram_lingers(const struct portd *, uint16_t port);
 void dgram_bound(struct portd *, struct client *, int fd);
 
 /* host.c: 0 is no request. */

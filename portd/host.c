@@ -83,9 +83,11 @@ host_bind(struct portd *p, struct forward *f)
 		[FORWARD_UDP] = "udp",
 		[FORWARD_UNIX] = "unix",
 	};
+	bool share = f->proto == FORWARD_UDP && dgram_lingers(p, f->port);
 	char text[IPADDR_STRLEN];
 
-	return ask_bind(p, req_new(p, HOST_FORWARD, f), proto[f->proto],
+	return ask_bind(p, req_new(p, HOST_FORWARD, f),
+	    share ? "udp+" : proto[f->proto],
 	    f->proto == FORWARD_UNIX ? f->path : ipaddr_str(&f->addr, text),
 	    f->port);
 }

@@ -270,6 +270,28 @@ on_capture(struct sup *s, struct ipc *from, struct ipc_msg *m)
 	    from, IPC_ADMIN_CAPTURE_FD, &fd, 1, "{s:I}", "vm", (json_int_t)vm);
 }
 
+/*
+ * Ports.
+ */
+
+static void
+on_ports_next(struct sup *s, struct ipc *from, struct ipc_msg *m)
+{
+	portlist_next(&s->ports.list, from, m);
+}
+
+static void
+on_ports_add(struct sup *s, struct ipc *from, struct ipc_msg *m)
+{
+	portlist_add(&s->ports.list, from, m);
+}
+
+static void
+on_ports_remove(struct sup *s, struct ipc *from, struct ipc_msg *m)
+{
+	portlist_remove(&s->ports.list, from, m);
+}
+
 static const struct {
 	enum ipc_type type;
 	void (*fn)(struct sup *, struct ipc *, struct ipc_msg *);
@@ -279,6 +301,9 @@ static const struct {
 	{ IPC_ADMIN_RESTART, on_restart },
 	{ IPC_ADMIN_RELOAD, on_reload },
 	{ IPC_ADMIN_CAPTURE, on_capture },
+	{ IPC_PORTS_NEXT, on_ports_next },
+	{ IPC_PORTS_ADD, on_ports_add },
+	{ IPC_PORTS_REMOVE, on_ports_remove },
 };
 
 static void
@@ -309,6 +334,7 @@ client_gone(struct ipc *ipc, const char *why)
 	if (why != NULL)
 		log_info("admin client: %s", why);
 	captures_end(a, ipc);
+	portlist_forget(&a->sup->ports.list, ipc);
 	for (i = 0; i < a->nclient; i++) {
 		if (a->client[i] != ipc)
 			continue;
@@ -488,6 +514,7 @@ admin_close(struct admin *a)
 		return;
 	while (a->nclient > 0) {
 		captures_end(a, a->client[--a->nclient]);
+		portlist_forget(&a->sup->ports.list, a->client[a->nclient]);
 		ipc_free(a->client[a->nclient]);
 	}
 	if (a->fd != -1) {

@@ -66,22 +66,24 @@ add_static(struct ports *p, const struct strlist *l, bool udp)
 int
 ports_init(struct ports *p, const struct options *op)
 {
+	struct publish u;
 	const char *why;
 	size_t i;
 
 	memset(p, 0, sizeof(*p));
 	p->op = op;
-	p->publish = calloc(op->publish.n + 1, sizeof(*p->publish));
+	portlist_init(&p->list);
 	p->gw = calloc(FORWARDS_MAX, sizeof(*p->gw));
 	p->via = calloc(FORWARDS_MAX, sizeof(*p->via));
-	if (p->publish == NULL || p->gw == NULL || p->via == NULL) {
+	if (p->gw == NULL || p->via == NULL) {
 		log_warn("forwards");
 		return -1;
 	}
 	for (i = 0; i < op->publish.n; i++) {
-		if (publish_parse(op->publish.v[i], &p->publish[i], &why) == -1)
+		if (publish_parse(op->publish.v[i], &u, &why) == -1)
 			return -1; /* the options were checked */
-		p->npublish++;
+		if (portlist_publish(&p->list, &u, op->publish.v[i]) == -1)
+			break;
 	}
 	return add_static(p, &op->tcpv4_forwards, false) == -1 ||
 		       add_static(p, &op->udpv4_forwards, true) == -1
@@ -106,6 +108,7 @@ path_free(struct ports *p, struct port_path **pp)
 void
 ports_portd_gone(struct ports *p)
 {
+	portlist_portd(&p->list, NULL);
 	while (p->path != NULL)
 		path_free(p, &p->path);
 }
@@ -114,7 +117,7 @@ void
 ports_fini(struct ports *p)
 {
 	ports_portd_gone(p);
-	free(p->publish);
+	portlist_fini(&p->list);
 	free(p->gw);
 	free(p->via);
 }
@@ -224,65 +227,12 @@ ports_send_via(const struct ports *p, struct ipc *ipc)
 		    v->path);
 }
 
-static void
-send_publish(
-    const struct publish *u, struct ipc *ipc, uint32_t id, uint16_t off)
-{
-	char host[IPADDR_STRLEN], guest[IPADDR_STRLEN];
-
-	ipc_send(ipc, IPC_FORWARD_ADD, NULL, 0,
-	    "{s:I, s:s, s:s, s:i, s:s, s:i, s:s, s:s, s:b}", "id",
-	    (json_int_t)id, "proto", u->udp ? "udp" : "tcp", "addr",
-	    ipaddr_str(&u->host, host), "port",
-	    u->host_port == 0 ? 0 : u->host_port + off, "dst",
-	    ipaddr_str(&u->guest, guest), "dport", u->guest_port + off, "dpath",
-	    "", "via", "net", "proxy", (int)u->proxy);
-}
-
-/* The id says which one: of the options in the upper half. */
 void
 ports_portd_started(struct ports *p, struct ipc *ipc)
 {
-	uint32_t i, k;
-
 	ports_send_gateway(p, ipc);
 	ports_send_via(p, ipc);
-	for (i = 0; i < p->npublish; i++) {
-		for (k = 0; k < p->publish[i].count; k++)
-			send_publish(
-			    &p->publish[i], ipc, i << 16 | k, (uint16_t)k);
-	}
-}
-
-/* What an id of ours stands for. */
-static const char *
-publish_text(const struct ports *p, const struct ipc_msg *m)
-{
-	uint64_t i = ipc_u64(m, "id") >> 16;
-
-	return i < p->npublish ? p->op->publish.v[i] : "?";
-}
-
-void
-ports_added(struct ports *p, const struct ipc_msg *m)
-{
-	log_info("--publish %s: port %u", publish_text(p, m),
-	    (unsigned)ipc_u64(m, "port"));
-}
-
-void
-ports_failed(struct ports *p, const struct ipc_msg *m)
-{
-	uint64_t id = ipc_u64(m, "id");
-	const struct publish *u;
-	unsigned port = 0;
-
-	if (id >> 16 < p->npublish) {
-		u = &p->publish[id >> 16];
-		port = u->host_port + (unsigned)(id & UINT16_MAX);
-	}
-	log_warnx("--publish %s: port %u: %s (%s)", publish_text(p, m), port,
-	    ipc_str(m, "why"), ipc_str(m, "error"));
+	portlist_portd(&p->list, ipc);
 }
 
 /*

@@ -14,6 +14,7 @@
 #include "common/ipc.h"
 
 #include "options.h"
+#include "portlist.h"
 #include "publish.h"
 
 #define PORTS_MAXPATHS 4096
@@ -29,8 +30,7 @@ struct port_path {
 
 struct ports {
 	const struct options *op; /* borrowed */
-	struct publish *publish;  /* owned */
-	size_t npublish;
+	struct portlist list;
 	struct gwforward *gw; /* owned; first those of the command line */
 	size_t ngw, nstatic;
 	struct viaforward *via; /* owned */
@@ -57,8 +57,6 @@ void ports_portd_started(struct ports *, struct ipc *);
 void ports_portd_gone(struct ports *);
 
 /* Messages of portd. */
-void ports_added(struct ports *, const struct ipc_msg *);
-void ports_failed(struct ports *, const struct ipc_msg *);
 void ports_bind(struct ports *, struct ipc *, const struct ipc_msg *);
 void ports_connect(struct ports *, struct ipc *, const struct ipc_msg *);
 void ports_release(struct ports *, const struct ipc_msg *);

@@ -92,6 +92,35 @@ suffixes(char *s, struct publish *p)
 	return p->udp && p->proxy ? -1 : 0;
 }
 
+/*
+ * A path up to its colon, or to the end.  What follows, or NULL: too long for
+ * a socket.
+ */
+static const char *
+path_field(const char *s, char *path, bool last)
+{
+	size_t n = last ? strlen(s) : strcspn(s, ":");
+
+	if (n > PUBLISH_PATHMAX || (!last && s[n] != ':'))
+		return NULL;
+	memcpy(path, s, n);
+	path[n] = '\0';
+	return last ? s + n : s + n + 1;
+}
+
+/* The host's end: hport is "0" where there is none. */
+static const char *
+host_fields(const char *s, struct publish *p, char *host, char *hport)
+{
+	if (*s != '/')
+		return (s = field(s, host, false)) == NULL
+			   ? NULL
+			   : field(s, hport, false);
+	strlcpy(host, "0.0.0.0", FIELD_MAX);
+	strlcpy(hport, "0", FIELD_MAX);
+	return path_field(s, p->path, false);
+}
+
 int
 publish_parse(const char *text, struct publish *p, const char **why)
 {
@@ -101,10 +130,12 @@ publish_parse(const char *text, struct publish *p, const char **why)
 
 	memset(p, 0, sizeof(*p));
 	*why = "is not HOSTIP:HOSTPORT:GUESTIP:GUESTPORT[/tcp|/udp][/proxy]";
-	if ((text = field(text, host, false)) == NULL ||
-	    (text = field(text, hport, false)) == NULL ||
+	if ((text = host_fields(text, p, host, hport)) == NULL ||
 	    (text = field(text, guest, false)) == NULL ||
 	    field(text, gport, true) == NULL || suffixes(gport, p) == -1)
+		return -1;
+	*why = "has a path, which is no place for UDP";
+	if (p->udp && p->path[0] != '\0')
 		return -1;
 	*why = "has an address that is none";
 	if (ipaddr_parse(host, &p->host) == -1 ||
@@ -119,6 +150,23 @@ publish_parse(const char *text, struct publish *p, const char **why)
 		return -1;
 	*why = "has ranges of different lengths";
 	return n == p->count ? 0 : -1;
+}
+
+int
+publish_parse_end(const char *text, struct publish *p, const char **why)
+{
+	char host[FIELD_MAX], hport[FIELD_MAX];
+
+	memset(p, 0, sizeof(*p));
+	*why = "is not HOSTIP:HOSTPORT[/tcp|/udp], or a path";
+	p->count = 1;
+	if (*text == '/')
+		return path_field(text, p->path, true) == NULL ? -1 : 0;
+	if ((text = field(text, host, false)) == NULL ||
+	    field(text, hport, true) == NULL || suffixes(hport, p) == -1 ||
+	    p->proxy || ipaddr_parse(host, &p->host) == -1)
+		return -1;
+	return range(hport, 1, &p->host_port, &p->count);
 }
 
 /*

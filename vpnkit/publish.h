@@ -13,9 +13,12 @@
 
 #include "common/ipaddr.h"
 
+#define PUBLISH_PATHMAX 107
+
 /* One --publish: count ports in a row on both sides. */
 struct publish {
 	bool udp, proxy;
+	char path[PUBLISH_PATHMAX + 1]; /* of a Unix socket; "" there is none */
 	struct ipaddr host, guest;
 	uint16_t host_port, guest_port;
 	uint16_t count;
@@ -24,9 +27,12 @@ struct publish {
 /*
  * HOSTIP:HOSTPORT:GUESTIP:GUESTPORT[/tcp|udp][/proxy]; a port may be a range
  * FIRST-LAST, of the same length on both sides; an IPv6 address stands in
- * brackets.  -1 with *why, a constant.
+ * brackets.  PATH:GUESTIP:GUESTPORT[/proxy] is a Unix socket on the host.  -1
+ * with *why, a constant.
  */
 int publish_parse(const char *, struct publish *, const char **why);
+/* The host's end alone: HOSTIP:HOSTPORT[/tcp|udp], or PATH. */
+int publish_parse_end(const char *, struct publish *, const char **why);
 
 #define PUBLISH_MAX  4096
 #define FORWARDS_MAX 1024

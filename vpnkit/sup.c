@@ -72,6 +72,8 @@ on_started(struct child *c)
 		vm_portd_started(&s->vms, c);
 		ports_portd_started(&s->ports, c->ipc);
 	}
+	if (c->role == ROLE_FRONT)
+		portlist_front(&s->ports.list, c->ipc);
 	if (c->role == ROLE_FRONT || c->role == ROLE_DIAG)
 		listen_send(&s->listen, c->ipc);
 	if (c->role == ROLE_ETH) {
@@ -91,6 +93,8 @@ on_gone(struct child *c)
 	wire_cut(c);
 	if (c->role == ROLE_PORT)
 		ports_portd_gone(&s->ports);
+	if (c->role == ROLE_FRONT)
+		portlist_front(&s->ports.list, NULL);
 	if (c->role == ROLE_ETH) {
 		listen_eth_gone(&s->listen);
 		vm_eth_gone(&s->vms);
@@ -292,13 +296,34 @@ on_raw_open(struct sup *s, struct child *c, struct ipc_msg *m)
 static void
 on_forward_added(struct sup *s, struct child *c, struct ipc_msg *m)
 {
-	ports_added(&s->ports, m);
+	portlist_added(&s->ports.list, m);
 }
 
 static void
 on_forward_failed(struct sup *s, struct child *c, struct ipc_msg *m)
 {
-	ports_failed(&s->ports, m);
+	portlist_failed(&s->ports.list, m);
+}
+
+static void
+on_forward_gone(struct sup *s, struct child *c, struct ipc_msg *m)
+{
+	portlist_gone(&s->ports.list, m);
+}
+
+static void
+on_port_held(struct sup *s, struct child *c, struct ipc_msg *m)
+{
+	const char *why;
+
+	if ((why = portlist_held(&s->ports.list, m)) != NULL)
+		child_kill(c, why);
+}
+
+static void
+on_port_dropped(struct sup *s, struct child *c, struct ipc_msg *m)
+{
+	portlist_dropped(&s->ports.list, m);
 }
 
 static void
@@ -412,6 +437,9 @@ static const struct {
 	{ IPC_RAW_OPEN, on_raw_open },
 	{ IPC_FORWARD_ADDED, on_forward_added },
 	{ IPC_FORWARD_FAILED, on_forward_failed },
+	{ IPC_FORWARD_GONE, on_forward_gone },
+	{ IPC_PORT_HELD, on_port_held },
+	{ IPC_PORT_DROPPED, on_port_dropped },
 	{ IPC_HOST_BIND, on_host_bind },
 	{ IPC_HOST_CONNECT, on_host_connect },
 	{ IPC_HOST_RELEASE, on_host_release },
@@ -539,6 +567,7 @@ sup_reload(struct sup *s)
 	http_changed(s);
 	gateway_changed(s);
 	forwards_changed(s);
+	portlist_retry(&s->ports.list);
 }
 
 /*

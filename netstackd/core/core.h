@@ -261,6 +261,8 @@ int64_t udp_offer(struct net *, usec_t now, struct flow *want);
  * hold, and makes the clients new ones when they speak again.
  */
 void udp_offers_gone(struct net *);
+/* The same of one, whose port is gone; not one of the guest's own flows. */
+void udp_offer_end(struct net *, struct flow *);
 /* A port of the gateway's that nothing of the guest's port speaks with, from
  * *last on, which follows; 0: there is none. */
 uint16_t flow_gateway_port(struct net *, const struct flow *, uint16_t *last);

@@ -363,6 +363,15 @@ net_failed(struct net *net, usec_t now, uint32_t id, enum net_error e)
 }
 
 void
+net_offer_end(struct net *net, uint32_t id)
+{
+	struct flow *f = id < net->conf.max_flows ? net->by_id[id] : NULL;
+
+	if (f != NULL && f->proto == NET_UDP)
+		udp_offer_end(net, f);
+}
+
+void
 net_server_gone(struct net *net, usec_t now, enum net_server server)
 {
 	struct flow *f;

@@ -302,6 +302,8 @@ void net_readable(struct net *, usec_t now, uint32_t id);
 void net_writable(struct net *, usec_t now, uint32_t id);
 void net_failed(struct net *, usec_t now, uint32_t id, enum net_error);
 
+/* The port that this client of UDP came by is gone. */
+void net_offer_end(struct net *, uint32_t id);
 /* Every request to this server that is not answered yet is lost. */
 void net_server_gone(struct net *, usec_t now, enum net_server);
 /* That server is there (again). */

@@ -306,6 +306,13 @@ udp_offers_gone(struct net *net)
 	}
 }
 
+void
+udp_offer_end(struct net *net, struct flow *f)
+{
+	if (udp_of(f)->bind == NULL)
+		udp_del(net, udp_of(f));
+}
+
 int
 udp_net_new(struct net *net)
 {

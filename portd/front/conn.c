@@ -230,6 +230,35 @@ conns_portd(struct front *f)
 }
 
 void
+conns_portd_gone(struct front *f)
+{
+	struct conn *c, *next;
+
+	for (c = TAILQ_FIRST(&f->conns); c != NULL; c = next) {
+		next = TAILQ_NEXT(c, entry);
+		if (conn_udp(c))
+			conn_reset(c);
+	}
+}
+
+void
+conn_end(struct daemon *d, struct ipc *from, struct ipc_msg *m)
+{
+	struct front *f = d->data;
+	uint32_t id = (uint32_t)ipc_u64(m, "id");
+	struct conn *c;
+
+	TAILQ_FOREACH (c, &f->conns, entry) {
+		if (c->id == id && c->portd == f->nportd)
+			break;
+	}
+	if (c == NULL)
+		return;
+	conn_reset(c);
+	tunnel_flush(&f->tunnel);
+}
+
+void
 conns_fini(struct front *f)
 {
 	while (!TAILQ_EMPTY(&f->conns))

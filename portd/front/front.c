@@ -93,6 +93,7 @@ front_peer_gone(struct daemon *d, struct ipc *link)
 		return;
 	f->portd = NULL;
 	book_portd_gone(f);
+	conns_portd_gone(f);
 }
 
 static int
@@ -145,7 +146,10 @@ static const struct ipc_handler handlers[] = {
 	{ IPC_FORWARD_ADDED, book_added },
 	{ IPC_FORWARD_FAILED, book_failed },
 	{ IPC_FORWARD_GONE, book_gone },
+	{ IPC_PORT_HELD, book_held },
+	{ IPC_PORT_END, book_end },
 	{ IPC_TUNNEL_CONN, conn_open },
+	{ IPC_TUNNEL_END, conn_end },
 	{ IPC_TUNNEL_FD, tunnel_fd },
 	{ IPC_TUNNEL_REFUSED, tunnel_refused },
 	{ IPC_VIA_CONN, via_conn },

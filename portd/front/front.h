@@ -84,6 +84,7 @@ struct fwd {
 	uint16_t port;		/* the host's real one */
 	struct fs_entry *entry; /* borrowed; NULL unless it is of 9P */
 	bool web;		/* it is of HTTP */
+	bool held;		/* the supervisor knows of it */
 	TAILQ_ENTRY(fwd) entries;
 	struct fwd *next; /* hash chain */
 };
@@ -100,6 +101,9 @@ void book_fini(struct front *);
 void book_added(struct daemon *, struct ipc *, struct ipc_msg *);
 void book_failed(struct daemon *, struct ipc *, struct ipc_msg *);
 void book_gone(struct daemon *, struct ipc *, struct ipc_msg *);
+/* One that the front before this had; the administrator ends one. */
+void book_held(struct daemon *, struct ipc *, struct ipc_msg *);
+void book_end(struct daemon *, struct ipc *, struct ipc_msg *);
 extern const struct fs_hooks book_fs_hooks;
 
 /*
@@ -254,6 +258,10 @@ void conns_lost(struct front *);
 void conns_resume(struct front *);
 void conns_fini(struct front *);
 void conns_portd(struct front *);
+/* portd is gone: sockets of UDP clients hold ports that the next one needs. */
+void conns_portd_gone(struct front *);
+/* The forward of a UDP client is gone. */
+void conn_end(struct daemon *, struct ipc *, struct ipc_msg *);
 /* A transport of its own. */
 void conn_transport(struct front *, uint32_t num, int fd);
 void conn_refused(struct front *, uint32_t num);

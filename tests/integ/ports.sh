@@ -9,6 +9,7 @@ lab
 PORTS=$DIR/ports.sock
 NINEP=$BUILD/tests/integ/ports9p
 FORWARDER=$BUILD/tests/integ/forwarder
+STATUS=$BUILD/tools/vpnkit-status
 echo 1024 >/proc/sys/net/ipv4/ip_unprivileged_port_start
 mkfifo "$DIR/leave" "$DIR/hold"
 
@@ -32,6 +33,22 @@ api() {
 
 port_json() {
 	printf '{"proto":"%s","out_ip":"127.0.0.1","out_port":%s,"in_ip":"%s","in_port":%s}' "$@"
+}
+
+status() {
+	"$STATUS" -s "$SOCK" "$@"
+}
+
+# It is refused, and said why.
+refuses() {
+	want=$1
+	shift
+	status "$@" >"$DIR/said" 2>&1
+	[ $? = 3 ] && grep -q "$want" "$DIR/said" || { cat "$DIR/said"; return 1; }
+}
+
+listed() {
+	status ports | grep -q "$@"
 }
 
 # Descriptors of a process of the suite.
@@ -91,6 +108,38 @@ check "HTTP: not allowed" sh -c "echo '$(api expose/port -d "{\"proto\":\"tcp\",
 api expose/port -d '{"proto":"unix"}' >"$DIR/answer"
 check "HTTP: of a Unix socket a bare text" grep -q '^"proto: ' "$DIR/answer"
 
+# Sockets of its clients do not hold the port of a forward that was removed.
+check "HTTP: a UDP port" api expose/port -f -d "$(port_json udp 8201 $GUEST 7000)"
+check "HTTP: datagrams" "$PEER" udp 127.0.0.1 8201 1000 5
+check "HTTP: unexpose" api unexpose/port -fX DELETE -d "$(port_json udp 8201 $GUEST 7000)"
+check "HTTP: the UDP port again at once" api expose/port -f -d "$(port_json udp 8201 $GUEST 7000)"
+check "HTTP: datagrams again" "$PEER" udp 127.0.0.1 8201 1000 5
+
+echo "# the administrator's"
+check "the list has those of HTTP" listed '^tcp  *127.0.0.1:8200  *192.168.65.3:7000  *listening  *http'
+check "add" status ports add "127.0.0.1:8300:$GUEST:7000"
+check "bytes" "$PEER" down 127.0.0.1 8300 1003
+check "any port is told" sh -c "'$STATUS' -s '$SOCK' ports add 127.0.0.1:0:$GUEST:7000/udp |
+    grep -q '^udp 127.0.0.1:[1-9][0-9]* leads to $GUEST:7000$'"
+check "a Unix socket" status ports add "$DIR/web.sock:$GUEST:7000"
+check "its connections" sh -c "echo x | socat -t 5 - UNIX:$DIR/web.sock"
+check "not one that is taken" refuses 'somebody else listens there (EADDRINUSE)' \
+    ports add "127.0.0.1:8300:$GUEST:7001"
+check "nor an address that is not allowed" refuses 'not one of --allowed-bind-addresses (EPERM)' \
+    ports add "$SERVER:8300:$GUEST:7000"
+check "nor what is none" refuses 'is not HOSTIP:HOSTPORT' ports add nonsense
+check "nor to remove what is not there" refuses 'there is no such port' ports remove 127.0.0.1:1
+check "what was refused is not there" sh -c "[ \$('$STATUS' -s '$SOCK' ports | grep -c :8300) = 1 ]"
+check "one of HTTP is removed" status ports remove 127.0.0.1:8201/udp
+check "HTTP knows" sh -c "! curl -sS --unix-socket '$PORTS' http://unix/forwards/list | grep -q 8201"
+kill -9 "$(pids_of portd)"
+check "portd dies: the same ports" eventually "$PEER" down 127.0.0.1 8300 1003
+check "and paths" eventually sh -c "echo x | socat -t 5 - UNIX:$DIR/web.sock"
+check "remove" status ports remove 127.0.0.1:8300
+check "it is closed at once" "$PEER" refused 127.0.0.1 8300
+check "remove a path" status ports remove "$DIR/web.sock"
+check "it is gone" [ ! -e "$DIR/web.sock" ]
+
 before_portd=$(fds portd)
 before_front=$(fds front)
 before_main=$(ls "/proc/$SUITE/fd" | wc -l)
@@ -109,6 +158,16 @@ kill -9 "$old"
 check "front dies: its forwards end" free_port 8100
 eventually sh -c "[ -n \"\$(pgrep -P $SUITE -x front)\" ]"
 check "and it listens again" eventually "$NINEP" remove "$PORTS" "tcp:127.0.0.1:8100:tcp:$GUEST:7000"
+check "those of HTTP are made again" eventually "$PEER" down 127.0.0.1 8200 1003
+check "and listed" sh -c "[ '$(api list)' = '[$(port_json tcp 8200 $GUEST 7000)]' ]"
+kill -9 "$(pids_of front)" "$(pids_of portd)"
+check "both die: it is there again" eventually "$PEER" down 127.0.0.1 8200 1003
+check "still known" sh -c "[ '$(eventually api list)' = '[$(port_json tcp 8200 $GUEST 7000)]' ]"
+check "unexpose ends it" api unexpose/port -fX DELETE -d "$(port_json tcp 8200 $GUEST 7000)"
+check "it is closed" "$PEER" refused 127.0.0.1 8200
+kill -9 "$(pids_of front)"
+eventually sh -c "[ -n \"\$(pgrep -P $SUITE -x front)\" ]"
+check "and does not come back" sh -c "[ '$(eventually api list)' = '[]' ]"
 exec 8>&-
 wait $HOLDER
 : >"$DIR/leave"
@@ -147,6 +206,10 @@ tunnel() {
 	wait $FORWARDERPID 2>/dev/null
 	forwarder "$form"
 	check "another forwarder" eventually "$PEER" down 127.0.0.1 8100 1003
+	"$PEER" udp 127.0.0.1 8100 100 1 >"$DIR/out"
+	kill -9 "$(pids_of portd)"
+	check "portd died: bytes" eventually "$PEER" down 127.0.0.1 8100 1003
+	check "portd died: datagrams" eventually "$PEER" udp 127.0.0.1 8100 100 5
 	release
 	kill $FORWARDERPID
 	wait $FORWARDERPID 2>/dev/null

@@ -72,7 +72,9 @@ suite --publish 127.0.0.1:8000:$GUEST:7000 \
     --publish 127.0.0.1:8005:$GUEST:7005 \
     --publish $SERVER:8888:$GUEST:7000 \
     --publish 203.0.113.9:8000:$GUEST:7000 \
-    --publish 127.0.0.1:8020:10.0.0.1:80
+    --publish 127.0.0.1:8020:10.0.0.1:80 \
+    --publish "$DIR/web.sock:$GUEST:7100" \
+    --publish "$DIR/proxied.sock:$GUEST:7101/proxy"
 check "a taken port is said" said "port 8888: somebody else listens"
 check "a foreign address is said" said "does not have that address"
 check "a target that is no guest is said" said "not the address of a guest"
@@ -101,6 +103,12 @@ check "the guest sees the gateway" sh -c \
 check "a PROXY header comes first" sh -c "printf hello |
     socat -T 5 - TCP:127.0.0.1:8011,sourceport=5555 | tr -d '\n' |
     grep -q '^ 0d 0a 0d 0a 00 0d 0a 51 55 49 54 0a 21 11 00 0c 7f 00 00 01 7f 00 00 01 15 b3 1f 4b 68 65 6c 6c 6f'"
+
+check "a Unix socket leads to the guest" sh -c \
+    "socat -T 5 - UNIX:$DIR/web.sock </dev/null | grep -q '^$GATEWAY '"
+check "its PROXY header names nobody" sh -c "printf hello |
+    socat -T 5 - UNIX:$DIR/proxied.sock | tr -d '\n' |
+    grep -q '^ 0d 0a 0d 0a 00 0d 0a 51 55 49 54 0a 20 00 00 00 68 65 6c 6c 6f'"
 
 # Every connection of a crowd is served, and nothing of it stays.
 fds() {

@@ -11,12 +11,15 @@
 
 #define nitems(a) (sizeof(a) / sizeof((a)[0]))
 
+#define L50 "12345678901234567890123456789012345678901234567890"
+
 /* clang-format off */
 static const struct {
 	const char *what, *text;
 	const char *host, *guest; /* NULL: refused */
 	uint16_t host_port, guest_port, count;
 	bool udp, proxy;
+	const char *path;
 } pubs[] = {
 	{ "plain", "127.0.0.1:8000:192.168.65.3:80",
 	  "127.0.0.1", "192.168.65.3", 8000, 80, 1, false, false },
@@ -38,6 +41,17 @@ static const struct {
 	  "127.0.0.1", "192.168.65.3", 80, 80, 1, false, false },
 	{ "all ports", "127.0.0.1:1-65535:192.168.65.3:1-65535",
 	  "127.0.0.1", "192.168.65.3", 1, 1, 65535, false, false },
+	{ "a path", "/run/web.sock:192.168.65.3:80",
+	  "0.0.0.0", "192.168.65.3", 0, 80, 1, false, false, "/run/web.sock" },
+	{ "a path, PROXY", "/x:192.168.65.3:80/tcp/proxy",
+	  "0.0.0.0", "192.168.65.3", 0, 80, 1, false, true, "/x" },
+	{ "a path and UDP", "/x:192.168.65.3:80/udp" },
+	{ "a path and a range", "/x:192.168.65.3:80-81" },
+	{ "a path alone", "/x" },
+	{ "a path too long", "/" L50 L50 "1234567:192.168.65.3:80" },
+	{ "the longest path", "/" L50 L50 "123456:192.168.65.3:80",
+	  "0.0.0.0", "192.168.65.3", 0, 80, 1, false, false,
+	  "/" L50 L50 "123456" },
 	{ "empty", "" },
 	{ "one field missing", "127.0.0.1:8000:192.168.65.3" },
 	{ "one too many", "127.0.0.1:8000:192.168.65.3:80:80" },
@@ -82,6 +96,42 @@ START_TEST(publish)
 	ck_assert_uint_eq(p.count, pubs[_i].count);
 	ck_assert_int_eq(p.udp, pubs[_i].udp);
 	ck_assert_int_eq(p.proxy, pubs[_i].proxy);
+	ck_assert_str_eq(p.path, pubs[_i].path != NULL ? pubs[_i].path : "");
+}
+END_TEST
+
+/* clang-format off */
+static const struct {
+	const char *text;
+	int ret;
+	uint16_t port, count;
+	bool udp;
+} ends[] = {
+	{ "127.0.0.1:80", 0, 80, 1, false },
+	{ "127.0.0.1:80/udp", 0, 80, 1, true },
+	{ "[::1]:80-89/tcp", 0, 80, 10, false },
+	{ "/run/web.sock", 0, 0, 1, false },
+	{ "127.0.0.1:0", -1 },
+	{ "127.0.0.1", -1 },
+	{ "127.0.0.1:80/proxy", -1 },
+	{ "127.0.0.1:80:192.168.65.3:80", -1 },
+	{ "", -1 },
+};
+/* clang-format on */
+
+START_TEST(publish_end)
+{
+	struct publish p;
+	const char *why;
+
+	ck_assert_int_eq(
+	    publish_parse_end(ends[_i].text, &p, &why), ends[_i].ret);
+	if (ends[_i].ret == -1)
+		return;
+	ck_assert_uint_eq(p.host_port, ends[_i].port);
+	ck_assert_uint_eq(p.count, ends[_i].count);
+	ck_assert_int_eq(p.udp, ends[_i].udp);
+	ck_assert_int_eq(p.path[0] == '/', ends[_i].text[0] == '/');
 }
 END_TEST
 
@@ -98,6 +148,7 @@ START_TEST(publish_prefixes)
 		memcpy(buf, text, n);
 		buf[n] = '\0';
 		(void)publish_parse(guard_put(&g, buf, n + 1), &p, &why);
+		(void)publish_parse_end(guard_put(&g, buf, n + 1), &p, &why);
 	}
 	guard_free(&g);
 }
@@ -210,6 +261,7 @@ main(void)
 	tcase_add_loop_test(tc, publish, 0, nitems(pubs));
 	tcase_add_loop_test(tc, publish_prefixes, 0, nitems(pubs));
 	tcase_add_test(tc, publish_long);
+	tcase_add_loop_test(tc, publish_end, 0, nitems(ends));
 	tcase_add_loop_test(tc, gateway_item, 0, nitems(gws));
 	tcase_add_loop_test(tc, file, 0, nitems(files));
 	suite_add_tcase(s, tc);

@@ -1,7 +1,7 @@
 # bash completion for vpnkit-status(8)
 _vpnkit_status() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
-	local commands="show flows top counters explain capture metrics log
+	local commands="show flows top counters explain capture ports metrics log
 	    restart reload" cmd= w
 	local names='ethd dnsd proxyd portd'
 
@@ -24,6 +24,7 @@ _vpnkit_status() {
 		capture) w="--vm --proto --host --port --count --snaplen
 			    --write --last --ring" ;;
 		top) w=-d ;;
+		ports) w="add remove" ;;
 		*) w= ;;
 		esac ;;
 	esac

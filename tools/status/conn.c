@@ -26,6 +26,7 @@ struct conn {
 	struct ipc *ipc; /* owned; NULL when the suite is gone */
 	struct ev_timer timer;
 	struct snapshot *snap; /* borrowed: being filled */
+	struct port_row *row;  /* borrowed: the same */
 	char version[256];
 	bool greeted, answered, end, late;
 	char error[256]; /* of admin-done */
@@ -54,6 +55,28 @@ on_process(struct conn *c, struct ipc_msg *m)
 }
 
 static void
+on_port(struct conn *c, struct ipc_msg *m)
+{
+	struct port_row *r = c->row;
+
+	c->answered = true;
+	if (r == NULL)
+		return;
+	r->serial = (uint32_t)ipc_u64(m, "serial");
+	copy(r->by, sizeof(r->by), m, "by");
+	copy(r->state, sizeof(r->state), m, "state");
+	copy(r->proto, sizeof(r->proto), m, "proto");
+	copy(r->addr, sizeof(r->addr), m, "addr");
+	copy(r->dst, sizeof(r->dst), m, "dst");
+	copy(r->dpath, sizeof(r->dpath), m, "dpath");
+	copy(r->note, sizeof(r->note), m, "note");
+	r->want = (unsigned)ipc_u64(m, "want");
+	r->port = (unsigned)ipc_u64(m, "port");
+	r->dport = (unsigned)ipc_u64(m, "dport");
+	r->proxy = ipc_bool(m, "proxy");
+}
+
+static void
 client_msg(struct ipc *ipc, struct ipc_msg *m)
 {
 	struct conn *c = ipc_data(ipc);
@@ -68,6 +91,9 @@ client_msg(struct ipc *ipc, struct ipc_msg *m)
 		break;
 	case IPC_STATUS_END:
 		c->answered = c->end = true;
+		break;
+	case IPC_PORTS_ENTRY:
+		on_port(c, m);
 		break;
 	case IPC_ADMIN_DONE:
 		copy(c->error, sizeof(c->error), m, "error");
@@ -220,6 +246,16 @@ conn_do(struct conn *c, int type, json_t *body)
 	ask(c, (enum ipc_type)type, body);
 	if (c->error[0] != '\0')
 		errx(EX_REFUSED, "%s", c->error);
+}
+
+bool
+conn_port(struct conn *c, int type, json_t *body, struct port_row *r)
+{
+	c->row = r;
+	c->end = false;
+	conn_do(c, type, body);
+	c->row = NULL;
+	return !c->end;
 }
 
 int

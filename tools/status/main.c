@@ -158,6 +158,8 @@ static const struct command commands[] = {
 	    "were lost", 1, 1, cmd_explain },
 	{ "capture", "[--last] [FILTER]...", "packets as pcapng",
 	    0, 64, capture_main },
+	{ "ports", "[add SPEC|remove HOSTIP:PORT]", "ports of the host that "
+	    "lead to guests", 0, 2, ports_main },
 	{ "metrics", "", "everything as OpenMetrics text",
 	    0, 0, cmd_metrics },
 	{ "log", "LEVEL [NAME]", "how much is logged: error, warning, info "
@@ -181,7 +183,7 @@ usage(FILE *out)
 	      "beside it.\n\n",
 	    out);
 	for (i = 0; i < NCOMMANDS; i++)
-		fprintf(out, "  %-10s%-28s%s\n", commands[i].name,
+		fprintf(out, "  %-10s%-31s%s\n", commands[i].name,
 		    commands[i].args, commands[i].help);
 	fputs("\nExit status: 0 fine, 1 wrong usage, 2 the suite cannot be "
 	      "reached, 3 it refuses,\n4 (show) a process does not run.\n",

@@ -8,6 +8,7 @@
  *	conn.c	   the admin socket
  *	top.c	   flows, live, on a terminal
  *	capture.c  packets
+ *	ports.c	   ports of the host that lead to guests
  *
  * What is printed is made in common/view.
  */
@@ -38,8 +39,20 @@ int conn_capture(struct conn *, uint32_t vm, uint32_t snaplen);
 /* Whether the suite still has us. */
 bool conn_alive(struct conn *);
 
-/* top.c, capture.c: subcommands; argv[0] is their name. */
+/* A port of the host; as in ports-entry. */
+struct port_row {
+	uint32_t serial;
+	char by[9], state[17], proto[5], addr[256], dst[46], dpath[256],
+	    note[256];
+	unsigned want, port, dport;
+	bool proxy;
+};
+/* A request that a port answers; false: there is none. */
+bool conn_port(struct conn *, int type, json_t *body, struct port_row *);
+
+/* top.c, capture.c, ports.c: subcommands; argv[0] is their name. */
 int top_main(struct conn *, const struct style *, int argc, char **argv);
 int capture_main(struct conn *, const struct style *, int argc, char **argv);
+int ports_main(struct conn *, const struct style *, int argc, char **argv);
 
 #endif
