@@ -339,29 +339,43 @@ START_TEST(test_unreachable)
 }
 END_TEST
 
+/* A case has a suite of its own, unless its tests start one each. */
+static TCase *
+add_case(Suite *s, const char *name, bool shared)
+{
+	TCase *tc = tcase_create(name);
+
+	if (shared)
+		tcase_add_unchecked_fixture(tc, start, stop);
+	tcase_set_timeout(tc, TIMEOUT);
+	suite_add_tcase(s, tc);
+	return tc;
+}
+
+/* The cases are rows of meson.build too: they wait beside one another. */
 static SRunner *
 runner(void)
 {
 	Suite *s = suite_create("dgram");
-	TCase *tc = tcase_create("clients");
+	TCase *tc;
 
-	tcase_add_unchecked_fixture(tc, start, stop);
-	tcase_set_timeout(tc, TIMEOUT);
+	tc = add_case(s, "kinds", true);
 	tcase_add_loop_test(
 	    tc, test_kinds, 0, sizeof(kinds) / sizeof(kinds[0]));
+	tc = add_case(s, "traffic", true);
 	tcase_add_test(tc, test_two);
 	tcase_add_test(tc, test_slow_reader);
-	tcase_add_test(tc, test_silent);
-	tcase_add_test(tc, test_next);
-	tcase_add_test(tc, test_one_at_a_time);
-	tcase_add_test(tc, test_leaves);
 	tcase_add_test(tc, test_odd_datagrams);
-	suite_add_tcase(s, tc);
-	tc = tcase_create("alone");
-	tcase_set_timeout(tc, TIMEOUT);
+	tc = add_case(s, "silent", true);
+	tcase_add_test(tc, test_silent);
+	tcase_add_test(tc, test_one_at_a_time);
+	tc = add_case(s, "next", true);
+	tcase_add_test(tc, test_next);
+	tc = add_case(s, "leaves", true);
+	tcase_add_test(tc, test_leaves);
+	tc = add_case(s, "alone", false);
 	tcase_add_test(tc, test_restart);
 	tcase_add_test(tc, test_unreachable);
-	suite_add_tcase(s, tc);
 	return srunner_create(s);
 }
 
