@@ -32,6 +32,7 @@ struct asking {
 	bool cut;      /* since its answer by UDP had TC */
 	bool probe;    /* offline: asked, but not waited for */
 	usec_t since;  /* first asked */
+	usec_t last;   /* asked */
 	unsigned sent; /* how often */
 };
 

@@ -96,11 +96,32 @@ race_cancel(struct lookup *l)
  * What a server's silence and its answers mean to others.
  */
 
+/*
+ * Who has answered others since it was last asked this is not silent: the
+ * question was lost on its way, or it has nothing to say to it.
+ */
+static bool
+is_silent(const struct asking *ask)
+{
+	return ask->server->heard < ask->last;
+}
+
+static void
+log_server(struct server *s, const char *what)
+{
+	char addr[IPADDR_STRLEN];
+	unsigned missed;
+
+	if (log_rate_ok(&s->log, usec_now(s->d->d->loop), &missed))
+		log_info("%s#%u %s (%u more changes)",
+		    ipaddr_str(&s->conf->addr, addr), s->conf->port, what,
+		    missed);
+}
+
 static void
 server_missed(struct server *s, unsigned n)
 {
 	struct dnsd *d = s->d;
-	char addr[IPADDR_STRLEN];
 
 	s->missed += n;
 	upstream_flush(s);
@@ -110,21 +131,18 @@ server_missed(struct server *s, unsigned n)
 	s->offline = true;
 	s->probed = usec_now(d->d->loop);
 	stats_inc(&d->d->stats, DNSS_OFFLINE);
-	log_info("%s#%u does not answer", ipaddr_str(&s->conf->addr, addr),
-	    s->conf->port);
+	log_server(s, "does not answer");
 }
 
 static void
 server_alive(struct server *s)
 {
-	char addr[IPADDR_STRLEN];
-
 	s->missed = 0;
+	s->heard = usec_now(s->d->d->loop);
 	if (!s->offline)
 		return;
 	s->offline = false;
-	log_info("%s#%u answers again", ipaddr_str(&s->conf->addr, addr),
-	    s->conf->port);
+	log_server(s, "answers again");
 }
 
 /*
@@ -164,6 +182,7 @@ ask_send(struct lookup *l, struct asking *ask)
 	if (a == NULL)
 		return;
 	a->lookup = l;
+	ask->last = now_of(l);
 	if (ask->sent++ > 0)
 		stats_inc(&l->d->d->stats, DNSS_RETRIES);
 	if (upstream_ask(ask->server, a, ask->tcp) == 0)
@@ -348,7 +367,8 @@ expire(struct lookup *l, usec_t now)
 				ask->server->conf->timeout_ms * USEC_MS &&
 			now < l->deadline))
 			continue;
-		server_missed(ask->server, ask->sent);
+		if (is_silent(ask))
+			server_missed(ask->server, ask->sent);
 		ask_done(l, ask);
 	}
 }
@@ -363,7 +383,7 @@ resend(struct lookup *l)
 	for (ask = l->ask; ask < l->ask + l->nask; ask++) {
 		if (ask->state != ASK_PENDING || ask->probe)
 			continue;
-		if (l->d->in_turn)
+		if (l->d->in_turn && is_silent(ask))
 			server_missed(ask->server, 1);
 		if (!ask->tcp)
 			ask_send(l, ask);

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 
 #include "common/daemon.h"
+#include "common/log.h"
 #include "dnsd/route.h"
 
 #define DNSD_POOLMAX	512 /* idle sockets of one server */
@@ -59,9 +60,11 @@ struct server {
 	TAILQ_HEAD(, conn) conns; /* owned */
 	size_t nconn;
 	unsigned missed; /* sends without an answer, since the last one */
+	usec_t heard;	 /* when it last answered anything */
 	usec_t probed;	 /* when it was last asked while offline */
 	bool offline;	 /* not waited for */
 	bool no_case;	 /* does not keep the case of letters */
+	struct log_rate log;
 };
 
 /* Replaces the servers by those of d->route; no attempt may be under way. */

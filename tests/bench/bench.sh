@@ -38,6 +38,7 @@ OUT=$(cd "$OUT" && pwd)
 LOAD=$BUILD/tests/bench/load
 SHIM=$BUILD/tests/bench/tapshim
 SERVER=192.0.2.1
+PLAIN=192.0.3.1 # the same machine's, over a veth of the guest's own
 
 # Everything below runs in namespaces that end with this process, however it
 # ends, and with them whatever was started there.
@@ -90,11 +91,14 @@ mount --bind "$DIR/resolv.conf" /etc/resolv.conf
 iperf3 -s -B $SERVER >/dev/null 2>&1 &
 case " $GROUPS_ " in
 *" dns "*)
-	dnsmasq --keep-in-foreground --conf-file=/dev/null --no-resolv \
-	    --no-hosts --listen-address=$SERVER --bind-interfaces \
-	    --address=/bench/192.0.2.99 --user=root --pid-file= \
-	    --dns-forward-max=10000 --cache-size=0 &
+	# Names that may be kept for an hour, and names that may not be kept.
+	seq -f 'host-record=h%g.kept,192.0.2.98,3600' 2000 >"$DIR/kept.conf"
+	dnsmasq --keep-in-foreground --conf-file="$DIR/kept.conf" --no-resolv \
+	    --no-hosts --listen-address=$SERVER --bind-dynamic \
+	    --listen-address=$PLAIN --address=/bench/192.0.2.99 \
+	    --user=root --pid-file= --dns-forward-max=10000 --cache-size=0 &
 	seq -f 'h%g.bench A' 2000 >"$DIR/queries"
+	seq -f 'h%g.kept A' 2000 >"$DIR/kept"
 	;;
 esac
 
@@ -297,11 +301,28 @@ group_udp() {
 	stop
 }
 
+# names TEST SERVER FILE: queries a second of the guest.
+names() {
+	measure "$1" "second: *" dnsperf -s "$2" -d "$3" -l "$SECS" -c 4 -T 1 \
+	    -q 64 -t 2
+}
+
+# One upstream, asked four ways: by the peer's own resolver, names that it may
+# not keep and names that it may; at its own address, through the peer; and
+# past the peer, over a veth between the two namespaces.
 group_dns() {
 	start "$1" 1500
+	ip link add plain0 type veth peer name plain1 netns "$GUEST"
+	ip addr add $PLAIN/24 dev plain0
+	ip link set plain0 up
+	in_guest ip addr add 192.0.3.2/24 dev plain1
+	in_guest ip link set plain1 up
+	wait_for in_guest dig +tries=1 +timeout=1 @$PLAIN h1.kept
 	for run in $(seq "$RUNS"); do
-		measure dns_qps "second: *" dnsperf -s $dns -d "$DIR/queries" \
-		    -l "$SECS" -c 4 -T 1 -q 64 -t 2
+		names dns_qps "$dns" "$DIR/queries"
+		names dns_direct $SERVER "$DIR/queries"
+		names dns_kept "$dns" "$DIR/kept"
+		names dns_plain $PLAIN "$DIR/queries"
 	done
 	stop
 }

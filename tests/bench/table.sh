@@ -85,7 +85,11 @@ END {
 		row("UDP flood host to guest, " size[z] " B, packets/s", \
 		    "udp_down_" size[z], 0)
 	}
-	row("DNS queries per second", "dns_qps", 0)
+	row("DNS queries per second, not in a cache", "dns_qps", 0)
+	row("the same of the upstream itself, through the peer", \
+	    "dns_direct", 0)
+	row("the same of the upstream itself, without a peer", "dns_plain", 0)
+	row("DNS queries per second, answers that may be kept", "dns_kept", 0)
 	for (m = 1; m <= 2; m++) {
 		row("published port, to the guest, MTU " mtu[m] ", Gbit/s", \
 		    "pub_in_" mtu[m], 2)

@@ -785,6 +785,49 @@ START_TEST(test_offline)
 }
 END_TEST
 
+/* Answers everything but what begins like this; how often that was asked. */
+static unsigned
+serve_others(const char *label)
+{
+	unsigned seen = 0;
+	uint8_t buf[600];
+	ssize_t n;
+	size_t i;
+
+	ev_run(t.loop, EVRUN_NOWAIT);
+	for (i = 0; i < t.nserver; i++) {
+		if ((n = read(t.server[i].fd, buf, sizeof(buf))) <= 0)
+			continue;
+		if (same_letters(buf + 12, label)) {
+			seen++;
+			continue;
+		}
+		n = (ssize_t)answer_to(buf, 0, 0, 0, "", 0);
+		(void)!write(t.server[i].fd, buf, (size_t)n);
+	}
+	return seen;
+}
+
+/* Who answers others is there; that what it does not hear was lost. */
+START_TEST(test_lossy_server)
+{
+	int fd = flow(1, "dns");
+	unsigned lost = 0;
+	uint8_t buf[600];
+
+	conf("192.0.2.1", NULL);
+	ask(fd, DGRAM(HDR "\4lost\7example\0" A_IN));
+	while (lost < 4) {
+		ask(fd, DGRAM(HDR OTHER A_IN));
+		while (recv(fd, buf, sizeof(buf), MSG_DONTWAIT) <= 0)
+			lost += serve_others("\4lost");
+		ck_assert_uint_eq(buf[PREFIX + 3] & 15, 0);
+	}
+	ck_assert_uint_eq(counter("servers-offline"), 0);
+	ck_assert_uint_eq(counter("no-answer"), 0);
+}
+END_TEST
+
 /* A time of zero is over at once. */
 START_TEST(test_timeout_zero)
 {
@@ -1240,6 +1283,7 @@ main(int argc, char *argv[])
 	tcase_add_loop_test(tc, test_good_beside_bad, 0, 2);
 	tcase_add_loop_test(tc, test_order, 0, 2);
 	tcase_add_test(tc, test_offline);
+	tcase_add_test(tc, test_lossy_server);
 	tcase_add_test(tc, test_timeout_zero);
 	tcase_add_test(tc, test_tcp_closed);
 	tcase_add_test(tc, test_relay_other_type);
