@@ -13,36 +13,35 @@
 struct model {
 	struct net net;
 	struct tcp_queue *q;
-	uint32_t next; /* rcv_nxt, less BASE */
-	int16_t byte[SPAN];
+	uint32_t next;		/* rcv_nxt, less BASE */
+	uint8_t byte[SPAN + 1]; /* 0: not there; the last one never is */
 };
 
 static void
 add(struct model *m, uint32_t at, uint32_t len, uint8_t value)
 {
-	uint8_t buf[SPAN];
+	uint8_t buf[UINT8_MAX * 3];
 	uint32_t i;
 
-	memset(buf, value, sizeof(buf));
 	if (at < m->next || at + len > SPAN || len == 0)
 		return;
+	memset(buf, value, len);
 	if (tcp_queue_add(&m->net, &m->q, BASE + at, buf, len) == -1) {
 		/* Any part of it may be there: begin anew. */
 		tcp_queue_free(&m->net, &m->q);
-		memset(m->byte, 0xff, sizeof(m->byte));
+		memset(m->byte, 0, sizeof(m->byte));
 		return;
 	}
 	for (i = at; i < at + len; i++)
-		if (m->byte[i] == -1)
-			m->byte[i] = value;
+		m->byte[i] = m->byte[i] != 0 ? m->byte[i] : value;
 }
 
 static uint32_t
 run_end(const struct model *m, uint32_t at)
 {
-	while (at < SPAN && m->byte[at] != -1)
-		at++;
-	return at;
+	const uint8_t *end = memchr(m->byte + at, 0, sizeof(m->byte) - at);
+
+	return (uint32_t)(end - m->byte);
 }
 
 static void
@@ -50,15 +49,17 @@ check_run(const struct model *m)
 {
 	struct iovec iov[8];
 	uint32_t at = m->next;
-	size_t k;
 	int i, n = tcp_queue_iov(m->q, BASE + at, iov, 8);
 
-	for (i = 0; i < n; i++)
-		for (k = 0; k < iov[i].iov_len; k++)
-			CHECK(((uint8_t *)iov[i].iov_base)[k] == m->byte[at++]);
+	for (i = 0; i < n; i++) {
+		CHECK(iov[i].iov_len <= SPAN - at);
+		CHECK(
+		    memcmp(iov[i].iov_base, m->byte + at, iov[i].iov_len) == 0);
+		at += (uint32_t)iov[i].iov_len;
+	}
 	CHECK(
 	    tcp_queue_end(m->q, BASE + m->next) == BASE + run_end(m, m->next));
-	CHECK((n == 0) == (m->byte[m->next] == -1));
+	CHECK((n == 0) == (m->byte[m->next] == 0));
 }
 
 static void
@@ -70,7 +71,7 @@ check_sack(const struct model *m)
 
 	for (i = 0; i < n; i++) {
 		at = r[i].start - BASE;
-		CHECK(at > m->next && at < SPAN && m->byte[at - 1] == -1);
+		CHECK(at > m->next && at < SPAN && m->byte[at - 1] == 0);
 		CHECK(run_end(m, at) == r[i].end - BASE);
 	}
 }
@@ -84,16 +85,15 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	uint8_t op;
 
 	memset(&m, 0, sizeof(m));
-	memset(m.byte, 0xff, sizeof(m.byte));
 	m.net.conf.max_queue = 2000 + fuzz_u8(&r) * 64u;
 	while (rd_u8(&r, &op) == 0) {
 		at = fuzz_u16(&r) % SPAN;
 		if (op & 7) {
-			add(&m, at, op * 3u, fuzz_u8(&r));
+			add(&m, at, op * 3u, fuzz_u8(&r) | 1);
 		} else if (at >= m.next) {
 			tcp_queue_drop(&m.net, &m.q, BASE + at);
 			m.next = at;
-			memset(m.byte, 0xff, at * sizeof(m.byte[0]));
+			memset(m.byte, 0, at);
 		}
 		check_run(&m);
 		check_sack(&m);

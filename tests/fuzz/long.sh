@@ -60,13 +60,18 @@ cpu() {
 trap 'stop=1; [ -z "$pid" ] || kill -USR1 "$pid" 2>/dev/null' INT TERM
 
 # One turn of a target.  Its entropic schedule would cost half of the time: it
-# walks a table of all features for each input.
+# walks a table of all features for each input.  What is a script goes further
+# in many short runs than in few long ones.
 turn() {
 	mkdir -p "$dir/corpus/$1"
+	case $1 in
+	core | reasm) max=1024 ;;
+	*) max=2048 ;;
+	esac
 	log=$dir/log/$1
 	cpu
 	before=$cpu
-	"$build/tests/fuzz/fuzz_$1" -max_total_time="$slice" -max_len=2048 \
+	"$build/tests/fuzz/fuzz_$1" -max_total_time="$slice" -max_len=$max \
 	    -len_control=0 -entropic=0 -timeout=60 -rss_limit_mb=4096 \
 	    -print_final_stats=1 -artifact_prefix="$dir/found/$1-" \
 	    "$dir/corpus/$1" "$here/corpus/$1" >"$log" 2>&1 &

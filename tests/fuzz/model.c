@@ -242,6 +242,8 @@ settle(struct model *m)
 	for (i = 0; i < 300 && !all; i++) {
 		all = true;
 		for (k = 0; k < NTALK; k++) {
+			if (i > 0 && settled(m, &m->talk[k]))
+				continue;
 			behave(m, &m->talk[k]);
 			all = all && settled(m, &m->talk[k]);
 		}
