@@ -215,7 +215,9 @@ conn_read_cb(struct ev_loop *loop, struct ev_io *w, int revents)
 {
 	struct conn *c = w->data;
 
-	if (c->vm == NULL)
+	if (c->vm == NULL && c->framing == FRAMING_BE32)
+		nic_read(c);
+	else if (c->vm == NULL)
 		greeting_read(c);
 	else if (c->framing == FRAMING_NONE)
 		dgram_read(c);

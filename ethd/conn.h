@@ -63,6 +63,11 @@ void greeting_read(struct conn *); /* may close it */
 /* Finds or makes the VM of a connection; -1: refused, *why says it. */
 int conn_lease(struct conn *, const struct vmnet_cmd *, enum lease_result *);
 
+/* nic.c */
+int nic_new(struct conn *);   /* -1: to be closed */
+void nic_read(struct conn *); /* may close it */
+int nic_draw(struct conn *);  /* it is nobody; -1: no lease */
+
 /* conn.c */
 struct conn *conn_new(struct ethd *, enum framing, int fd); /* owns fd */
 void conn_close(struct conn *);				    /* frees it */

@@ -35,6 +35,7 @@ input_push(struct vm *vm, const uint8_t *frame, size_t len)
 	eth_count(vm->eth, ETHS_RX_BYTES, len);
 }
 
+/* To another VM. */
 static void
 input_copy(struct vm *to, const uint8_t *frame, size_t len, enum eth_stat s)
 {
@@ -64,6 +65,18 @@ input_flood(struct vm *vm, const uint8_t *frame, size_t len)
 			input_copy(other, frame, len, ETHS_SW_FLOOD);
 }
 
+/* A lie that other VMs would believe; its own stack will not. */
+static bool
+input_forged(struct vm *vm, const uint8_t *frame, size_t len)
+{
+	struct ethd *e = vm->eth;
+
+	if (!switch_forged(&e->pool, vm->lease->vm, frame, len))
+		return false;
+	eth_bad(e, ETHS_SW_FORGED);
+	return true;
+}
+
 /* One frame, which lies in the free space of the arena. */
 static void
 input_frame(struct vm *vm, const uint8_t *frame, size_t len)
@@ -80,10 +93,12 @@ input_frame(struct vm *vm, const uint8_t *frame, size_t len)
 		input_push(vm, frame, len);
 		break;
 	case SWITCH_VM:
-		input_copy(e->vm[to], frame, len, ETHS_SW_UNICAST);
+		if (!input_forged(vm, frame, len))
+			input_copy(e->vm[to], frame, len, ETHS_SW_UNICAST);
 		break;
 	case SWITCH_ALL:
-		input_flood(vm, frame, len);
+		if (!input_forged(vm, frame, len))
+			input_flood(vm, frame, len);
 		input_push(vm, frame, len);
 		break;
 	default:

@@ -102,6 +102,24 @@ uuid_dgram(uint32_t n)
 	return uuid;
 }
 
+static const struct uuid of_mac = { { 'n', 'i', 'c', 0, 0, 0, 0x80, 0, 0x80 } };
+
+struct uuid
+uuid_mac(const struct macaddr *mac)
+{
+	struct uuid uuid = of_mac;
+
+	memcpy(uuid.b + 10, mac->b, sizeof(mac->b));
+	return uuid;
+}
+
+bool
+uuid_is_mac(const struct uuid *uuid, struct macaddr *mac)
+{
+	memcpy(mac->b, uuid->b + 10, sizeof(mac->b));
+	return memcmp(uuid, &of_mac, 10) == 0;
+}
+
 struct macaddr
 lease_mac(uint32_t vm)
 {
@@ -135,15 +153,21 @@ find_uuid(struct lease_pool *pool, const struct uuid *uuid)
 	return NULL;
 }
 
-static bool
-ip_taken(const struct lease_pool *pool, uint32_t ip)
+const struct lease *
+lease_find_ip(const struct lease_pool *pool, uint32_t ip)
 {
 	const struct lease *l;
 
 	for (l = &pool->slot[1]; l <= &pool->slot[LEASE_MAX]; l++)
 		if (l->vm != 0 && l->ip == ip)
-			return true;
-	return false;
+			return l;
+	return NULL;
+}
+
+static bool
+ip_taken(const struct lease_pool *pool, uint32_t ip)
+{
+	return lease_find_ip(pool, ip) != NULL;
 }
 
 /* Whether a guest may have this address at all. */
@@ -180,6 +204,19 @@ find_unused(struct lease_pool *pool, const uint32_t *ip)
 	return NULL;
 }
 
+/* When nothing else is left: of a NIC that is not there now. */
+static struct lease *
+find_spare(struct lease_pool *pool)
+{
+	struct macaddr mac;
+	struct lease *l;
+
+	for (l = &pool->slot[1]; l <= &pool->slot[LEASE_MAX]; l++)
+		if (l->vm != 0 && !l->used && uuid_is_mac(&l->uuid, &mac))
+			return l;
+	return NULL;
+}
+
 static enum lease_result
 lease_new(struct lease_pool *pool, const struct uuid *uuid, uint32_t ip,
     struct lease **out)
@@ -204,6 +241,8 @@ lease_get(struct lease_pool *pool, const struct uuid *uuid, const uint32_t *ip,
     struct lease **out)
 {
 	struct lease *l = find_uuid(pool, uuid);
+	enum lease_result result;
+	struct macaddr mac;
 
 	if (l == NULL && uuid_drawn(uuid))
 		l = find_unused(pool, ip);
@@ -213,8 +252,15 @@ lease_get(struct lease_pool *pool, const struct uuid *uuid, const uint32_t *ip,
 		*out = l;
 		return LEASE_OK;
 	}
-	if (ip == NULL)
-		return lease_new(pool, uuid, 0, out);
+	if (ip == NULL) {
+		result = lease_new(pool, uuid, 0, out);
+		if (result != LEASE_NONE ||
+		    (!uuid_drawn(uuid) && !uuid_is_mac(uuid, &mac)) ||
+		    (l = find_spare(pool)) == NULL)
+			return result;
+		*out = l;
+		return LEASE_OK;
+	}
 	if (!ip_allowed(&pool->conf, *ip))
 		return LEASE_RANGE;
 	if (ip_taken(pool, *ip))

@@ -9,7 +9,8 @@
  * its Ethernet address.  A lease never changes and never ends.  But one whose
  * UUID was drawn for a client that named none cannot be asked for again, so
  * the next such client gets it when its VM is gone: they never take more
- * addresses than there are of them at a time.
+ * addresses than there are of them at a time.  One that goes by the address of
+ * a NIC is given to another client without a name when there is no other left.
  */
 
 #include <stdbool.h>
@@ -41,6 +42,13 @@ bool uuid_drawn(const struct uuid *);
  * it must come back to its own lease.
  */
 struct uuid uuid_dgram(uint32_t n);
+
+/*
+ * The UUID of whoever has a NIC with this address (version 8 again): QEMU names
+ * itself in no other way, and comes back after a restart of ethd's.
+ */
+struct uuid uuid_mac(const struct macaddr *);
+bool uuid_is_mac(const struct uuid *, struct macaddr *);
 
 struct lease {
 	uint32_t vm; /* 1..LEASE_MAX; 0 is a free slot */
@@ -95,5 +103,7 @@ const char *lease_text(enum lease_result, uint32_t ip, char *buf);
 struct macaddr lease_mac(uint32_t vm);
 /* The number in such an address, 0 when it is none. */
 uint32_t lease_mac_vm(const uint8_t mac[6]);
+/* Whose address this is; NULL: of no VM there is or was. */
+const struct lease *lease_find_ip(const struct lease_pool *, uint32_t ip);
 
 #endif

@@ -3,6 +3,7 @@
  *
  * A handshake has no time limit, because real clients may idle in it, but
  * only CONN_GREETINGS of them may be unfinished; one more ends the oldest.
+ * Clients without a handshake are in nic.c.
  * Nothing is read beyond the handshake here: frames that follow it in the same
  * write are still in the socket when the channel is ready for them.
  */
@@ -134,7 +135,6 @@ greeting_read(struct conn *c)
 	struct rd r;
 	ssize_t n;
 
-	/* QEMU speaks first with a frame; it has its VM since accept. */
 	n = recv(c->fd, buf, vmnet_want(&c->greeting), MSG_DONTWAIT);
 	if (n == -1 && (errno == EAGAIN || errno == EINTR))
 		return;
@@ -147,13 +147,23 @@ greeting_read(struct conn *c)
 	greeting_event(c, vmnet_input(&c->greeting, &r));
 }
 
+/* Who has waited longest ends; a machine that has not spoken yet is nobody. */
+static void
+greeting_evict(struct ethd *e)
+{
+	struct conn *c = TAILQ_FIRST(&e->greetings);
+
+	if (c->framing == FRAMING_BE32 && nic_draw(c) == 0)
+		return;
+	eth_bad(e, ETHS_GREETING_EVICTED);
+	conn_close(c);
+}
+
 /* Takes over a new connection. */
 static void
 greeting_new(struct listener *l, int fd)
 {
-	struct vmnet_cmd cmd = { .anonymous = true };
 	struct ethd *e = l->eth;
-	enum lease_result result;
 	struct conn *c;
 
 	if ((c = conn_new(e, l->framing, fd)) == NULL)
@@ -161,14 +171,12 @@ greeting_new(struct listener *l, int fd)
 	eth_count(e, ETHS_ACCEPTED, 1);
 	if (l->framing == FRAMING_LE16) {
 		ev_io_start(e->d->loop, &c->rd);
-	} else if (conn_lease(c, &cmd, &result) == -1) {
+	} else if (nic_new(c) == -1) {
 		conn_close(c);
 		return;
 	}
-	if (e->ngreeting > CONN_GREETINGS) {
-		eth_bad(e, ETHS_GREETING_EVICTED);
-		conn_close(TAILQ_FIRST(&e->greetings));
-	}
+	if (e->ngreeting > CONN_GREETINGS)
+		greeting_evict(e);
 }
 
 /*

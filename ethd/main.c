@@ -43,6 +43,7 @@ static const char *const stat_name[ETHS__MAX] = {
 	[ETHS_SW_UNICAST] = "switch-unicast",
 	[ETHS_SW_FLOOD] = "switch-flood",
 	[ETHS_SW_FLOOD_LIMIT] = "switch-flood-limit",
+	[ETHS_SW_FORGED] = "switch-forged",
 	[ETHS_SW_TOOBIG] = "switch-too-big",
 	[ETHS_SW_FULL] = "switch-full",
 	[ETHS_SW_GONE] = "switch-gone",
@@ -64,6 +65,7 @@ static const char *const bad_text[ETHS__MAX] = {
 	[ETHS_RX_ZERO] = "empty frame from a VM",
 	[ETHS_RX_SHORT] = "frame without a whole header from a VM",
 	[ETHS_RX_LENGTH] = "impossible frame length from a VM",
+	[ETHS_SW_FORGED] = "VM that speaks as another one or the gateway",
 	[ETHS_TX_TOOBIG] = "frame above the MTU toward a VM",
 	[ETHS_DGRAM_TRUNC] = "datagram longer than a frame",
 };

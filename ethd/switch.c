@@ -10,6 +10,9 @@
 
 #include "switch.h"
 
+#define IPPROTO4_UDP 17
+#define PORT_DHCP    67
+
 static bool
 mac_eq(const struct macaddr *a, const struct macaddr *b)
 {
@@ -95,6 +98,50 @@ switch_flood(struct switch_table *t, uint32_t vm, usec_t now)
 		return false;
 	b->tokens--;
 	return true;
+}
+
+/* What an ARP message says of its sender: that it has this address. */
+static bool
+arp_forged(const struct lease_pool *pool, uint32_t vm, struct rd *r)
+{
+	const struct lease *l;
+	uint32_t ip;
+
+	/* Types, lengths, operation, hardware address. */
+	if (rd_skip(r, 8 + 6) == -1 || rd_u32(r, &ip) == -1 || ip == 0)
+		return false;
+	if (ip == pool->conf.gateway || ip == pool->conf.host)
+		return true;
+	l = lease_find_ip(pool, ip);
+	return l != NULL && l->vm != vm;
+}
+
+/* A later fragment is worth nothing without the first. */
+static bool
+from_dhcp_server(struct rd *r)
+{
+	uint8_t version, proto;
+	uint16_t sport;
+
+	return rd_u8(r, &version) == 0 && rd_skip(r, 8) == 0 &&
+	       rd_u8(r, &proto) == 0 && proto == IPPROTO4_UDP &&
+	       rd_skip(r, (size_t)(version & 15) * 4 - 10) == 0 &&
+	       rd_u16(r, &sport) == 0 && sport == PORT_DHCP;
+}
+
+bool
+switch_forged(const struct lease_pool *pool, uint32_t vm, const uint8_t *frame,
+    size_t len)
+{
+	struct rd r = rd_init(frame, len);
+	uint16_t type;
+
+	if (rd_skip(&r, 2 * sizeof(struct macaddr)) == -1 ||
+	    rd_u16(&r, &type) == -1)
+		return false;
+	if (type == ETHERTYPE_ARP)
+		return arp_forged(pool, vm, &r);
+	return type == ETHERTYPE_IP4 && from_dhcp_server(&r);
 }
 
 enum switch_verdict

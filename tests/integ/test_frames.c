@@ -6,6 +6,7 @@
  */
 
 #include <check.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -196,6 +197,58 @@ START_TEST(test_between_vms)
 }
 END_TEST
 
+static bool
+is_arp_or_raw(const struct fv_pkt *p, void *arg)
+{
+	return p->type == 0x0806 || p->type == 0x88b5;
+}
+
+/* An ARP reply: "mac of from has this address". */
+static void
+say_arp(struct fakevm *from, const uint8_t *dst, uint32_t ip)
+{
+	struct fv_pkt p = { .type = 0x0806, .arp_op = 2, .ip_src = ip };
+	uint8_t frame[64];
+
+	memcpy(p.dst, dst, 6);
+	memcpy(p.src, from->mac, 6);
+	memcpy(p.arp_sha, from->mac, 6);
+	ck_assert_int_eq(fv_send(from, frame, fv_arp(frame, &p)), 0);
+}
+
+/* Nobody hears a VM that says it is the gateway, the host or another one. */
+START_TEST(test_forged)
+{
+	struct fakevm a, b, c;
+	struct fv_pkt p;
+	unsigned i;
+
+	open_vm(&a, 36);
+	open_vm(&b, 37);
+	open_vm(&c, 38);
+	ck_assert_int_eq(fv_dhcp(&a, FV_WAIT), 0);
+	ck_assert_int_eq(fv_dhcp(&c, FV_WAIT), 0);
+	for (i = 0; i < 2; i++) {
+		say_arp(&a, i == 0 ? b.mac : fv_bcast, FV_GATEWAY);
+		say_arp(&a, i == 0 ? b.mac : fv_bcast, FV_HOST);
+		say_arp(&a, i == 0 ? b.mac : fv_bcast, c.ip);
+	}
+	send_raw(&a, b.mac, 1, 64);
+	ck_assert_int_eq(fv_expect(&b, is_arp_or_raw, NULL, &p, FV_WAIT), 0);
+	ck_assert_uint_eq(p.type, 0x88b5);
+	/* Its own address it may tell. */
+	say_arp(&a, b.mac, a.ip);
+	ck_assert_int_eq(fv_expect(&b, is_arp_or_raw, NULL, &p, FV_WAIT), 0);
+	ck_assert_uint_eq(p.type, 0x0806);
+	ck_assert_uint_eq(p.ip_src, a.ip);
+	ck_assert_int_eq(
+	    suite_wait_log(&suite, "speaks as another one", 1, FV_WAIT), 0);
+	fv_close(&a);
+	fv_close(&b);
+	fv_close(&c);
+}
+END_TEST
+
 /* A client that sends its frames in pieces of any size. */
 struct piecer {
 	struct fakevm vm;
@@ -355,6 +408,69 @@ START_TEST(test_qemu)
 }
 END_TEST
 
+static void
+open_nic(struct fakevm *vm, uint8_t n)
+{
+	static const uint8_t nic[6] = { 0x52, 0x54, 0, 0x77, 0 };
+
+	ck_assert_int_eq(fv_connect(vm, suite.qemu, FV_QEMU), 0);
+	memcpy(vm->mac, nic, 6);
+	vm->mac[5] = n;
+}
+
+static bool
+asks_for(const struct fv_pkt *p, void *arg)
+{
+	return p->type == 0x0806 && p->arp_op == 1 &&
+	       p->ip_dst == *(uint32_t *)arg;
+}
+
+/*
+ * Machines without a name have their addresses again after a restart of ethd,
+ * whoever comes first; one that is silent is asked who it is.  Two with one
+ * address of their NIC are two machines all the same.
+ */
+START_TEST(test_qemu_restart)
+{
+	struct fakevm q[3];
+	uint32_t ip[2];
+	struct fv_pkt p;
+	pid_t ethd;
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		open_nic(&q[i], (uint8_t)i);
+		ck_assert_int_eq(fv_dhcp(&q[i], FV_WAIT), 0);
+		ip[i] = q[i].ip;
+	}
+	open_nic(&q[2], 1);
+	ck_assert_int_eq(fv_dhcp(&q[2], FV_WAIT), 0);
+	ck_assert(q[2].ip != ip[0] && q[2].ip != ip[1]);
+	fv_close(&q[2]);
+	ethd = suite_find(&suite, "ethd", 0);
+	ck_assert_int_gt(ethd, 0);
+	ck_assert_int_eq(kill(ethd, SIGKILL), 0);
+	for (i = 0; i < 2; i++) {
+		while (fv_eof(&q[i], FV_WAIT) == 0)
+			q[i].len = 0;
+		ck_assert_int_eq(fv_eof(&q[i], 0), 1);
+		fv_close(&q[i]);
+	}
+	/* The other way around; this one is silent until it is asked. */
+	open_nic(&q[1], 1);
+	ck_assert_int_eq(fv_expect(&q[1], asks_for, &ip[1], &p, FV_WAIT), 0);
+	ck_assert_mem_eq(p.dst, q[1].mac, 6);
+	q[1].ip = ip[1];
+	say_arp(&q[1], p.src, ip[1]);
+	ck_assert_int_eq(fv_ping(&q[1], FV_GATEWAY, 1, FV_WAIT), 0);
+	open_nic(&q[0], 0);
+	ck_assert_int_eq(fv_dhcp(&q[0], FV_WAIT), 0);
+	ck_assert_uint_eq(q[0].ip, ip[0]);
+	fv_close(&q[0]);
+	fv_close(&q[1]);
+}
+END_TEST
+
 static TCase *
 add_case(Suite *s, const char *name, bool shared)
 {
@@ -378,9 +494,11 @@ runner(void)
 	tcase_add_test(tc, test_twin_takes_over);
 	tcase_add_test(tc, test_slow_reader);
 	tcase_add_test(tc, test_between_vms);
+	tcase_add_test(tc, test_forged);
 	tcase_add_test(tc, test_pieces);
 	tcase_add_test(tc, test_big_ping);
 	tcase_add_test(tc, test_qemu);
+	tcase_add_test(tc, test_qemu_restart);
 	tc = add_case(s, "mtu", false);
 	tcase_add_test(tc, test_mtu);
 	return srunner_create(s);

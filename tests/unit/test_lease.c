@@ -155,6 +155,47 @@ START_TEST(test_drawn)
 }
 END_TEST
 
+static struct uuid
+nic(uint8_t n)
+{
+	struct macaddr mac = { { 0x52, 0x54, 0, 0, 0, n } };
+
+	return uuid_mac(&mac);
+}
+
+/*
+ * A NIC has its own lease again and again.  Only when there is no other left
+ * does somebody without a name get it, and then only if it is not there.
+ */
+START_TEST(test_nic)
+{
+	struct uuid one = nic(1), two = nic(2), any = drawn(1), named = name(9);
+	struct macaddr mac;
+	struct lease *l;
+
+	pool.conf.highest = pool.conf.lowest + 3; /* two of them are ours */
+	pool.conf.gateway = pool.conf.lowest;
+	pool.conf.host = pool.conf.lowest + 1;
+	ck_assert(uuid_is_mac(&one, &mac));
+	ck_assert_mem_eq(mac.b, "\x52\x54\0\0\0\1", 6);
+	ck_assert(!uuid_is_mac(&any, &mac) && !uuid_drawn(&one));
+	ck_assert_int_eq(lease_get(&pool, &one, NULL, &l), LEASE_OK);
+	ck_assert_uint_eq(l->vm, 1);
+	ck_assert_int_eq(lease_get(&pool, &two, NULL, &l), LEASE_OK);
+	ck_assert_uint_eq(l->vm, 2);
+	l->used = true;
+	ck_assert_int_eq(lease_get(&pool, &one, NULL, &l), LEASE_OK);
+	ck_assert_uint_eq(l->vm, 1);
+	ck_assert_int_eq(lease_get(&pool, &named, NULL, &l), LEASE_NONE);
+	ck_assert_int_eq(lease_get(&pool, &any, NULL, &l), LEASE_OK);
+	ck_assert_uint_eq(l->vm, 1);
+	l->used = true;
+	one = nic(3);
+	ck_assert_int_eq(lease_get(&pool, &one, NULL, &l), LEASE_NONE);
+	ck_assert_int_eq(lease_get(&pool, &any, NULL, &l), LEASE_NONE);
+}
+END_TEST
+
 /* A large pool ends with the numbers, a range over the gateway skips it. */
 START_TEST(test_numbers)
 {
@@ -311,6 +352,7 @@ main(void)
 	tcase_add_test(tc, test_wish_zero);
 	tcase_add_test(tc, test_exhaustion);
 	tcase_add_test(tc, test_drawn);
+	tcase_add_test(tc, test_nic);
 	tcase_add_test(tc, test_numbers);
 	tcase_add_test(tc, test_restore);
 	tcase_add_test(tc, test_texts);

@@ -139,6 +139,68 @@ START_TEST(test_moving)
 }
 END_TEST
 
+/* clang-format off */
+#define ARP	  "\10\6\0\1\10\0\6\4\0\2" VM("\1")
+#define NET(n)	  "\300\250\101" n
+#define UDP(ihl, sport) IP4 ihl "\0\0\40\0\0\0\0\100\21\0\0" NET("\3") \
+	NET("\4") sport
+
+/* Of VM 1, which has .3; VM 2 has .4. */
+static const struct {
+	const char *what;
+	const char *rest; /* behind the addresses */
+	size_t len;
+	bool forged;
+} lies[] = {
+#define CASE(what, rest, forged) { what, rest, sizeof(rest) - 1, forged }
+	CASE("its own address", ARP NET("\3"), false),
+	CASE("none, as of a probe", ARP "\0\0\0\0", false),
+	CASE("nobody's", ARP NET("\5"), false),
+	CASE("another VM's", ARP NET("\4"), true),
+	CASE("the gateway's", ARP NET("\1"), true),
+	CASE("the host's", ARP NET("\2"), true),
+	CASE("cut short", ARP "\300\250\101", false),
+	CASE("a DHCP server", UDP("\105", "\0\103"), true),
+	CASE("a DHCP client", UDP("\105", "\0\104"), false),
+	CASE("behind an option", UDP("\106", "\1\1\1\1\0\103"), true),
+	CASE("an option that looks like it", UDP("\106", "\0\103\1\1\0\104"),
+	    false),
+	CASE("an impossible header", UDP("\100", "\0\103"), false),
+	CASE("another protocol", "\206\335\105", false),
+	CASE("no header at all", "\10", false),
+};
+/* clang-format on */
+
+/* What no other VM may see; each prefix at the end of memory. */
+START_TEST(test_forged)
+{
+	static struct lease_pool pool = { .conf = { .gateway = 0xc0a84101,
+					      .host = 0xc0a84102 } };
+	size_t page = (size_t)sysconf(_SC_PAGESIZE), len, i;
+	uint8_t *map, *p;
+
+	pool.slot[1] = (struct lease){ .vm = 1, .ip = 0xc0a84103 };
+	pool.slot[2] = (struct lease){ .vm = 2, .ip = 0xc0a84104 };
+	map = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ck_assert(map != MAP_FAILED);
+	ck_assert_int_eq(mprotect(map + page, page, PROT_NONE), 0);
+	for (i = 0; i < sizeof(lies) / sizeof(lies[0]); i++) {
+		for (len = 0; len <= 12 + lies[i].len; len++) {
+			p = map + page - len;
+			memset(p, 0, len < 12 ? len : 12);
+			if (len > 12)
+				memcpy(p + 12, lies[i].rest, len - 12);
+			ck_assert_msg(
+			    switch_forged(&pool, 1, p, len) ==
+				(lies[i].forged && len == 12 + lies[i].len),
+			    "%s: %zu bytes", lies[i].what, len);
+		}
+	}
+	munmap(map, 2 * page);
+}
+END_TEST
+
 /* How many of n frames may go to all. */
 static unsigned
 flood(uint32_t vm, unsigned n, usec_t now)
@@ -187,6 +249,7 @@ main(void)
 	tcase_add_test(tc, test_short);
 	tcase_add_test(tc, test_spoofing);
 	tcase_add_test(tc, test_moving);
+	tcase_add_test(tc, test_forged);
 	tcase_add_test(tc, test_flood);
 	srunner_run_all(sr, CK_ENV);
 	failed = srunner_ntests_failed(sr);
