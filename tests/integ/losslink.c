@@ -5,6 +5,8 @@
  *	losslink [OPTIONS] LISTEN CONNECT
  *	    between a vmnet client, which connects to LISTEN, and the suite's
  *	    socket CONNECT; a process for each client
+ *	losslink [OPTIONS] --qemu LISTEN CONNECT
+ *	    the same for a client with QEMU's stream framing
  *	losslink [OPTIONS] --tap NETNS NETNS
  *	    between two kernels: makes a TAP "loss0" in each namespace.  What
  *	    those reach over this link is what the suite is held against.
@@ -78,10 +80,11 @@ struct frame {
 	uint8_t data[];
 };
 
-/* One end of the link: a stream of the vmnet framing, or a TAP. */
+/* One end of the link: a stream of frames, or a TAP. */
 struct end {
 	int fd; /* owned */
 	bool tap;
+	bool qemu;    /* lengths of 32 bits, big-endian; else 16, little */
 	size_t hello; /* bytes to come that are not frames yet */
 	size_t inlen; /* of a stream: read, not taken apart yet */
 	size_t outoff, outlen;
@@ -239,16 +242,35 @@ end_flush(struct end *e)
 	return 0;
 }
 
+static size_t
+get_len(const struct end *e, const uint8_t *p)
+{
+	return e->qemu ? (size_t)p[2] << 8 | p[3] : p[0] | (size_t)p[1] << 8;
+}
+
+static size_t
+put_len(const struct end *e, uint8_t *p, size_t len)
+{
+	if (!e->qemu) {
+		p[0] = (uint8_t)len;
+		p[1] = (uint8_t)(len >> 8);
+		return 2;
+	}
+	p[0] = p[1] = 0;
+	p[2] = (uint8_t)(len >> 8);
+	p[3] = (uint8_t)len;
+	return 4;
+}
+
 /* Whether it is taken or will never be. */
 static bool
 end_put(struct end *e, const uint8_t *p, size_t len)
 {
 	if (e->tap)
 		return write(e->fd, p, len) != -1 || errno != EAGAIN;
-	if (e->outoff > 0 || BUFLEN - e->outlen < len + 2)
+	if (e->outoff > 0 || BUFLEN - e->outlen < len + 4)
 		return false;
-	e->out[e->outlen++] = (uint8_t)len;
-	e->out[e->outlen++] = (uint8_t)(len >> 8);
+	e->outlen += put_len(e, e->out + e->outlen, len);
 	memcpy(e->out + e->outlen, p, len);
 	e->outlen += len;
 	return true;
@@ -296,7 +318,7 @@ static int
 stream_read(struct way *w, int64_t now)
 {
 	struct end *e = w->from;
-	size_t off, len;
+	size_t off, len, plen = e->qemu ? 4 : 2;
 	ssize_t n;
 
 	n = read(e->fd, e->in + e->inlen, BUFLEN - e->inlen);
@@ -306,11 +328,11 @@ stream_read(struct way *w, int64_t now)
 		return -1;
 	e->inlen += (size_t)n;
 	off = pass_hello(w);
-	for (; e->hello == 0 && e->inlen - off >= 2; off += 2 + len) {
-		len = e->in[off] | (size_t)e->in[off + 1] << 8;
-		if (e->inlen - off < 2 + len)
+	for (; e->hello == 0 && e->inlen - off >= plen; off += plen + len) {
+		len = get_len(e, e->in + off);
+		if (e->inlen - off < plen + len)
 			break;
-		way_input(w, now, e->in + off + 2, len);
+		way_input(w, now, e->in + off + plen, len);
 	}
 	memmove(e->in, e->in + off, e->inlen - off);
 	e->inlen -= off;
@@ -456,8 +478,9 @@ unix_socket(void)
 }
 
 _Noreturn static void
-one_client(const struct conf conf[2], int client, const char *path)
+one_client(const struct conf conf[2], int client, const char *path, bool qemu)
 {
+	struct end *a, *b;
 	struct sockaddr_un sun = unix_address(path);
 	int size = 1 << 20, fd = unix_socket();
 
@@ -466,12 +489,14 @@ one_client(const struct conf conf[2], int client, const char *path)
 	    client, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size));
 	if (connect(fd, (struct sockaddr *)&sun, sizeof(sun)) == -1)
 		err(1, "%s", path);
-	link_run(conf, end_new(client, false, HELLO_CLIENT),
-	    end_new(fd, false, HELLO_SUITE));
+	a = end_new(client, false, qemu ? 0 : HELLO_CLIENT);
+	b = end_new(fd, false, qemu ? 0 : HELLO_SUITE);
+	a->qemu = b->qemu = qemu;
+	link_run(conf, a, b);
 }
 
 _Noreturn static void
-serve(const struct conf conf[2], const char *path, const char *suite)
+serve(const struct conf conf[2], const char *path, const char *suite, bool qemu)
 {
 	struct sockaddr_un sun = unix_address(path);
 	int c, fd = unix_socket();
@@ -484,7 +509,7 @@ serve(const struct conf conf[2], const char *path, const char *suite)
 	ready();
 	while ((c = accept(fd, NULL, NULL)) != -1) {
 		if (fork() == 0)
-			one_client(conf, c, suite);
+			one_client(conf, c, suite, qemu);
 		close(c);
 	}
 	err(1, "accept");
@@ -534,10 +559,11 @@ main(int argc, char *argv[])
 		{ "queue", required_argument, NULL, 'q' },
 		{ "seed", required_argument, NULL, 's' },
 		{ "tap", no_argument, NULL, 't' },
+		{ "qemu", no_argument, NULL, 'Q' },
 		{ 0 },
 	};
 	struct conf conf[2] = { { .seed = 1 }, { .seed = 1 } };
-	bool tap = false;
+	bool tap = false, qemu = false;
 	double *v[][2] = {
 #define V(c, name) [c] = { &conf[0].name, &conf[1].name }
 		V('l', loss), V('d', dup), V('r', reorder), V('D', delay),
@@ -552,13 +578,15 @@ main(int argc, char *argv[])
 			return 2;
 		if (c == 't')
 			tap = true;
+		else if (c == 'Q')
+			qemu = true;
 		else
 			both_ways(optarg, v[c][0], v[c][1]);
 	}
 	if (argc - optind != 2)
 		errx(2, "two ends are needed");
 	if (!tap)
-		serve(conf, argv[optind], argv[optind + 1]);
+		serve(conf, argv[optind], argv[optind + 1], qemu);
 	a = end_new(tap_open(argv[optind]), true, 0);
 	b = end_new(tap_open(argv[optind + 1]), true, 0);
 	ready();

@@ -8,6 +8,8 @@
  *	peer up ADDR PORT BYTES		send BYTES; the server compares
  *	peer both ADDR PORT BYTES	the two at once on one connection
  *	peer half ADDR PORT BYTES	send, shut down, then fetch as much
+ *	peer downfor ADDR PORT MS	fetch and compare for so long
+ *	peer upfor ADDR PORT MS		send for so long; the server compares
  *	peer hold ADDR PORT FIFO	connect, echo; again when FIFO closes
  *	peer refused ADDR PORT		connect must fail with ECONNREFUSED
  *	peer reset ADDR PORT		connect, and be reset within 10 s
@@ -18,8 +20,9 @@
  *	peer tcprr ADDR PORT COUNT	COUNT one-byte round trips
  *
  * A server prints "ready" once it listens, so that nobody has to wait by the
- * clock.  The request is one line, "down|up|both|half|echo BYTES\n".  PEER_CC
- * in the environment names the congestion control of TCP.
+ * clock.  The request is one line, "down|up|both|half|count|echo BYTES\n".
+ * PEER_CC in the environment names the congestion control of TCP.  Those that
+ * go by time print the bytes a second, up to when all of them were there.
  */
 
 #include <sys/socket.h>
@@ -40,6 +43,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #define CHUNK 65536
@@ -249,6 +253,22 @@ read_line(int fd, char *line, size_t size)
 	return n > 0 && line[n - 1] == '\n' ? 0 : -1;
 }
 
+/* Compares all that comes, and says how much it was. */
+static int
+count(int fd)
+{
+	struct gen g = { 0 };
+	uint8_t buf[CHUNK];
+	ssize_t n;
+
+	while ((n = read(fd, buf, sizeof(buf))) > 0)
+		if (gen_check(&g, buf, (size_t)n) == -1)
+			return -1;
+	return n == 0 && dprintf(fd, "%llu\n", (unsigned long long)g.pos) > 0
+		   ? 0
+		   : -1;
+}
+
 static int
 serve_one(int fd)
 {
@@ -266,6 +286,8 @@ serve_one(int fd)
 		return both_ways(fd, n);
 	if (strcmp(verb, "half") == 0)
 		return recv_all(fd, n, true) == -1 ? -1 : send_all(fd, n);
+	if (strcmp(verb, "count") == 0)
+		return count(fd);
 	if (strcmp(verb, "echo") == 0)
 		return echo(fd);
 	return -1;
@@ -323,9 +345,81 @@ client(const char *verb, const char *addr, const char *port, const char *bytes)
 		shutdown(fd, SHUT_WR);
 		return recv_all(fd, n, true);
 	}
-	if (read_line(fd, line, sizeof(line)) == -1 || strcmp(line, "ok\n") != 0)
+	if (read_line(fd, line, sizeof(line)) == -1 ||
+	    strcmp(line, "ok\n") != 0)
 		return -1;
 	printf("bytes %llu ok\n", n);
+	return 0;
+}
+
+static int64_t
+now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+/* Until then: sets *done to the bytes that came; all are compared. */
+static int
+recv_until(int fd, int64_t until, uint64_t *done)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	struct gen g = { 0 };
+	uint8_t buf[CHUNK];
+	int64_t left;
+	ssize_t n;
+
+	while ((left = until - now_ms()) > 0) {
+		if (poll(&p, 1, (int)left) == 0)
+			break;
+		if ((n = read(fd, buf, sizeof(buf))) <= 0 ||
+		    gen_check(&g, buf, (size_t)n) == -1)
+			return -1;
+	}
+	*done = g.pos;
+	return 0;
+}
+
+/* The same the other way; then until the server has it all. */
+static int
+send_until(int fd, int64_t until, uint64_t *done)
+{
+	struct gen g = { 0 };
+	uint8_t buf[CHUNK];
+	ssize_t n, off;
+	char line[64];
+
+	while (now_ms() < until) {
+		gen_fill(&g, buf, sizeof(buf));
+		for (off = 0; off < CHUNK; off += n)
+			if ((n = write(fd, buf + off, CHUNK - (size_t)off)) ==
+			    -1)
+				return -1;
+	}
+	*done = g.pos;
+	shutdown(fd, SHUT_WR);
+	return read_line(fd, line, sizeof(line)) == 0 &&
+		       strtoull(line, NULL, 10) == g.pos
+		   ? 0
+		   : -1;
+}
+
+static int
+timed(const char *verb, const char *addr, const char *port, int ms)
+{
+	bool down = strcmp(verb, "downfor") == 0;
+	int fd = dial(addr, port);
+	int64_t from = now_ms();
+	uint64_t done;
+
+	dprintf(fd, down ? "down %llu\n" : "count %llu\n", 1ULL << 60);
+	if ((down ? recv_until : send_until)(fd, from + ms, &done) == -1 ||
+	    done == 0)
+		errx(1, "%s: broken, or not a byte in time", verb);
+	printf("%llu\n",
+	    (unsigned long long)(done * 1000 / (uint64_t)(now_ms() - from)));
 	return 0;
 }
 
@@ -440,8 +534,8 @@ udpserve(const char *addr, const char *port)
 	fflush(stdout);
 	for (;;) {
 		len = sizeof(from);
-		n = recvfrom(fd, buf, sizeof(buf), 0,
-		    (struct sockaddr *)&from, &len);
+		n = recvfrom(
+		    fd, buf, sizeof(buf), 0, (struct sockaddr *)&from, &len);
 		if (n == -1)
 			continue;
 		/* "cone PORT": answer from another port of ours. */
@@ -450,7 +544,7 @@ udpserve(const char *addr, const char *port)
 			other = address(addr, (char *)buf + 5);
 			fd2 = socket(AF_INET, SOCK_DGRAM, 0);
 			if (bind(fd2, (struct sockaddr *)&other,
-			    sizeof(other)) == 0)
+				sizeof(other)) == 0)
 				sendto(fd2, "hole", 4, 0,
 				    (struct sockaddr *)&from, len);
 			close(fd2);
@@ -493,12 +587,12 @@ udpcone(const char *addr, const char *port, const char *port2)
 
 	snprintf(buf, sizeof(buf), "cone %s", port2);
 	if (sendto(fd, buf, strlen(buf), 0, (struct sockaddr *)&sin,
-	    sizeof(sin)) == -1)
+		sizeof(sin)) == -1)
 		err(1, "sendto");
 	if (poll(&p, 1, 5000) != 1)
 		errx(1, "no answer from port %s", port2);
-	if (recvfrom(fd, buf, sizeof(buf), 0, (struct sockaddr *)&from,
-	    &len) != 4)
+	if (recvfrom(fd, buf, sizeof(buf), 0, (struct sockaddr *)&from, &len) !=
+	    4)
 		return -1;
 	printf("from port %u\n", ntohs(from.sin_port));
 	return ntohs(from.sin_port) == strtoul(port2, NULL, 10) ? 0 : -1;
@@ -519,6 +613,9 @@ main(int argc, char *argv[])
 		ret = reset(argv[2], argv[3]);
 	else if (argc == 4 && strcmp(v, "refused") == 0)
 		ret = refused(argv[2], argv[3]);
+	else if (argc == 5 &&
+		 (strcmp(v, "downfor") == 0 || strcmp(v, "upfor") == 0))
+		ret = timed(v, argv[2], argv[3], atoi(argv[4]));
 	else if (argc == 5 && strcmp(v, "unreach") == 0)
 		ret = unreach(argv[2], argv[3], atoi(argv[4]));
 	else if (argc == 5 && strcmp(v, "hold") == 0)

@@ -1,8 +1,9 @@
 #!/bin/sh
-# qemu.sh BUILD stream|dgram: a virtual machine as guest, Debian's cloud kernel
+# qemu.sh BUILD stream|dgram|loss: a virtual machine as guest, Debian's cloud kernel
 # and a busybox initramfs made here, on QEMU's "stream" network with 32-bit
 # length framing, or on its "dgram" network.  Its address comes by DHCP, it
-# pings, and it downloads a file whose hash is compared.
+# pings, and it downloads a file, and uploads what it has made of it; hashes are
+# compared.  With "loss" all of this over a link that loses 1 % of the frames.
 . "$(dirname "$0")/lib.sh"
 
 MODE=${2:-stream}
@@ -44,9 +45,12 @@ initramfs() {
 		done
 		busybox ifconfig eth0 up
 		busybox udhcpc -i eth0 -n -q -f -s /lease
-		busybox ping -c 2 $GATEWAY >/dev/null && echo "GUEST ping ok"
+		busybox ping -c 5 $GATEWAY >/dev/null && echo "GUEST ping ok"
 		busybox nslookup one.example $GATEWAY | busybox grep -q 198.51.100.1 && echo "GUEST dns ok"
-		busybox wget -q -O - http://$SERVER:8080/file | busybox sha256sum | busybox sed 's/^/GUEST sum /'
+		busybox wget -q -O /file http://$SERVER:8080/file
+		busybox sha256sum </file | busybox sed 's/^/GUEST sum /'
+		busybox tac /file >/back
+		busybox nc $SERVER 8081 </back
 		echo "GUEST done"
 		busybox poweroff -f
 	L
@@ -57,13 +61,25 @@ initramfs() {
 lab
 lab_dns
 mkdir "$DIR/www"
-head -c "${FILE_BYTES:-50000017}" /dev/urandom >"$DIR/www/file"
+head -c "${FILE_BYTES:-20000017}" /dev/urandom >"$DIR/www/file"
 busybox httpd -p $SERVER:8080 -h "$DIR/www"
 SUM=$(sha256sum <"$DIR/www/file" | cut -d' ' -f1)
+mkfifo "$DIR/silence" # from which no end comes, so nc hears the guest out
+timeout 300 busybox nc -l -p 8081 <>"$DIR/silence" >"$DIR/back" &
+UPLOAD=$!
 initramfs
 case $MODE in
 stream)
 	suite --ethernet-qemu "$DIR/qemu.sock"
+	NETDEV=stream,id=n,addr.type=unix,addr.path=$DIR/qemu.sock
+	;;
+loss)
+	suite --ethernet-qemu "$DIR/suite.sock"
+	until [ -S "$DIR/suite.sock" ]; do
+		kill -0 "$SUITE" || exit 1
+	done
+	"$BUILD/tests/integ/losslink" --qemu --loss 1 --delay 1000 \
+	    "$DIR/qemu.sock" "$DIR/suite.sock" >/dev/null &
 	NETDEV=stream,id=n,addr.type=unix,addr.path=$DIR/qemu.sock
 	;;
 dgram)
@@ -90,5 +106,8 @@ check "DHCP" grep -q "GUEST dhcp 192.168.65" "$DIR/console"
 check "ping of the gateway" grep -q "GUEST ping ok" "$DIR/console"
 check "DNS" grep -q "GUEST dns ok" "$DIR/console"
 check "a download with the same hash" grep -q "GUEST sum $SUM" "$DIR/console"
+check "the upload has ended" wait "$UPLOAD"
+busybox tac "$DIR/www/file" >"$DIR/want"
+check "an upload, byte for byte" cmp "$DIR/want" "$DIR/back"
 [ "$FAILED" = 0 ] || head -n 30 "$DIR/console"
 done_testing
