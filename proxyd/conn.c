@@ -274,9 +274,8 @@ conn_free(struct conn *c)
  * Steps.
  */
 
-/* While something is asked: what comes is kept, up to a block. */
-static void
-step_wait(struct conn *c)
+void
+conn_wait(struct conn *c)
 {
 	if (sock_unread(&c->guest) == 0)
 		sock_fill(&c->guest);
@@ -421,7 +420,7 @@ step(struct conn *c)
 	case CONN_CONNECT:
 	case CONN_RESOLVE:
 	case CONN_ASK:
-		step_wait(c);
+		conn_wait(c);
 		break;
 	case CONN_VIA:
 		https_via(c);

@@ -9,6 +9,8 @@
 #include "common/rd.h"
 #include "proxyd/head.h"
 
+const char head_too_many[] = "too many fields";
+
 /* RFC 9110 5.6.2. */
 static bool
 is_tchar(uint8_t c)
@@ -228,7 +230,7 @@ parse_field(struct span line, struct head *h)
 	if (is_blank(*line.p))
 		return "a folded line";
 	if (h->nfield == HEAD_MAXFIELDS)
-		return "too many fields";
+		return head_too_many;
 	f = &h->field[h->nfield++];
 	if (split(&line, ':', &f->name) == -1 || !is_token(f->name))
 		return "a line that is no field";

@@ -71,6 +71,9 @@ ssize_t head_scan(
 int head_parse(
     const void *, size_t len, enum head_kind, struct head *, const char **why);
 
+/* The *why of more than HEAD_MAXFIELDS, compared by address. */
+extern const char head_too_many[];
+
 /* The first field of that name; NULL: none. */
 const struct head_field *head_find(const struct head *, const char *name);
 bool span_is(struct span, const char *); /* whatever the case */

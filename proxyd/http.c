@@ -18,15 +18,16 @@
 static void
 refuse_head(struct conn *c, const char *why)
 {
-	bool large = c->scan.off >= HEAD_MAX;
+	bool large = c->scan.off >= HEAD_MAX, many = why == head_too_many;
 	unsigned missed;
 
-	stats_inc(
-	    &c->p->d->stats, large ? PROXYS_LIMIT_HEAD : PROXYS_BAD_REQUEST);
+	stats_inc(&c->p->d->stats, large  ? PROXYS_LIMIT_HEAD
+				   : many ? PROXYS_LIMIT_FIELDS
+					  : PROXYS_BAD_REQUEST);
 	if (log_rate_ok(&c->p->refused_log, usec_now(c->p->d->loop), &missed))
 		log_info(
 		    "VM %u: refused a request: %s", (unsigned)c->vm->num, why);
-	conn_error(c, large ? 431 : 400, "the request has %s", why);
+	conn_error(c, large || many ? 431 : 400, "the request has %s", why);
 }
 
 /* RFC 9112 2.2: an empty line before a request is no error. */
@@ -212,7 +213,8 @@ http_head(struct conn *c)
 			refuse_head(c, why);
 			return;
 		}
-		if (!sock_fill(g))
+		/* Its end may have been seen during the request before. */
+		if (!sock_fill(g) && !g->broken && !g->eof)
 			break;
 		if (g->broken || g->eof) {
 			conn_drain(c);

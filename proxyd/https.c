@@ -157,11 +157,13 @@ https_via(struct conn *c)
 		}
 		if (n == -2 && !sock_fill(s))
 			break;
-		if (n == -1 || s->broken || (s->eof && sock_unread(s) == 0)) {
+		if (n == -1 || s->broken || s->eof) {
 			stats_inc(&c->p->d->stats, PROXYS_BAD_RESPONSE);
 			conn_set(c, CONN_DEAD);
 		}
 	}
-	if (c->state == CONN_VIA)
-		sock_want(s, !s->eof, r == 0);
+	if (c->state != CONN_VIA)
+		return;
+	sock_want(s, true, r == 0);
+	conn_wait(c);
 }

@@ -34,6 +34,7 @@ const char *const proxyd_stat_name[PROXYS__MAX] = {
 	[PROXYS_LIMIT_VM] = "refused-vm-limit",
 	[PROXYS_LIMIT_ALL] = "refused-limit",
 	[PROXYS_LIMIT_HEAD] = "refused-head-too-long",
+	[PROXYS_LIMIT_FIELDS] = "refused-too-many-fields",
 	[PROXYS_LIMIT_IDLE] = "idle-upstream-limit",
 	[PROXYS_TIMEOUT_HEAD] = "timeout-head",
 	[PROXYS_TIMEOUT_IDLE] = "timeout-idle",
@@ -187,6 +188,9 @@ proxyd_start(struct daemon *d)
 	if (p->maxconn > PROXYD_MAXCONNS)
 		p->maxconn = PROXYD_MAXCONNS;
 	p->maxvm = p->maxconn - p->maxconn / 4;
+	p->maxidle = (size_t)(nofile - FDRESERVE) / 5;
+	if (p->maxidle > PROXYD_MAXIDLE)
+		p->maxidle = PROXYD_MAXIDLE;
 	d->data = p;
 	return 0;
 }
@@ -224,7 +228,6 @@ static const struct ipc_handler handlers[] = {
 static const struct daemon_spec proxyd = {
 	.role = ROLE_PROXY,
 	.sandbox = SANDBOX_STACK, /* sockets come from portd */
-	.spins = true,
 	.handler = handlers,
 	.nhandler = nitems(handlers),
 	.stats_name = proxyd_stat_name,

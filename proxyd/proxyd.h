@@ -52,8 +52,9 @@ enum proxyd_stat {
 	PROXYS_CONNECT_REFUSED, /* CONNECT, by the proxy */
 	PROXYS_LIMIT_VM,
 	PROXYS_LIMIT_ALL,
-	PROXYS_LIMIT_HEAD, /* heads that are too long */
-	PROXYS_LIMIT_IDLE, /* idle upstreams closed for others */
+	PROXYS_LIMIT_HEAD,   /* heads that are too long */
+	PROXYS_LIMIT_FIELDS, /* or have too many fields */
+	PROXYS_LIMIT_IDLE,   /* idle upstreams closed for others */
 	PROXYS_TIMEOUT_HEAD,
 	PROXYS_TIMEOUT_IDLE,
 	PROXYS_TIMEOUT_CONNECT,
@@ -68,8 +69,8 @@ extern const char *const proxyd_stat_name[PROXYS__MAX];
 #define PROXYD_SLOTBITS	  14
 #define PROXYD_MAXCONNS	  (1 << PROXYD_SLOTBITS)
 #define PROXYD_MAXADDRS	  8
-#define PROXYD_MAXIDLE	  1024 /* idle upstreams */
-#define PROXYD_VMIDLE	  256
+#define PROXYD_MAXIDLE	  4096 /* idle upstreams */
+#define PROXYD_VMIDLE	  1024
 #define PROXYD_IDLESECS	  30. /* of an upstream */
 #define PROXYD_DRAINMS	  5000
 #define PROXYD_DRAINBYTES (1 << 20)
@@ -221,7 +222,7 @@ struct proxyd {
 	struct conn *conn[PROXYD_MAXCONNS]; /* owned, by slot */
 	uint32_t gen;
 	uint32_t free_slot[PROXYD_MAXCONNS];
-	size_t nfree, nconn, maxconn, maxvm;
+	size_t nfree, nconn, maxconn, maxvm, maxidle;
 	LIST_HEAD(, vm) vms;	       /* owned */
 	TAILQ_HEAD(idlehead, up) idle; /* owned; oldest first */
 	size_t nidle;
@@ -276,6 +277,8 @@ void conn_set(struct conn *, enum conn_state);
 struct conn *conn_find(struct proxyd *, uint32_t id);
 void conn_cb(struct ev_loop *, struct ev_io *, int);
 void conn_up_cb(struct ev_loop *, struct ev_io *, int);
+/* While something is asked: what the guest sends is kept, up to a block. */
+void conn_wait(struct conn *);
 void conn_tunnel(struct conn *);
 void conn_drain(struct conn *);
 /* A page for the guest, where one is still possible; ends the connection. */

@@ -116,7 +116,7 @@ limit_idle(struct proxyd *p, struct vm *vm)
 {
 	struct up *u;
 
-	if (p->nidle < PROXYD_MAXIDLE && vm->nidle < PROXYD_VMIDLE)
+	if (p->nidle < p->maxidle && vm->nidle < PROXYD_VMIDLE)
 		return;
 	TAILQ_FOREACH (u, &p->idle, entry) {
 		if (vm->nidle < PROXYD_VMIDLE || u->vm == vm)

@@ -123,9 +123,8 @@ take_chunks(struct client *c, int *status)
 	int n;
 
 	while (c->in.len > 0 && !c->chunks.done) {
-		n = http_chunks_take(&c->chunks,
-		    (const char *)buf_data(&c->in), c->in.len, &data, &len,
-		    status);
+		n = http_chunks_take(&c->chunks, (const char *)buf_data(&c->in),
+		    c->in.len, &data, &len, status);
 		if (n == -1)
 			return -1;
 		*status = 500;

@@ -48,7 +48,7 @@ enum front_stat {
 	FRONTS_HTTP_ERRORS,
 	FRONTS_NEITHER, /* neither 9P nor HTTP */
 	FRONTS_SETTINGS,
-	FRONTS_FWDS,	/* forwards now */
+	FRONTS_FWDS, /* forwards now */
 	FRONTS_FWD_FAILED,
 	FRONTS_FWD_LIMIT,
 	FRONTS_CONNS, /* through the tunnel, now */
@@ -135,8 +135,8 @@ struct client {
 };
 
 struct control {
-	struct front *f; /* borrowed */
-	int fd;		 /* owned */
+	struct front *f;       /* borrowed */
+	int fd;		       /* owned */
 	enum client_kind kind; /* of its clients, as far as is known */
 	struct ev_io rd;
 	struct ev_timer retry;
