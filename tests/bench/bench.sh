@@ -14,14 +14,17 @@
 # table.md (medians).  Only ratios within one run mean anything.
 #
 # Groups: tcp (MTU 1500 and 65520, 1 and 8 streams, both ways), lat, conn, udp,
-# dns, mem, pub (published ports of the guest, clients on the host).  Needs root, iperf3, ethtool, iproute2, and the peers.
+# dns, mem, pub (published ports of the guest, clients on the host), http (the
+# same guest through squid, asking it directly and intercepted; needs squid and
+# nginx).  Needs root, iperf3, ethtool, iproute2, and the peers.
 set -eu
 
 BUILD=$(cd "$1" && pwd)
 shift
 RUNS=3 SECS=2 OUT=bench-out PEERS="vpnkit passt slirp4netns"
-GROUPS_="tcp lat conn udp dns mem pub"
-PUBLISH= # the way in is open
+GROUPS_="tcp lat conn udp dns mem pub http"
+PUBLISH=  # the way in is open
+HTTPCONF= # requests are intercepted
 while getopts r:s:o:p:g: opt; do
 	case $opt in
 	r) RUNS=$OPTARG ;;
@@ -102,6 +105,58 @@ case " $GROUPS_ " in
 	;;
 esac
 
+# An origin and a proxy before it that keeps nothing.
+serve_http() {
+	mkdir "$DIR/www" "$DIR/web"
+	chmod 777 "$DIR/web"
+	head -c 1000 /dev/zero >"$DIR/www/small"
+	head -c 100000000 /dev/zero >"$DIR/www/big"
+	cat >"$DIR/nginx.conf" <<N
+daemon off;
+worker_processes 1;
+pid $DIR/web/nginx.pid;
+error_log $DIR/web/error.log;
+events { worker_connections 8192; }
+http {
+	access_log off;
+	client_body_temp_path $DIR/web/body;
+	proxy_temp_path $DIR/web/proxy;
+	fastcgi_temp_path $DIR/web/fastcgi;
+	uwsgi_temp_path $DIR/web/uwsgi;
+	scgi_temp_path $DIR/web/scgi;
+	keepalive_requests 100000000;
+	sendfile on;
+	server { listen $SERVER:80 backlog=4096; root $DIR/www; }
+}
+N
+	nginx -c "$DIR/nginx.conf" 2>>"$OUT/log" &
+	cat >"$DIR/squid.conf" <<S
+http_port $SERVER:3128
+http_access allow all
+cache deny all
+pid_filename none
+cache_log $DIR/web/cache.log
+access_log none
+coredump_dir $DIR/web
+visible_hostname bench.example
+shutdown_lifetime 0 seconds
+pinger_enable off
+max_filedescriptors 16384
+S
+	squid -N -f "$DIR/squid.conf" >>"$OUT/log" 2>&1 &
+	printf '{"http": "%s:3128"}\n' $SERVER >"$DIR/http.json"
+}
+case " $GROUPS_ " in
+*" http "*)
+	if command -v squid nginx >/dev/null; then
+		serve_http
+	else
+		echo "SKIP http: squid or nginx is not installed"
+		GROUPS_=$(echo " $GROUPS_ " | sed 's/ http / /')
+	fi
+	;;
+esac
+
 # --- a peer and its guest --------------------------------------------------
 tree() {
 	echo "$1"
@@ -152,7 +207,7 @@ start() {
 	case $peer in
 	vpnkit)
 		gw=192.168.65.1 addr=192.168.65.3 dns=$gw framing=vmnet
-		args=
+		args=${HTTPCONF:+--http $HTTPCONF}
 		for port in $PUBLISH; do
 			args="$args --publish 127.0.0.1:$port:$addr:$port"
 		done
@@ -374,6 +429,50 @@ group_pub() {
 		kill $servers || :
 		stop
 	done
+}
+
+# One after the other in each run, so that what the machine does otherwise
+# meets both.
+http_both() {
+	row=$1 by=$2 path=$3 count=$4
+	measure "${row}_direct" "$by" "$LOAD" http $SERVER 3128 \
+	    "http://$SERVER/$path" "$count" "$SECS"
+	[ -n "$HTTPCONF" ] || return 0
+	measure "${row}_us" "$by" "$LOAD" http $SERVER 80 "/$path" \
+	    "$count" "$SECS"
+}
+
+group_http() {
+	[ "$1" != vpnkit ] || HTTPCONF=$DIR/http.json
+	start "$1" 1500
+	wait_for in_guest "$LOAD" http $SERVER 3128 "http://$SERVER/small" 1 \
+	    0.01
+	for run in $(seq "$RUNS"); do
+		for count_ in 1 64 1000; do
+			http_both http_rps_$count_ rate= small $count_
+		done
+		http_both http_gbps gbps= big 4
+	done
+	if [ -n "$HTTPCONF" ]; then
+		http_memory
+	fi
+	HTTPCONF=
+	stop
+}
+
+# What a kept connection with an idle one behind it costs, in all processes.
+http_memory() {
+	before=$(rss "$PEER")
+	mkfifo "$DIR/hold" "$DIR/said"
+	in_guest "$LOAD" http $SERVER 80 /small 1000 0 <"$DIR/hold" \
+	    >"$DIR/said" 2>&1 &
+	exec 8>"$DIR/hold" 9<"$DIR/said"
+	read -r said <&9
+	n=$(echo "$said" | sed -n 's/.*ok=\([0-9]*\).*/\1/p')
+	record http_kb_each "$(echo "$(rss "$PEER") $before ${n:-0}" |
+	    awk '{ printf "%.3f", $3 ? ($1 - $2) / $3 : 0 }')" 0
+	exec 8>&- 9<&-
+	rm "$DIR/hold" "$DIR/said"
 }
 
 : >"$OUT/results.jsonl"

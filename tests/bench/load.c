@@ -9,6 +9,9 @@
  *	load udpecho HOST SIZE WINDOW SECS	echoes, WINDOW on their way
  *	load udpflood HOST SIZE SECS		datagrams to the host
  *	load udppull HOST SIZE SECS		datagrams from the host
+ *	load http HOST PORT TARGET COUNT SECS	requests over COUNT kept
+ *						connections; 0: one each, and
+ *						kept until its input ends
  *
  * Each prints one line of name=value.
  */
@@ -121,6 +124,9 @@ main(int argc, char *argv[])
 		udp_flood(host, strtoul(argv[3], NULL, 10), atof(argv[4]));
 	else if (argc == 5 && strcmp(verb, "udppull") == 0)
 		udp_pull(host, strtoul(argv[3], NULL, 10), atof(argv[4]));
+	else if (argc == 7 && strcmp(verb, "http") == 0)
+		http_load(host, atoi(argv[3]), argv[4],
+		    strtoul(argv[5], NULL, 10), atof(argv[6]));
 	else
 		errx(2, "usage: see the head of load.c");
 	return 0;

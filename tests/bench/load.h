@@ -46,4 +46,8 @@ void udp_echo(const char *host, size_t size, int window, double secs);
 void udp_flood(const char *host, size_t size, double secs);
 void udp_pull(const char *host, size_t size, double secs);
 
+/* load_http.c */
+void http_load(const char *host, int port, const char *target, size_t count,
+    double secs);
+
 #endif

@@ -102,4 +102,15 @@ END {
 	row("published port, connections per second, 64 at a time", \
 	    "pub_conn_64", 0)
 	row("memory per idle connection, kB", "idle_kb_each", 2)
+	split("1 64 1000", kept, " ")
+	for (k = 1; k <= 3; k++) {
+		row("squid asked directly, " kept[k] " kept, requests/s", \
+		    "http_rps_" kept[k] "_direct", 0)
+		row("squid by interception, " kept[k] " kept, requests/s", \
+		    "http_rps_" kept[k] "_us", 0)
+	}
+	row("squid asked directly, 100 MB files, Gbit/s", \
+	    "http_gbps_direct", 2)
+	row("squid by interception, 100 MB files, Gbit/s", "http_gbps_us", 2)
+	row("memory per kept intercepted connection, kB", "http_kb_each", 2)
 }' "$1"
