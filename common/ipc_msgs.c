@@ -315,7 +315,7 @@ const struct ipc_desc ipc_desc[IPC__MAX] = {
 
 	/*
 	 * Memory files the daemon writes and others read: of a netstackd its
-	 * flow table and its capture rings.  snaplen: bytes to keep of a frame.
+	 * flow table and its capture rings, of dnsd its table.  snaplen: bytes to keep of a frame.
 	 */
 	[IPC_RECORDS] = { "records", P_MAIN, P_STACK | P_DNS, 1, 2,
 	    { { "snaplen", F_INT, 0, 65535 } } },

@@ -12,6 +12,7 @@
  *	race.c	    which servers, when, and whom to believe
  *	upstream.c  the servers: sockets from portd, one question asked of one
  *	conn.c	    TCP connections to them
+ *	records.c   what others may see of it
  *
  * and pure: msg.c, query.c, names.c, route.c, cache.c.
  */
@@ -26,6 +27,7 @@
 #include "dnsd/client.h"
 #include "dnsd/lookup.h"
 #include "dnsd/names.h"
+#include "dnsd/records.h"
 #include "dnsd/resolve.h"
 #include "dnsd/route.h"
 #include "dnsd/upstream.h"
@@ -86,6 +88,7 @@ struct dnsd {
 	LIST_HEAD(, lookup) ghosts; /* owned; see race_linger() */
 	struct batch batch;
 	struct resolve *resolve; /* owned: names for proxyd */
+	struct dnstab_file *records; /* owned mapping; NULL: none */
 	struct log_rate limit_log, refused_log;
 	size_t nrandom;
 	uint8_t random[4096];

@@ -13,7 +13,8 @@
 
 static void
 answer_build(struct client *c, const uint8_t *origin, struct rd msg,
-    const struct query *q, const struct query_reply *a)
+    const struct query *q, const struct query_reply *a, const struct lookup *l,
+    const char *by)
 {
 	struct dnsd *d = c->d;
 	struct msg_head h;
@@ -26,17 +27,18 @@ answer_build(struct client *c, const uint8_t *origin, struct rd msg,
 	}
 	if (!c->tcp)
 		len = msg_cut(d->out, len, &h, q->udp_size);
+	records_answer(c, l, by, d->out, len);
 	client_answer(c, origin, d->out, len);
 }
 
 static void
 answer_error(struct client *c, const uint8_t *origin, struct rd msg,
     const struct query *q, enum dns_rcode rcode, enum dns_ede ede,
-    const char *text)
+    const char *text, const struct lookup *l)
 {
 	struct query_reply a = { .rcode = rcode, .ede = ede, .text = text };
 
-	answer_build(c, origin, msg, q, &a);
+	answer_build(c, origin, msg, q, &a, l, text != NULL ? text : "refused");
 }
 
 /*
@@ -63,14 +65,14 @@ answer_local(struct client *c, const uint8_t *origin, struct rd msg,
 		return false;
 	a.ip = ip;
 	stats_inc(&d->d->stats, DNSS_LOCAL);
-	answer_build(c, origin, msg, q, &a);
+	answer_build(c, origin, msg, q, &a, NULL, "here");
 	return true;
 }
 
 /* Gives an answer back its guest's id and letters, and fits it in. */
 static void
 answer_whole(struct client *c, const uint8_t *origin, const struct query *q,
-    uint8_t *msg, size_t len)
+    uint8_t *msg, size_t len, const struct lookup *l, const char *by)
 {
 	size_t max = q->udp_size < UDP_MOST ? q->udp_size : UDP_MOST;
 	struct msg_head h;
@@ -84,13 +86,14 @@ answer_whole(struct client *c, const uint8_t *origin, const struct query *q,
 		stats_inc(&c->d->d->stats, DNSS_TRUNCATED);
 		len = msg_cut(msg, len, &h, max);
 	}
+	records_answer(c, l, by, msg, len);
 	client_answer(c, origin, msg, len);
 }
 
 /* A copy of what is kept, as old as it is by now. */
 static bool
-answer_cached(
-    struct client *c, const uint8_t *origin, const struct query *q, bool stale)
+answer_cached(struct client *c, const uint8_t *origin, const struct query *q,
+    bool stale, const struct lookup *l)
 {
 	struct dnsd *d = c->d;
 	struct cache_answer a;
@@ -111,7 +114,8 @@ answer_cached(
 						   : DNS_EDE_STALE,
 		    "no server answered");
 	stats_inc(&d->d->stats, a.stale ? DNSS_STALE : DNSS_HITS);
-	answer_whole(c, origin, q, d->out, len);
+	answer_whole(
+	    c, origin, q, d->out, len, l, a.stale ? "cache, stale" : "cache");
 	return true;
 }
 
@@ -168,26 +172,27 @@ lookup_finish(struct lookup *l, uint8_t *msg, size_t len)
 	unsigned rcode = msg[3] & 15;
 
 	if ((rcode == DNS_SERVFAIL || rcode == DNS_REFUSED) &&
-	    answer_cached(l->client, l->origin, &l->q, true)) {
+	    answer_cached(l->client, l->origin, &l->q, true, l)) {
 		lookup_end(l);
 		return;
 	}
 	stats_inc(&l->d->d->stats, DNSS_RELAYED);
 	lookup_keep(l, msg, len);
-	answer_whole(l->client, l->origin, &l->q, msg, len);
+	answer_whole(l->client, l->origin, &l->q, msg, len, l, NULL);
 	lookup_end(l);
 }
 
 void
 lookup_fail(struct lookup *l)
 {
-	if (!answer_cached(l->client, l->origin, &l->q, true)) {
+	if (!answer_cached(l->client, l->origin, &l->q, true, l)) {
 		stats_inc(&l->d->d->stats, DNSS_SERVFAIL);
 		answer_error(l->client, l->origin, rd_init(l->msg, l->len),
 		    &l->q, DNS_SERVFAIL,
 		    l->failed ? DNS_EDE_NETWORK : DNS_EDE_NO_REACHABLE,
 		    l->failed ? "no server can be reached"
-			      : "no server answered");
+			      : "no server answered",
+		    l);
 	}
 	lookup_end(l);
 }
@@ -263,10 +268,11 @@ answer_refused(struct client *c, const uint8_t *origin, struct rd msg,
 	uint16_t type = q->head.type;
 
 	if (q->opcode != DNS_OPCODE_QUERY)
-		answer_error(c, origin, msg, q, DNS_NOTIMP, DNS_EDE_NONE, NULL);
+		answer_error(
+		    c, origin, msg, q, DNS_NOTIMP, DNS_EDE_NONE, NULL, NULL);
 	else if (type == DNS_TYPE_AXFR || type == DNS_TYPE_IXFR)
 		answer_error(c, origin, msg, q, DNS_NOTIMP,
-		    DNS_EDE_NOT_SUPPORTED, "no transfers of zones");
+		    DNS_EDE_NOT_SUPPORTED, "no transfers of zones", NULL);
 	else
 		return false;
 	return true;
@@ -291,12 +297,12 @@ lookup_start(
 	}
 	if (answer_refused(c, origin, msg, &q) ||
 	    answer_local(c, origin, msg, &q) ||
-	    answer_cached(c, origin, &q, d->route.n == 0))
+	    answer_cached(c, origin, &q, d->route.n == 0, NULL))
 		return;
 	if (d->route.n == 0) {
 		stats_inc(&d->d->stats, DNSS_NO_SERVER);
 		answer_error(c, origin, msg, &q, DNS_SERVFAIL,
-		    DNS_EDE_NOT_READY, "no server is configured");
+		    DNS_EDE_NOT_READY, "no server is configured", NULL);
 		return;
 	}
 	if (c->guest->nlookup >= DNSD_VMLOOKUPS)

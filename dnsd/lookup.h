@@ -63,6 +63,7 @@ struct lookup {
 	uint32_t rank_order; /* of its server */
 	uint8_t *best;	     /* owned */
 	size_t bestlen;
+	const struct server *by; /* borrowed; whose answer it is */
 	LIST_ENTRY(lookup) entry;
 	size_t len; /* of the message */
 	uint8_t msg[];

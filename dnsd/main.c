@@ -211,6 +211,7 @@ dnsd_stop(struct daemon *dm)
 	names_free(d->hosts);
 	names_free(d->next_hosts);
 	cache_free(d->cache);
+	records_fini(d);
 	free(d);
 	dm->data = NULL;
 }
@@ -272,6 +273,7 @@ static const struct ipc_handler handlers[] = {
 	{ IPC_SOCK_FD, upstream_sock_fd },
 	{ IPC_SOCK_REFUSED, upstream_sock_refused },
 	{ IPC_RESOLVE, dnsd_resolve },
+	{ IPC_RECORDS, records_take },
 };
 
 static const struct daemon_spec dnsd = {

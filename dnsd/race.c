@@ -88,6 +88,7 @@ race_cancel(struct lookup *l)
 	cancel_attempts(l, NULL);
 	free(l->best);
 	l->best = NULL;
+	l->by = NULL;
 	l->rank = RANK_NONE;
 	l->nask = 0;
 }
@@ -125,12 +126,14 @@ server_missed(struct server *s, unsigned n)
 
 	s->missed += n;
 	upstream_flush(s);
+	records_missed(s, n);
 	if (s->offline ||
 	    s->missed <= (d->in_turn ? MISSED_IN_TURN - 1 : d->offline_after))
 		return;
 	s->offline = true;
 	s->probed = usec_now(d->d->loop);
 	stats_inc(&d->d->stats, DNSS_OFFLINE);
+	records_missed(s, 0);
 	log_server(s, "does not answer");
 }
 
@@ -185,6 +188,7 @@ ask_send(struct lookup *l, struct asking *ask)
 	ask->last = now_of(l);
 	if (ask->sent++ > 0)
 		stats_inc(&l->d->d->stats, DNSS_RETRIES);
+	records_asked(ask->server);
 	if (upstream_ask(ask->server, a, ask->tcp) == 0)
 		return;
 	if (ask->tcp && !ask->cut) {
@@ -429,9 +433,10 @@ rank_of(const struct msg_head *h, bool tcp)
 }
 
 static void
-keep_best(struct lookup *l, enum rank rank, uint32_t order, const uint8_t *msg,
-    size_t len)
+keep_best(struct lookup *l, enum rank rank, const struct server *s,
+    const uint8_t *msg, size_t len)
 {
+	uint32_t order = s->conf->order;
 	uint8_t *p;
 
 	if (rank < l->rank || (rank == l->rank && order >= l->rank_order) ||
@@ -443,6 +448,7 @@ keep_best(struct lookup *l, enum rank rank, uint32_t order, const uint8_t *msg,
 	l->bestlen = len;
 	l->rank = rank;
 	l->rank_order = order;
+	l->by = s;
 }
 
 /* Whether nobody who comes before this server can still say otherwise. */
@@ -473,12 +479,15 @@ lookup_answer(struct lookup *l, struct attempt *a, uint8_t *msg, size_t len,
 		lookup_free(l);
 		return;
 	}
+	/* Asked twice, it is not known which of them it answers. */
+	records_answered(s, ask->sent == 1 ? now_of(l) - ask->since : 0);
 	ask_done(l, ask);
 	if (decides(l, ask, rank)) {
+		l->by = s;
 		lookup_finish(l, msg, len);
 		return;
 	}
-	keep_best(l, rank, s->conf->order, msg, len);
+	keep_best(l, rank, s, msg, len);
 	if (rank == RANK_CUT) {
 		stats_inc(&l->d->d->stats, DNSS_CUT);
 		ask->state = ASK_PENDING;

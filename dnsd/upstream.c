@@ -355,8 +355,10 @@ upstream_set(struct dnsd *d)
 	struct server *s;
 	size_t i;
 
-	if (d->route.n == 0)
+	if (d->route.n == 0) {
+		records_servers(d);
 		return 0;
+	}
 	if ((d->server = calloc(d->route.n, sizeof(*s))) == NULL)
 		return -1;
 	for (i = 0; i < d->route.n; i++) {
@@ -368,6 +370,7 @@ upstream_set(struct dnsd *d)
 		TAILQ_INIT(&s->wait);
 		TAILQ_INIT(&s->conns);
 	}
+	records_servers(d);
 	pool_fill(&d->server[0]);
 	return 0;
 }

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 
 #include "common/daemon.h"
+#include "common/dnstab.h"
 #include "common/log.h"
 #include "dnsd/route.h"
 
@@ -65,6 +66,7 @@ struct server {
 	bool offline;	 /* not waited for */
 	bool no_case;	 /* does not keep the case of letters */
 	struct log_rate log;
+	struct dnstab_server seen; /* what others see of it */
 };
 
 /* Replaces the servers by those of d->route; no attempt may be under way. */

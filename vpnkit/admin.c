@@ -76,8 +76,10 @@ send_self(struct sup *s, struct ipc *to)
 static size_t
 files_of(const struct child *c, int *fd, json_t *names)
 {
-	static const char *const name[] = { "counters", "flows", "capture" };
-	const int from[] = { c->stats_fd, c->flows_fd, c->tape_fd };
+	static const char *const name[] = { "counters", "flows", "capture",
+		"queries" };
+	const int from[] = { c->stats_fd, c->flows_fd, c->tape_fd,
+		c->queries_fd };
 	size_t i, n = 0;
 
 	for (i = 0; i < sizeof(from) / sizeof(from[0]); i++) {

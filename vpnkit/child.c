@@ -20,6 +20,7 @@
 #include <bsd/string.h>
 
 #include "common/daemon.h"
+#include "common/dnstab.h"
 #include "common/flowtab.h"
 #include "common/ipc_wire.h"
 #include "common/log.h"
@@ -431,6 +432,9 @@ stats_open(struct child *c)
 static void
 records_open(struct child *c)
 {
+	if (c->role == ROLE_DNS &&
+	    (c->queries_fd = plat_memfd("queries", DNSTAB_BYTES)) == -1)
+		log_warn("%s: queries cannot be shown", c->name);
 	if (c->role != ROLE_STACK)
 		return;
 	c->flows_fd = plat_memfd("flows", FLOWTAB_BYTES);
@@ -444,6 +448,9 @@ child_send_records(struct child *c)
 {
 	int fd[2];
 
+	if (c->queries_fd != -1 &&
+	    (fd[0] = fcntl(c->queries_fd, F_DUPFD_CLOEXEC, 0)) != -1)
+		ipc_send(c->ipc, IPC_RECORDS, fd, 1, "{s:i}", "snaplen", 0);
 	if (c->flows_fd == -1 || c->tape_fd == -1)
 		return;
 	fd[0] = fcntl(c->flows_fd, F_DUPFD_CLOEXEC, 0);
@@ -520,7 +527,7 @@ child_new(struct children *all, enum ipc_role role, uint32_t vm)
 	c->role = role;
 	c->vm = vm;
 	c->state = CHILD_DOWN;
-	c->stats_fd = c->flows_fd = c->tape_fd = -1;
+	c->stats_fd = c->flows_fd = c->tape_fd = c->queries_fd = -1;
 	c->log_level = -1;
 	c->serial = ++all->last_serial;
 	snprintf(c->name, sizeof(c->name), vm != 0 ? "%s-%u" : "%s",
@@ -557,5 +564,6 @@ child_free(struct child *c)
 	close_file(c->stats_fd);
 	close_file(c->flows_fd);
 	close_file(c->tape_fd);
+	close_file(c->queries_fd);
 	free(c);
 }

@@ -74,6 +74,7 @@ struct child {
 	const struct stats_file *stats; /* owned mapping of it */
 	/* Of a stack: its flows, and its last packets; the same.  -1: none. */
 	int flows_fd, tape_fd;
+	int queries_fd; /* of dnsd: its table */
 };
 
 void children_init(struct children *, struct ev_loop *,
@@ -98,7 +99,7 @@ void child_start(struct child *);
 void child_stop(struct child *);
 /* It misbehaved: ends it at once, to be started again. */
 void child_kill(struct child *, const char *why);
-/* Gives a stack that was just started the files it writes for others. */
+/* Gives one that was just started the files it writes for others. */
 void child_send_records(struct child *);
 /* It said that it is ready, and what its sandbox is made of. */
 void child_ready(struct child *, const struct ipc_msg *);

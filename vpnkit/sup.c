@@ -66,6 +66,7 @@ on_started(struct child *c)
 		admin_stack_started(&s->admin, c);
 		return;
 	}
+	child_send_records(c);
 	conf_send(&s->conf, c->ipc);
 	wire_connect(c);
 	if (c->role == ROLE_PORT) {

@@ -1,5 +1,6 @@
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "common/view/view.h"
 
@@ -135,13 +136,7 @@ mean_rate(struct flow *f, usec_t now)
 static const char *
 rtt_text(uint32_t us, char *buf)
 {
-	if (us == 0)
-		snprintf(buf, PRINT_NUM, "-");
-	else if (us < 9950)
-		snprintf(buf, PRINT_NUM, "%.1fms", us / 1000.);
-	else
-		snprintf(buf, PRINT_NUM, "%.0fms", us / 1000.);
-	return buf;
+	return us != 0 ? print_ms(us, buf) : "-";
 }
 
 static void
@@ -299,6 +294,29 @@ explain_counters(struct table *t, const struct snapshot *s)
 	}
 }
 
+static json_t *
+counters_json(const struct snapshot *s)
+{
+	json_t *a = json_array();
+	const struct process *p;
+	uint64_t n;
+	size_t i;
+
+	for (p = s->v; p < s->v + s->n; p++) {
+		for (i = 0; i < sizeof(meaning) / sizeof(meaning[0]); i++) {
+			n = read_counter(&p->counters, meaning[i].counter);
+			if (n == 0)
+				continue;
+			json_array_append_new(
+			    a, json_pack("{s:o, s:s, s:I, s:s}", "process",
+				   print_json(p->name), "counter",
+				   meaning[i].counter, "count", (json_int_t)n,
+				   "meaning", meaning[i].text));
+		}
+	}
+	return a;
+}
+
 /* Flows that came to an end for a reason, newest first. */
 static size_t
 with_reason(struct flow *v, size_t n)
@@ -369,7 +387,7 @@ only_matching(struct flow *v, size_t n, const char *what)
 		print_addr(v[i].f.guest_ip, v[i].f.guest_port, g);
 		print_addr(v[i].f.host_ip, v[i].f.host_port, h);
 		if (strstr(g, what) == g || strstr(h, what) == h ||
-		    (v[i].name[0] != '\0' && strcmp(v[i].name, what) == 0))
+		    (v[i].name[0] != '\0' && strcasecmp(v[i].name, what) == 0))
 			v[k++] = v[i];
 	}
 	return k;
@@ -388,7 +406,8 @@ drops_print(FILE *out, const struct snapshot *s, const struct style *st)
 	n = with_reason(v, n);
 	if (st->json) {
 		print_json_dump(
-		    out, json_pack("{s:o}", "ended", ends_json(v, n, s->now)));
+		    out, json_pack("{s:o, s:o}", "counters", counters_json(s),
+			     "ended", ends_json(v, n, s->now)));
 	} else {
 		table_init(&t, head, 4);
 		explain_counters(&t, s);
@@ -402,12 +421,47 @@ drops_print(FILE *out, const struct snapshot *s, const struct style *st)
 	free(v);
 }
 
+static size_t
+explain_json(FILE *out, const struct snapshot *s, const char *what,
+    const struct flow *v, size_t n, const struct flow *e, size_t ne)
+{
+	json_t *a = json_array(), *queries = dns_queries_json(s, what);
+	size_t i, nq = json_array_size(queries);
+
+	for (i = 0; i < n; i++)
+		json_array_append_new(a, flow_json(&v[i], s->now));
+	print_json_dump(out, json_pack("{s:o, s:o, s:o}", "flows", a, "ended",
+				 ends_json(e, ne, s->now), "queries", queries));
+	return nq;
+}
+
+static size_t
+explain_tables(FILE *out, const struct snapshot *s, const char *what,
+    const struct flow *v, size_t n, const struct flow *e, size_t ne,
+    const struct style *st)
+{
+	size_t nq;
+
+	if (n > 0)
+		flows_table(out, v, n, s->now, st);
+	if (n > 0 && ne > 0)
+		fputc('\n', out);
+	if (ne > 0)
+		ends_table(out, e, ne, s->now, st);
+	nq = dns_queries(out, s, what, st);
+	if (n + ne + nq == 0)
+		fputs("No such flow or query, and none of the last ones that "
+		      "ended.\n",
+		    out);
+	return nq;
+}
+
 int
 explain_print(FILE *out, const struct snapshot *s, const char *what,
     const struct style *st)
 {
 	struct flow *v, *e;
-	size_t i, n, ne;
+	size_t i, n, ne, nq;
 
 	if (strcmp(what, "drops") == 0) {
 		drops_print(out, s, st);
@@ -419,26 +473,11 @@ explain_print(FILE *out, const struct snapshot *s, const char *what,
 	ne = only_matching(e, ne, what);
 	for (i = 0; i < n; i++)
 		mean_rate(&v[i], s->now);
-	if (st->json) {
-		json_t *a = json_array();
-
-		for (i = 0; i < n; i++)
-			json_array_append_new(a, flow_json(&v[i], s->now));
-		print_json_dump(out, json_pack("{s:o, s:o}", "flows", a,
-					 "ended", ends_json(e, ne, s->now)));
-	} else {
-		if (n > 0)
-			flows_table(out, v, n, s->now, st);
-		if (n > 0 && ne > 0)
-			fputc('\n', out);
-		if (ne > 0)
-			ends_table(out, e, ne, s->now, st);
-		if (n + ne == 0)
-			fputs("No such flow, and none of the last ones that "
-			      "ended.\n",
-			    out);
-	}
+	if (st->json)
+		nq = explain_json(out, s, what, v, n, e, ne);
+	else
+		nq = explain_tables(out, s, what, v, n, e, ne, st);
 	free(v);
 	free(e);
-	return n + ne > 0 ? 0 : -1;
+	return n + ne + nq > 0 ? 0 : -1;
 }

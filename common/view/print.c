@@ -94,6 +94,16 @@ print_time(usec_t t, char *buf)
 }
 
 const char *
+print_ms(uint32_t us, char *buf)
+{
+	if (us < 9950)
+		snprintf(buf, PRINT_NUM, "%.1fms", us / 1000.);
+	else
+		snprintf(buf, PRINT_NUM, "%.0fms", us / 1000.);
+	return buf;
+}
+
+const char *
 print_addr(uint32_t ip, uint16_t port, char *buf)
 {
 	snprintf(buf, PRINT_NUM, "%u.%u.%u.%u:%u", ip >> 24, ip >> 16 & 255,
@@ -108,6 +118,24 @@ print_json(const char *s)
 	json_t *j = json_string(s);
 
 	return j != NULL ? j : json_string(print_safe(s, buf, sizeof(buf)));
+}
+
+json_t *
+print_words(const char *s)
+{
+	json_t *a = json_array();
+	char buf[64];
+	size_t n;
+
+	for (; *s != '\0'; s += n + (s[n] == ' ')) {
+		n = strcspn(s, " ");
+		if (n == 0 || n >= sizeof(buf))
+			continue;
+		memcpy(buf, s, n);
+		buf[n] = '\0';
+		json_array_append_new(a, print_json(buf));
+	}
+	return a;
 }
 
 void

@@ -107,6 +107,7 @@ read_flows(const struct snapshot *s, struct flow **v)
 				n = add(v, n, &cap, s->v[i].vm, &f);
 		}
 	}
+	dns_names(s, *v, n);
 	return n;
 }
 
@@ -128,5 +129,6 @@ read_ends(const struct snapshot *s, struct flow **v)
 				n = add(v, n, &cap, s->v[i].vm, &f);
 		}
 	}
+	dns_names(s, *v, n);
 	return n;
 }

@@ -37,24 +37,6 @@ show_healthy(const struct snapshot *s)
 }
 
 static json_t *
-words(const char *s)
-{
-	json_t *a = json_array();
-	char buf[64];
-	size_t n;
-
-	for (; *s != '\0'; s += n + (s[n] == ' ')) {
-		n = strcspn(s, " ");
-		if (n == 0 || n >= sizeof(buf))
-			continue;
-		memcpy(buf, s, n);
-		buf[n] = '\0';
-		json_array_append_new(a, print_json(buf));
-	}
-	return a;
-}
-
-static json_t *
 process_json(const struct process *p)
 {
 	json_t *j = json_pack(
@@ -64,7 +46,7 @@ process_json(const struct process *p)
 	    (double)p->uptime_ms / 1000, "restarts", (json_int_t)p->restarts,
 	    "last-end", p->why[0] != '\0' ? print_json(p->why) : json_null(),
 	    "memory", (json_int_t)p->memory, "log-level", level_of(p),
-	    "sandbox", words(p->sandbox));
+	    "sandbox", print_words(p->sandbox));
 
 	if (p->vm != 0)
 		json_object_set_new(j, "vm", json_integer(p->vm));

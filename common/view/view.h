@@ -8,6 +8,7 @@
  *	print.c	   tables, JSON values, escaping
  *	show.c	   processes and counters
  *	flows.c	   flows, and why they ended
+ *	dns.c	   name servers and queries
  *	metrics.c  all of it as OpenMetrics
  *	snap.c	   a snapshot from messages of the bus
  *
@@ -21,6 +22,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "common/dnstab.h"
 #include "common/flowtab.h"
 #include "common/stats.h"
 #include "common/tape.h"
@@ -75,10 +77,14 @@ const char *print_safe(const char *, char *buf, size_t size);
 const char *print_bytes(double, char *buf);
 const char *print_rate(double, char *buf);
 const char *print_time(usec_t, char *buf);
+/* "0.4ms" from microseconds: the same. */
+const char *print_ms(uint32_t, char *buf);
 /* "1.2.3.4:80" from host order; returns buf of PRINT_NUM. */
 const char *print_addr(uint32_t ip, uint16_t port, char *buf);
 /* A string for JSON: jansson refuses what is not UTF-8. */
 json_t *print_json(const char *);
+/* An array of the words of a text. */
+json_t *print_words(const char *);
 void print_json_dump(FILE *, json_t *); /* takes the reference */
 
 #define TABLE_COLS 16
@@ -126,6 +132,16 @@ void flows_rates(
 /* explain: why did flows end, and packets not pass. */
 int explain_print(
     FILE *, const struct snapshot *, const char *what, const struct style *);
+
+/* dns.c */
+#define DNS_LASTQUERIES 40 /* of a table; in JSON there are all */
+void dns_print(FILE *, const struct snapshot *, const struct style *);
+/* The last queries for a name (NULL: any): how many, and a table of them. */
+size_t dns_queries(FILE *, const struct snapshot *, const char *name,
+    const struct style *);
+json_t *dns_queries_json(const struct snapshot *, const char *name);
+/* Puts the names that their guests asked for into the flows. */
+void dns_names(const struct snapshot *, struct flow *, size_t n);
 
 /* metrics.c */
 void metrics_print(FILE *, const struct snapshot *);

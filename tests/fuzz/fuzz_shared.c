@@ -14,6 +14,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct flowtab_file tab;
 	static struct stats_file stats;
+	static struct dnstab_file dns;
 	static struct tape_pkt pkt;
 	struct process p = { .vm = 1,
 		.name = "netstackd-1",
@@ -30,6 +31,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memcpy(tape, data, size);
 	memcpy(&tab, data, size < sizeof(tab) ? size : sizeof(tab));
 	memcpy(&stats, data, size < sizeof(stats) ? size : sizeof(stats));
+	memcpy(&dns, data, size < sizeof(dns) ? size : sizeof(dns));
+	dns.magic = DNSTAB_MAGIC;
+	dns.version = DNSTAB_VERSION;
 	tab.magic = FLOWTAB_MAGIC;
 	tab.version = FLOWTAB_VERSION;
 	/* More would only be slow. */
@@ -37,7 +41,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		tab.top = 64;
 	p.counters = (struct file){ &stats, sizeof(stats) };
 	p.flows = (struct file){ &tab, sizeof(tab) };
+	p.queries = (struct file){ &dns, sizeof(dns) };
 	for (i = 0; i < 2; i++) {
+		dns_print(out, &s, &st[i]);
 		show_print(out, &s, &st[i]);
 		flows_print(out, &s, 0, &st[i]);
 		explain_print(out, &s, "drops", &st[i]);

@@ -120,6 +120,32 @@ check "counters" says '.["netstackd-1"]["rx-frames"] > 1000 and
 check "of one process" says 'keys == ["portd"]' counters portd
 check "nobody of that name: status 3" exits 3 status counters nobody
 
+# dns
+tell "dig +short one.example" >/dev/null
+check "dns: the server, asked and answering" says '.servers ==
+    [.servers[0]] and (.servers[0] | .server == "192.0.2.1#53" and .answers and
+    .asked >= 1 and .answered >= 1 and .latency > 0 and
+    .latency <= .["latency-max"])' dns
+check "and the query" says '[.queries[] | select(.name == "one.example" and
+    .type == "A" and .answer == "NOERROR" and .vm == 1 and
+    .by == "192.0.2.1#53")] | length >= 1' dns
+tell "dig +short host.internal" >/dev/null
+check "a name of our own" says '.queries[0] | .by == "here" and
+    .name == "host.internal"' dns
+check "as a table" sh -c "'$STATUS' -s '$SOCK' dns |
+    grep -q '^192.0.2.1#53 .* ok '"
+tell "$PEER unreach 198.51.100.1 80 3000 & sleep 0"
+check "in flows" comes '[.flows[] | select(.remote == "198.51.100.1:80") |
+    .name == "one.example"] == [true]' flows
+check "explain finds it by that name" says '[.flows[], .ended[]] |
+    length >= 1' explain one.example
+
+tell "dig +short '\\033[2J\\007x.one.example'; true" >/dev/null
+check "a name full of control characters is escaped" says \
+    '.queries[0].name | test("^.[0-9]{3}.0912J.007x[.]one[.]example$")' dns
+check "in the table, too" sh -c "'$STATUS' -s '$SOCK' dns | tr -d '\n' |
+    LC_ALL=C grep -q '[^ -~]' && exit 1 || exit 0"
+
 # capture
 check "the last packets as pcapng" status capture --last -w "$DIR/last.pcapng"
 check "tshark reads them" sh -c \

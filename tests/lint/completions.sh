@@ -23,7 +23,7 @@ if command -v bash >/dev/null; then
 	    _vpnkit_status; echo "${COMPREPLY[@]}"' - \
 	    "$DIR/vpnkit-status.bash")
 	[ "$got" = "restart reload
-debug dnsd" ] || bad "bash completes to: $got"
+debug dnsd diagd" ] || bad "bash completes to: $got"
 fi
 if command -v zsh >/dev/null; then
 	zsh -n "$DIR/_vpnkit-status" || bad "zsh"

@@ -13,8 +13,51 @@
 static const struct style plain;
 static struct stats_file stats;
 static struct flowtab_file *tab;
-static struct process procs[2];
+static struct dnstab_file *dns;
+static struct process procs[3];
 static struct snapshot snap;
+
+static void
+dns_setup(void)
+{
+	struct dnstab_server s = { .addr = "192.0.2.53#53",
+		.zones = "corp.example 2.0.192.in-addr.arpa",
+		.asked = 10,
+		.answered = 9,
+		.missed = 1,
+		.rtt = 1500,
+		.rtt_min = 900,
+		.rtt_max = 20400,
+		.last_answer = 18 * USEC_SEC };
+	struct dnstab_query q = { .vm = 1,
+		.type = 1,
+		.rcode = 3,
+		.took = 1200,
+		.by = "192.0.2.53#53",
+		.name = "no.example",
+		.when = 19 * USEC_SEC };
+	struct dnstab_name n = { .vm = 1,
+		.ip = 0xc0000201,
+		.name = "www.example",
+		.when = 9 * USEC_SEC };
+
+	dns = calloc(1, sizeof(*dns));
+	dnstab_begin(dns);
+	dnstab_put_server(dns, 0, &s);
+	memset(&s, 0, sizeof(s));
+	strcpy(s.addr, "192.0.2.54#5353");
+	s.order = 1;
+	s.offline = 1;
+	s.missed = 3;
+	dnstab_put_server(dns, 1, &s);
+	dnstab_put_query(dns, &q);
+	q.type = 65280;
+	q.rcode = 2;
+	q.took = 5000000;
+	strcpy(q.by, "no server answered");
+	dnstab_put_query(dns, &q);
+	dnstab_put_name(dns, &n);
+}
 
 static void
 setup(void)
@@ -49,6 +92,7 @@ setup(void)
 	strcpy(f.limit, "refused");
 	f.changed = 19 * USEC_SEC;
 	flowtab_end(tab, &f);
+	dns_setup();
 	memset(procs, 0, sizeof(procs));
 	strcpy(procs[0].name, "vpnkit");
 	strcpy(procs[0].role, "vpnkit");
@@ -71,6 +115,10 @@ setup(void)
 	procs[1].uptime_ms = 61000;
 	procs[1].counters = (struct file){ &stats, sizeof(stats) };
 	procs[1].flows = (struct file){ tab, sizeof(*tab) };
+	procs[2].queries = (struct file){ dns, sizeof(*dns) };
+	strcpy(procs[2].name, "dnsd");
+	strcpy(procs[2].role, "dnsd");
+	strcpy(procs[2].state, "up");
 	memset(&snap, 0, sizeof(snap));
 	strcpy(snap.version, "0.1.0");
 	snap.v = procs;
@@ -82,6 +130,7 @@ static void
 teardown(void)
 {
 	free(tab);
+	free(dns);
 }
 
 static char *text;
@@ -132,6 +181,63 @@ START_TEST(test_flows)
 	      " 1  tcp    192.168.65.3:40000  192.0.2.1:443  -     "
 	      "ESTABLISHED  guest-window  2.5 kB  2.0 kbit/s     50 MB  "
 	      "40 Mbit/s      0.7ms      23ms  10s\n");
+}
+END_TEST
+
+/* With dnsd: the name the guest asked for is known. */
+START_TEST(test_flow_names)
+{
+	static const struct style json = { .json = true };
+	FILE *f = begin();
+
+	snap.n = 3;
+	flows_print(f, &snap, 0, &plain);
+	fclose(f);
+	ck_assert_ptr_nonnull(strstr(text, "192.0.2.1:443  www.example  EST"));
+	free(text);
+	f = begin();
+	flows_print(f, &snap, 0, &json);
+	fclose(f);
+	ck_assert_ptr_nonnull(strstr(text, "\"name\": \"www.example\""));
+	free(text);
+	f = begin();
+	ck_assert_int_eq(explain_print(f, &snap, "www.example", &plain), 0);
+	fclose(f);
+	free(text);
+}
+END_TEST
+
+START_TEST(test_dns)
+{
+	static const struct style json = { .json = true };
+	FILE *f = begin();
+
+	dns_print(f, &snap, &plain);
+	is(f, "dnsd has not started yet.\n");
+	snap.n = 3;
+	f = begin();
+	dns_print(f, &snap, &plain);
+	is(f, "SERVER           ORDER  ZONES                              "
+	      "STATE   ASKED  ANSWERED  UNANSWERED  LATENCY    MIN   MAX  "
+	      "LAST ANSWER\n"
+	      "192.0.2.53#53        0  corp.example 2.0.192.in-addr.arpa  "
+	      "ok         10         9           1    1.5ms  0.9ms  20ms  "
+	      "         2s\n"
+	      "192.0.2.54#5353      1  -                                  "
+	      "silent      0         0           3        -      -     -  "
+	      "      never\n\n"
+	      "AGO  VM  TYPE       ANSWER      TOOK  BY                  "
+	      "NAME\n"
+	      " 1s   1  TYPE65280  SERVFAIL  5000ms  no server answered  "
+	      "no.example\n"
+	      " 1s   1  A          NXDOMAIN   1.2ms  192.0.2.53#53       "
+	      "no.example\n");
+	f = begin();
+	dns_print(f, &snap, &json);
+	fclose(f);
+	ck_assert_ptr_nonnull(strstr(text, "\"latency\": 0.0015"));
+	ck_assert_ptr_nonnull(strstr(text, "\"answer\": \"NXDOMAIN\""));
+	free(text);
 }
 END_TEST
 
@@ -201,6 +307,12 @@ START_TEST(test_hostile)
 	flowtab_put(tab, 1, &f);
 	memcpy(f.state, "\033]0;x\007\"\n\\", 10);
 	flowtab_put(tab, 2, &f);
+	snap.n = 3;
+	memset(dns->server, 0x9b, sizeof(dns->server));
+	memset(dns->query, 0x1b, sizeof(dns->query));
+	memset(dns->name, 0x1b, sizeof(dns->name));
+	dns->server[0].seq = dns->query[0].seq = 0;
+	dns->query[1].seq = 0;
 	for (i = 0; i < 2; i++) {
 		const struct style *st = i == 0 ? &plain : &json;
 
@@ -209,6 +321,7 @@ START_TEST(test_hostile)
 		flows_print(out, &snap, 0, st);
 		counters_print(out, &snap, NULL, true, st);
 		explain_print(out, &snap, "drops", st);
+		dns_print(out, &snap, st);
 		explain_print(out, &snap, "192", st);
 		metrics_print(out, &snap);
 		fclose(out);
@@ -353,6 +466,8 @@ main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_show);
 	tcase_add_test(tc, test_flows);
+	tcase_add_test(tc, test_flow_names);
+	tcase_add_test(tc, test_dns);
 	tcase_add_test(tc, test_counters);
 	tcase_add_test(tc, test_explain);
 	tcase_add_test(tc, test_metrics);

@@ -1,9 +1,9 @@
 # bash completion for vpnkit-status(8)
 _vpnkit_status() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
-	local commands="show flows top counters explain capture ports metrics log
+	local commands="show flows top dns counters explain capture ports metrics log
 	    restart reload" cmd= w
-	local names='ethd dnsd proxyd portd'
+	local names='ethd dnsd proxyd portd front diagd'
 
 	for w in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
 		[[ " ${commands//$'\n'/ } " == *" $w "* ]] && cmd=$w && break

@@ -92,6 +92,17 @@ cmd_flows(struct conn *c, const struct style *st, int argc, char **argv)
 }
 
 static int
+cmd_dns(struct conn *c, const struct style *st, int argc, char **argv)
+{
+	struct snapshot s;
+
+	conn_snapshot(c, &s);
+	dns_print(stdout, &s, st);
+	snapshot_fini(&s);
+	return EX_FINE;
+}
+
+static int
 cmd_explain(struct conn *c, const struct style *st, int argc, char **argv)
 {
 	struct snapshot s;
@@ -152,6 +163,8 @@ static const struct command commands[] = {
 	{ "flows", "[VM]", "every flow, with bytes, rates and round trips",
 	    0, 1, cmd_flows },
 	{ "top", "[-d SECONDS]", "the same, live", 0, 2, top_main },
+	{ "dns", "", "name servers, their latencies, and the last queries",
+	    0, 0, cmd_dns },
 	{ "counters", "[--all] [NAME]", "counters of the processes",
 	    0, 2, cmd_counters },
 	{ "explain", "drops|ADDRESS[:PORT]|NAME", "why packets and flows "

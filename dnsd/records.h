@@ -1,0 +1,35 @@
+#ifndef RECORDS_H
+#define RECORDS_H
+
+/*
+ * What dnsd leaves in shared memory for those who ask what it does: see
+ * common/dnstab.h.  Without the file nothing is written, and all works.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/daemon.h"
+#include "common/dnstab.h"
+
+struct client;
+struct dnsd;
+struct lookup;
+struct server;
+
+void records_take(struct daemon *, struct ipc *, struct ipc_msg *);
+void records_fini(struct dnsd *);
+/* There are other servers. */
+void records_servers(struct dnsd *);
+/* What happened with one: it was asked, has answered, or has not. */
+void records_asked(struct server *);
+void records_answered(struct server *, usec_t rtt); /* 0: not known */
+void records_missed(struct server *, unsigned n);
+/*
+ * A guest's answer.  by: who knew it; NULL: the server that l has chosen.  l
+ * is NULL for what needed no lookup.
+ */
+void records_answer(const struct client *, const struct lookup *l,
+    const char *by, const uint8_t *msg, size_t len);
+
+#endif
