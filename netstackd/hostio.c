@@ -77,6 +77,48 @@ flow_error(const struct hostflow *f)
 	return error;
 }
 
+/*
+ * What others wait for goes out first, such as the request for the connection
+ * that follows the one that ends here.
+ */
+static void
+late(struct stackd *s, int fd, enum hostio_what what)
+{
+	if (s->host.nlate == nitems(s->host.late))
+		hostio_settle(s);
+	s->host.late[s->host.nlate++] = (struct hostio_late){ fd, what };
+}
+
+void
+hostio_settle(struct stackd *s)
+{
+	static const struct linger now = { .l_onoff = 1, .l_linger = 0 };
+	struct hostio *h = &s->host;
+	size_t i;
+	int fd;
+
+	for (i = 0; i < h->nlate; i++) {
+		fd = h->late[i].fd;
+		switch (h->late[i].what) {
+		case LATE_ERRORS_OFF:
+			plat_sockerr_keep(fd, false);
+			break;
+		case LATE_SHUTDOWN:
+			shutdown(fd, SHUT_WR);
+			break;
+		case LATE_RESET:
+			setsockopt(
+			    fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+			/* FALLTHROUGH */
+		case LATE_CLOSE:
+			plat_edge_del(h->set, fd);
+			close(fd);
+			break;
+		}
+	}
+	h->nlate = 0;
+}
+
 /* The first event of a connecting socket is its result. */
 static void
 event_connect(struct stackd *s, struct hostflow *f, uint32_t id, usec_t now)
@@ -89,7 +131,7 @@ event_connect(struct stackd *s, struct hostflow *f, uint32_t id, usec_t now)
 		return;
 	}
 	/* Of a connection that is there, errors of this kind mean nothing. */
-	plat_sockerr_keep(f->fd, false);
+	late(s, f->fd, LATE_ERRORS_OFF);
 	net_writable(s->net, now, id);
 }
 
@@ -187,6 +229,7 @@ hostio_fini(struct stackd *s)
 	ev_io_stop(s->d->loop, &h->watch);
 	for (i = 0; i < h->nflow; i++)
 		hostio_close(s, i, false);
+	hostio_settle(s);
 	if (h->nflow > 0)
 		close(h->set);
 	free(h->flow);
@@ -245,16 +288,11 @@ early_close(struct hostflow *f)
 void
 hostio_close(struct stackd *s, uint32_t id, bool reset)
 {
-	static const struct linger now = { .l_onoff = 1, .l_linger = 0 };
 	struct hostflow *f = flow_get(s, id);
 
 	if (f == NULL)
 		return;
-	hostio_settle(s);
-	if (reset && f->proto == NET_TCP)
-		setsockopt(f->fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
-	plat_edge_del(s->host.set, f->fd);
-	close(f->fd);
+	late(s, f->fd, reset && f->proto == NET_TCP ? LATE_RESET : LATE_CLOSE);
 	f->fd = -1;
 	early_close(f);
 	free(f->head);
@@ -408,35 +446,13 @@ hostio_write(void *arg, uint32_t id, const struct iovec *iov, int n)
 	return done;
 }
 
-/*
- * At the end of the turn: what others wait for goes out first, such as the
- * request for the connection that follows the one that ends here.
- */
 void
 hostio_shutdown(void *arg, uint32_t id)
 {
-	struct stackd *s = arg;
 	struct hostflow *f = flow_get(arg, id);
 
-	if (f == NULL)
-		return;
-	if (s->host.nshut == nitems(s->host.shut))
-		hostio_settle(s);
-	s->host.shut[s->host.nshut++] = tag_of(id, f->gen);
-}
-
-void
-hostio_settle(struct stackd *s)
-{
-	struct hostio *h = &s->host;
-	struct hostflow *f;
-	size_t i;
-
-	for (i = 0; i < h->nshut; i++) {
-		if ((f = flow_of(h, h->shut[i])) != NULL)
-			shutdown(f->fd, SHUT_WR);
-	}
-	h->nshut = 0;
+	if (f != NULL)
+		late(arg, f->fd, LATE_SHUTDOWN);
 }
 
 size_t

@@ -32,7 +32,7 @@
 /* More than a server on this host takes to begin its answer. */
 #define STACKD_ACK_BRIEF (1 * USEC_MS)
 
-#define HOSTIO_MAXSHUT 64
+#define HOSTIO_MAXLATE 64
 
 struct stackd;
 
@@ -64,13 +64,24 @@ struct hostflow {
 	bool eof; /* a short peek is not the end of the queue any more */
 };
 
+/* What nobody waits for: done at the end of the turn, in order. */
+struct hostio_late {
+	int fd; /* the last one of a descriptor closes it */
+	enum hostio_what {
+		LATE_ERRORS_OFF,
+		LATE_SHUTDOWN,
+		LATE_CLOSE,
+		LATE_RESET,
+	} what;
+};
+
 struct hostio {
 	struct hostflow *flow; /* owned; by id */
 	uint32_t nflow;
 	int set; /* owned: the edge-triggered set */
 	struct ev_io watch;
-	uint64_t shut[HOSTIO_MAXSHUT]; /* tags of flows to shut down */
-	size_t nshut;
+	struct hostio_late late[HOSTIO_MAXLATE];
+	size_t nlate;
 };
 
 enum ask {

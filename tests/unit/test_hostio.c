@@ -302,6 +302,7 @@ START_TEST(close_with_and_without_reset)
 	int fd = tcp_flow(0);
 
 	hostio_close(&fx.s, 0, _i == 1);
+	hostio_settle(&fx.s);
 	if (_i == 1) {
 		ck_assert_int_eq(read(fd, &c, 1), -1);
 		ck_assert_int_eq(errno, ECONNRESET);
