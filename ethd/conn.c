@@ -237,6 +237,19 @@ conn_write_cb(struct ev_loop *loop, struct ev_io *w, int revents)
 		vm_watch(vm);
 }
 
+/*
+ * With the system's usual buffer, a fifth of an arena, the machine and we take
+ * turns: one waits for bytes while the other waits for room.  The kernel
+ * doubles this for its own needs; less, where an administrator allows no more.
+ */
+static void
+conn_buffer(int fd)
+{
+	int size = CHAN_ARENA / 2;
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+}
+
 struct conn *
 conn_new(struct ethd *e, enum framing framing, int fd)
 {
@@ -250,6 +263,8 @@ conn_new(struct ethd *e, enum framing framing, int fd)
 	c->eth = e;
 	c->framing = framing;
 	c->fd = fd;
+	if (framing != FRAMING_NONE)
+		conn_buffer(fd);
 	vmnet_init(&c->greeting);
 	ev_io_init(&c->rd, conn_read_cb, fd, EV_READ);
 	ev_io_init(&c->wr, conn_write_cb, fd, EV_WRITE);

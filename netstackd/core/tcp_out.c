@@ -34,10 +34,15 @@ struct run {
  * under way as it was offered, and the host socket, which grows by what is in
  * it, would stay small: so four times what came in a round trip, two for slow
  * start and two for the time a loss takes.
+ *
+ * And two of the largest segments: what is left of less, when the step to more
+ * is a whole one, may be too little for the guest to send anything into, and
+ * then nothing would come that the host socket is asked again for.
  */
 static uint32_t
-offer_least(usec_t now, struct tcp *t)
+offer_least(const struct net *net, usec_t now, struct tcp *t)
 {
+	uint32_t least = 2u * net->conf.mtu;
 	usec_t took = now - t->came_at;
 	uint64_t came = t->rcv_nxt - t->came_seq;
 
@@ -49,7 +54,9 @@ offer_least(usec_t now, struct tcp *t)
 		t->came_at = now;
 		t->came_seq = t->rcv_nxt;
 	}
-	return t->wnd_least > TCP_WND_MIN ? t->wnd_least : TCP_WND_MIN;
+	if (least < TCP_WND_MIN)
+		least = TCP_WND_MIN;
+	return t->wnd_least > least ? t->wnd_least : least;
 }
 
 /*
@@ -73,7 +80,7 @@ window(struct net *net, usec_t now, struct tcp *t)
 	if (!t->host_full && !t->guest_fin && t->queue == NULL &&
 	    (t->rcv_nxt != t->last_ack || t->rcv_adv == t->rcv_nxt)) {
 		room = net->hook->room(net->arg, t->f.id);
-		win = offer_least(now, t);
+		win = offer_least(net, now, t);
 		win = keep < win ? keep : win;
 		if (room > win)
 			win = room < max ? (uint32_t)room : max;
