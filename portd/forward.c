@@ -158,7 +158,8 @@ add_localhost6(struct portd *p, struct forward *f)
 	int fd;
 
 	if (f->proto != FORWARD_TCP || f->addr.family != 4 ||
-	    (v4 != INADDR_ANY && v4 != INADDR_LOOPBACK))
+	    (v4 != INADDR_ANY && v4 != INADDR_LOOPBACK) ||
+	    !policy_may_bind(&p->policy, &one))
 		return;
 	if ((fd = bind_new(f, &one, f->port, false)) == -1)
 		return;

@@ -6,6 +6,7 @@
  */
 
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -27,6 +28,7 @@
 #include "common/plat/plat.h"
 
 #define MAXSEEN	 512
+#define FEW	 64 /* descriptors */
 #define GUEST_IP "192.168.65.3"
 
 struct seen {
@@ -111,16 +113,22 @@ wait_msg(struct end *e, enum ipc_type type)
 }
 
 static void
-conf(const char *bind)
+conf_all(const char *bind, int max, int backlog)
 {
 	ck_assert_int_eq(
 	    ipc_send(t.sup.ipc, IPC_CONF_PORT, NULL, 0,
 		"{s:s,s:s,s:s,s:s,s:[],s:[],s:i,s:[s],s:i,s:b}", "gateway-ip",
 		"192.168.65.1", "host-ip", "192.168.65.2", "lowest-ip",
 		"192.168.65.3", "highest-ip", "192.168.65.254", "servers",
-		"proxies", "max-connections", -1, "allowed-bind", bind,
-		"backlog", 0, "preserve-source", 0),
+		"proxies", "max-connections", max, "allowed-bind", bind,
+		"backlog", backlog, "preserve-source", 0),
 	    0);
+}
+
+static void
+conf(const char *bind)
+{
+	conf_all(bind, -1, 0);
 }
 
 static void
@@ -172,6 +180,16 @@ setup(void)
 	    GUEST_IP);
 	link_to(&t.stack, ROLE_STACK, 1);
 	link_to(&t.front, ROLE_FRONT, 0);
+}
+
+/* With few descriptors. */
+static void
+setup_few(void)
+{
+	static const struct rlimit few = { FEW, FEW };
+
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+	setup();
 }
 
 static void
@@ -559,6 +577,256 @@ START_TEST(flood)
 }
 END_TEST
 
+/* conf() is done when what is behind it on the same link is. */
+static void
+conf_settle(void)
+{
+	ipc_send(t.sup.ipc, IPC_FORWARD_REMOVE, NULL, 0, "{s:I}", "id",
+	    (json_int_t)UINT32_MAX);
+	wait_msg(&t.sup, IPC_FORWARD_GONE);
+}
+
+/*
+ * The socket of a client of UDP holds the port still when the forward is made
+ * again: its stack is told to let it go, and what comes is the new forward's.
+ */
+static void
+udp_again(bool owner_dies)
+{
+	uint16_t port = add(1, "udp", "127.0.0.1");
+	int a = dial(SOCK_DGRAM, port), b = dial(SOCK_DGRAM, port), taken;
+	struct sockaddr_in sin = { .sin_family = AF_INET,
+		.sin_port = htons(port),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct seen *s;
+	uint32_t id;
+	int fd;
+
+	ck_assert_int_eq(write(a, "1", 1), 1);
+	s = wait_msg(&t.stack, IPC_FLOW_OFFER);
+	id = s->id;
+	fd = s->fd[0];
+	if (owner_dies) {
+		ipc_free(t.front.ipc);
+		link_to(&t.front, ROLE_FRONT, 0);
+	} else {
+		drop(1);
+	}
+	ck_assert_uint_eq(wait_msg(&t.stack, IPC_OFFER_END)->id, id);
+	add_to(&t.front, 2, "udp", "127.0.0.1", port, "net");
+	ck_assert_uint_eq(wait_msg(&t.front, IPC_FORWARD_ADDED)->port, port);
+	ck_assert_int_eq(write(b, "2", 1), 1);
+	s = wait_msg(&t.stack, IPC_FLOW_OFFER);
+	ck_assert_uint_ne(s->id, id);
+	close(fd);
+	ipc_send(t.stack.ipc, IPC_OFFER_DONE, NULL, 0, "{s:I}", "id",
+	    (json_int_t)id);
+	ck_assert_int_eq(write(a, "3", 1), 1);
+	wait_msg(&t.stack, IPC_FLOW_OFFER);
+	/* Another program's port is not shared, clients or not. */
+	drop(2);
+	wait_msg(&t.stack, IPC_OFFER_END);
+	wait_msg(&t.stack, IPC_OFFER_END);
+	taken = socket(AF_INET, SOCK_DGRAM, 0);
+	sin.sin_port = 0;
+	ck_assert_int_eq(bind(taken, (struct sockaddr *)&sin, sizeof(sin)), 0);
+	getsockname(
+	    taken, (struct sockaddr *)&sin, &(socklen_t){ sizeof(sin) });
+	refused(3, "udp", "127.0.0.1", ntohs(sin.sin_port), "EADDRINUSE");
+	close(taken);
+	close(a);
+	close(b);
+}
+
+START_TEST(udp_removed)
+{
+	udp_again(false);
+}
+END_TEST
+
+START_TEST(udp_owner_gone)
+{
+	udp_again(true);
+}
+END_TEST
+
+/* What a front that was taken over may ask for, and not get. */
+START_TEST(hostile_front)
+{
+	static const char *const addrs[] = { "0.0.0.0", "::", "::1",
+		"127.0.0.2", "::ffff:127.0.0.2", "::ffff:0.0.0.0",
+		"203.0.113.1", "0:0:0:0:0:ffff:7f00:2" };
+	struct sockaddr_in6 in6 = { .sin6_family = AF_INET6,
+		.sin6_addr = IN6ADDR_LOOPBACK_INIT };
+	uint16_t port;
+	uint32_t id = 1;
+	size_t i;
+	int fd;
+
+	conf("127.0.0.1");
+	conf_settle();
+	for (i = 0; i < sizeof(addrs) / sizeof(addrs[0]); i++) {
+		refused(id++, "tcp", addrs[i], 0, "EPERM");
+		refused(id++, "udp", addrs[i], 0, "EPERM");
+		refused(id++, "tcp", addrs[i], 80, "EPERM");
+		add_to(&t.front, id, "udp", addrs[i], 0, "tunnel");
+		ck_assert_str_eq(
+		    wait_msg(&t.front, IPC_FORWARD_FAILED)->text, "EPERM");
+		id++;
+	}
+	/* Nor does one at 127.0.0.1 bring [::1] along. */
+	port = add(id++, "tcp", "127.0.0.1");
+	in6.sin6_port = htons(port);
+	fd = socket(AF_INET6, SOCK_STREAM, 0);
+	if (fd != -1) {
+		ck_assert_int_eq(
+		    connect(fd, (struct sockaddr *)&in6, sizeof(in6)), -1);
+		close(fd);
+	}
+	/* It may neither withdraw nor see what is not its own. */
+	add_to(&t.sup, 7, "tcp", "127.0.0.1", 0, "net");
+	wait_msg(&t.sup, IPC_FORWARD_ADDED);
+	drop(7);
+	ck_assert_uint_eq(counter("forwards"), 2);
+	/* Nothing was asked of the supervisor, who has more rights. */
+	ck_assert_uint_eq(t.sup.next, t.sup.n);
+	/* What no row allows ends its link, and what it had. */
+	add_to(&t.front, 1000, "sctp", "127.0.0.1", 0, "net");
+	while (!t.front.gone && t.sup.next == t.sup.n)
+		ev_run(t.loop, EVRUN_ONCE);
+	wait_msg(&t.sup, IPC_BAD_PEER);
+	while (counter("forwards") != 1)
+		ev_run(t.loop, EVRUN_NOWAIT);
+}
+END_TEST
+
+START_TEST(max_connections)
+{
+	uint16_t port;
+	struct seen *s;
+	int a, b;
+
+	conf_all("0.0.0.0", 1, 0);
+	conf_settle();
+	port = add(1, "tcp", "127.0.0.1");
+	a = dial(SOCK_STREAM, port);
+	s = wait_msg(&t.stack, IPC_FLOW_OFFER);
+	is_reset(dial(SOCK_STREAM, port));
+	ck_assert_uint_eq(counter("refused-max-connections"), 1);
+	close(s->fd[0]);
+	ipc_send(t.stack.ipc, IPC_OFFER_DONE, NULL, 0, "{s:I}", "id",
+	    (json_int_t)s->id);
+	while (counter("clients") != 0)
+		ev_run(t.loop, EVRUN_NOWAIT);
+	b = dial(SOCK_STREAM, port);
+	wait_msg(&t.stack, IPC_FLOW_OFFER);
+	close(a);
+	close(b);
+}
+END_TEST
+
+#define MANY 20
+
+/* Of so many who come while portd does not accept, those who are let in. */
+static int
+let_in(int backlog, int at_least)
+{
+	struct pollfd p[MANY];
+	struct sockaddr_in sin = { .sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int i, n, status;
+
+	conf_all("0.0.0.0", -1, backlog);
+	conf_settle();
+	sin.sin_port = htons(add((uint32_t)backlog + 1, "tcp", "127.0.0.1"));
+	kill(t.pid, SIGSTOP);
+	ck_assert_int_eq(waitpid(t.pid, &status, WUNTRACED), t.pid);
+	ck_assert(WIFSTOPPED(status));
+	for (i = 0; i < MANY; i++) {
+		p[i].fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+		p[i].events = POLLOUT;
+		ck_assert(connect(p[i].fd, (struct sockaddr *)&sin,
+			      sizeof(sin)) == 0 ||
+			  errno == EINPROGRESS);
+	}
+	do {
+		ck_assert_int_gt(poll(p, MANY, 30000), 0);
+		for (n = i = 0; i < MANY; i++)
+			n += (p[i].revents & POLLOUT) != 0;
+	} while (n < at_least);
+	for (i = 0; i < MANY; i++)
+		close(p[i].fd);
+	kill(t.pid, SIGCONT);
+	return n;
+}
+
+/* --listen-backlog is what a port lets in that is not accepted. */
+START_TEST(backlog)
+{
+	int few = let_in(2, 2);
+
+	ck_assert_int_le(few, 4); /* Linux: one more than asked for */
+	ck_assert_int_eq(let_in(100, MANY), MANY);
+}
+END_TEST
+
+/* Microseconds portd has computed for. */
+static long long
+worked(void)
+{
+	char path[64];
+	unsigned long long ns = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/schedstat", (int)t.pid);
+	ck_assert_ptr_nonnull(f = fopen(path, "r"));
+	ck_assert_int_eq(fscanf(f, "%llu", &ns), 1);
+	fclose(f);
+	return (long long)(ns / 1000);
+}
+
+/*
+ * No descriptor for the next client: the listener rests and does not spin,
+ * what needs none is served, and when there are some all who waited come in.
+ */
+START_TEST(no_descriptors)
+{
+	uint16_t port = add(1, "tcp", "127.0.0.1");
+	uint16_t other = add(2, "tcp", "127.0.0.1");
+	uint32_t id = 100;
+	struct seen *s;
+	long long before;
+	uint64_t waited;
+	int a, b;
+
+	do {
+		add_to(&t.front, ++id, "udp", "127.0.0.1", 0, "net");
+		while (t.front.next == t.front.n)
+			ev_run(t.loop, EVRUN_ONCE);
+		s = &t.front.seen[t.front.next++ % MAXSEEN];
+	} while (s->type == IPC_FORWARD_ADDED);
+	ck_assert_str_eq(s->text, "EMFILE");
+	a = dial(SOCK_STREAM, port);
+	b = dial(SOCK_STREAM, other);
+	while (counter("accept-waited") < 2)
+		poll(NULL, 0, 1);
+	waited = counter("accept-waited");
+	before = worked();
+	while (counter("accept-waited") < waited + 6)
+		poll(NULL, 0, 1);
+	/* Three rests of a tenth of a second, in which nothing was done. */
+	ck_assert_int_lt(worked() - before, 100000);
+	settle();
+	ck_assert_uint_eq(t.stack.next, t.stack.n);
+	drop(101);
+	drop(102);
+	wait_msg(&t.stack, IPC_FLOW_OFFER);
+	wait_msg(&t.stack, IPC_FLOW_OFFER);
+	close(a);
+	close(b);
+}
+END_TEST
+
 /* A stack that does not read does not make portd keep clients for it. */
 START_TEST(deaf_stack)
 {
@@ -599,6 +867,16 @@ main(int argc, char *argv[])
 	tcase_add_test(tc, no_leak);
 	tcase_add_test(tc, flood);
 	tcase_add_test(tc, deaf_stack);
+	tcase_add_test(tc, udp_removed);
+	tcase_add_test(tc, udp_owner_gone);
+	tcase_add_test(tc, hostile_front);
+	tcase_add_test(tc, max_connections);
+	tcase_add_test(tc, backlog);
+	suite_add_tcase(s, tc);
+	tc = tcase_create("descriptors");
+	tcase_add_checked_fixture(tc, setup_few, teardown);
+	tcase_set_timeout(tc, 120);
+	tcase_add_test(tc, no_descriptors);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_ENV);
