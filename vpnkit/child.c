@@ -127,7 +127,8 @@ launch(const struct child *c, const char *path, int bus)
 		.argv = argv,
 		.fdmap = fdmap,
 		.nfdmap = 2,
-		.pidns = true };
+		.pidns = true,
+		.nofile = c->role == ROLE_STACK ? c->all->stack_fds : 0 };
 
 	snprintf(arg0, sizeof(arg0), "%s", program_name(c->role));
 	snprintf(arg1, sizeof(arg1), "%s", ipc_role_name[c->role]);

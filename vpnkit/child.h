@@ -42,7 +42,8 @@ struct children {
 	void *data;		       /* the owner's */
 	struct child_list list;	       /* by serial */
 	uint32_t last_serial;
-	uint32_t snaplen; /* of the packets that stacks keep */
+	uint32_t snaplen;   /* of the packets that stacks keep */
+	unsigned stack_fds; /* descriptors of a stack, see vm.h */
 };
 
 struct child {

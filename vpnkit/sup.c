@@ -671,6 +671,7 @@ sup_init(struct sup *s, const struct options *op)
 	    (uint32_t)(op->pcap_snaplen < UINT16_MAX ? op->pcap_snaplen
 						     : UINT16_MAX);
 	s->kids.libexec = getenv("VPNKIT_LIBEXECDIR");
+	s->kids.stack_fds = vm_stack_fds(op->max_connections);
 	/* Watch first, then read: no change is lost in between. */
 	watch_init(&s->watch, s->loop);
 	if (op->dhcp_path != NULL)

@@ -260,6 +260,15 @@ vm_stack_down(struct vms *vms, struct child *c)
 	child_free(c);
 }
 
+unsigned
+vm_stack_fds(int64_t max_connections)
+{
+	if (max_connections < 0 ||
+	    max_connections > STACK_FDS_MAX - STACK_FDS_MORE)
+		return STACK_FDS_MAX;
+	return (unsigned)max_connections + STACK_FDS_MORE;
+}
+
 struct child *
 vm_stack(const struct vms *vms, uint32_t num)
 {

@@ -21,6 +21,16 @@
 
 #define UUID_STRLEN 37
 
+/*
+ * Descriptors of a stack.  It is portd that counts its sockets, but by what the
+ * stack says: one that was taken over says that it has closed what it keeps.
+ * So the kernel counts, too: --max-connections (negative: none) and so many
+ * more, for its files, for DNS by TCP, and for what is ending.
+ */
+#define STACK_FDS_MORE 1024
+#define STACK_FDS_MAX  (32768 + STACK_FDS_MORE)
+unsigned vm_stack_fds(int64_t max_connections);
+
 /* What ethd said about a VM, and is told again after its own restart. */
 struct lease {
 	uint32_t vm; /* from 1; the counter in the MAC address */

@@ -53,7 +53,8 @@ struct plat_spawn {
 	char *const *argv;
 	const int (*fdmap)[2]; /* {descriptor here, number there} */
 	size_t nfdmap;
-	bool pidns; /* in a PID namespace of its own, where possible */
+	bool pidns;	 /* in a PID namespace of its own, where possible */
+	unsigned nofile; /* descriptors it may have for good; 0: as many as we */
 };
 /* Returns the pid, -1 when fork or exec failed (errno of either). */
 pid_t plat_spawn(const struct plat_spawn *);

@@ -216,6 +216,17 @@ child_fds(const struct plat_spawn *sp, int above)
 	return 0;
 }
 
+static int
+child_nofile(unsigned n)
+{
+	struct rlimit rl;
+
+	if (n == 0 || getrlimit(RLIMIT_NOFILE, &rl) == -1 || n >= rl.rlim_max)
+		return 0;
+	rl.rlim_cur = rl.rlim_max = n;
+	return setrlimit(RLIMIT_NOFILE, &rl);
+}
+
 static _Noreturn void
 child_run(const struct plat_spawn *sp, enum spawn_ns ns, int pipefd, uid_t uid,
     gid_t gid)
@@ -228,7 +239,7 @@ child_run(const struct plat_spawn *sp, enum spawn_ns ns, int pipefd, uid_t uid,
 		child_fail(pipefd, false);
 	if (ns == SPAWN_USERNS && spawn_map_ids(uid, gid) == -1)
 		child_fail(up, true);
-	if (child_fds(sp, above) == 0)
+	if (child_fds(sp, above) == 0 && child_nofile(sp->nofile) == 0)
 		execve(sp->path, sp->argv, environ);
 	child_fail(up, false);
 }
