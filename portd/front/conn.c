@@ -239,6 +239,7 @@ conns_portd_gone(struct front *f)
 		if (conn_udp(c))
 			conn_reset(c);
 	}
+	tunnel_flush(&f->tunnel);
 }
 
 void

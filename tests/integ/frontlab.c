@@ -117,6 +117,19 @@ on_sup_msg(struct ipc *ipc, struct ipc_msg *m)
 	ck_assert_int_ne(m->type, IPC_BAD_PEER);
 	if (m->type == IPC_READY)
 		t.ready = true;
+	t.dropped += m->type == IPC_PORT_DROPPED;
+	if (m->type == IPC_PORT_HELD) {
+		t.held++;
+		t.last_held.id = (uint32_t)ipc_u64(m, "id");
+		t.last_held.want = (uint16_t)ipc_u64(m, "want");
+		t.last_held.port = (uint16_t)ipc_u64(m, "port");
+		snprintf(
+		    t.last_held.by, sizeof(t.last_held.by), "%s", str(m, "by"));
+		snprintf(t.last_held.addr, sizeof(t.last_held.addr), "%s",
+		    str(m, "addr"));
+		snprintf(t.last_held.note, sizeof(t.last_held.note), "%s",
+		    str(m, "note"));
+	}
 	if (m->type != IPC_HTTP_SHOW && m->type != IPC_HTTP_SET)
 		return;
 	t.asks++;

@@ -46,6 +46,13 @@ struct frontlab {
 	enum ipc_type asked;
 	uint32_t ask_id;
 	char ask_text[65537];
+	/* And which ports it was told of. */
+	unsigned held, dropped;
+	struct ipc_held {
+		uint32_t id;
+		char by[9], addr[128], note[64];
+		uint16_t want, port;
+	} last_held;
 	/* Our portd. */
 	const char *refuse; /* with this error */
 	bool silent;	    /* answers nothing */

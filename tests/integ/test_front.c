@@ -7,6 +7,10 @@
 
 #include "tests/integ/frontlab.h"
 
+#define NOTED                                                                  \
+	"{\"proto\":\"udp\",\"out_ip\":\"127.0.0.1\",\"out_port\":8080,"       \
+	"\"in_ip\":\"192.168.65.3\",\"in_port\":80,\"annotation\":\"kube\"}"
+
 /* Asks for a forward; the fd of its client, whose ctl is open as fid 1. */
 static int
 forward9p(const char *name, const char *spec, char *result, size_t size)
@@ -229,17 +233,133 @@ START_TEST(any_port)
 }
 END_TEST
 
+/* The supervisor learns of each port that is there, and of its end. */
+START_TEST(told_to_the_supervisor)
+{
+	char result[256];
+	int fd = forward9p("x", SPEC, result, sizeof(result));
+
+	UNTIL(t.held == 1);
+	ck_assert_str_eq(t.last_held.by, "9p");
+	ck_assert_str_eq(t.last_held.addr, "127.0.0.1");
+	ck_assert_uint_eq(t.last_held.want, 0);
+	ck_assert_uint_eq(t.last_held.port, 40000);
+	close(fd);
+	UNTIL(t.dropped == 1);
+	http("POST", "/forwards/expose/port", NOTED);
+	UNTIL(t.held == 2);
+	ck_assert_str_eq(t.last_held.by, "http");
+	ck_assert_str_eq(t.last_held.note, "kube");
+	http("POST", "/forwards/unexpose/port", NOTED);
+	UNTIL(t.dropped == 2);
+	t.refuse = "EADDRINUSE";
+	http("POST", "/forwards/expose/port", NOTED);
+	ck_assert_uint_eq(t.held, 2);
+	ck_assert_uint_eq(t.dropped, 2);
+}
+END_TEST
+
+static void
+held(uint32_t id, const char *proto, const char *addr, int want, int port)
+{
+	bool path = addr[0] == '/';
+
+	ipc_send(t.sup, IPC_PORT_HELD, NULL, 0,
+	    "{s:I, s:s, s:s, s:s, s:i, s:i, s:s, s:i, s:s, s:s}", "id",
+	    (json_int_t)id, "by", "http", "proto", proto, "addr", addr, "want",
+	    want, "port", port, "dst", path ? "0.0.0.0" : "192.168.65.3",
+	    "dport", path ? 0 : 80, "dpath", path ? "/in" : "", "note", "");
+}
+
+/* What an earlier front had over HTTP is asked for, listed, and ended. */
+START_TEST(kept_over_a_restart)
+{
+	held(0, "tcp", "127.0.0.1", 8080, 8080);
+	held(7, "tcp", "127.0.0.1", 0, 40123);
+	held(8, "unix", "/run/x", 0, 0);
+	held(7, "udp", "127.0.0.1", 9, 9); /* taken: nothing */
+	held(9, "tcp", "localhost", 9, 9); /* no address: nothing */
+	UNTIL(made_count() == 3);
+	ck_assert_uint_eq(t.made[0].port, 8080);
+	ck_assert_uint_eq(t.made[1].port, 40123);
+	ck_assert_str_eq(t.made[2].addr, "/run/x");
+	UNTIL(t.held == 3);
+	ck_assert(begins(body_of(http("GET", "/forwards/list", "")),
+	    "[" JSON_PORT ",{\"proto\":\"tcp\",\"out_ip\":\"127.0.0.1\","
+	    "\"out_port\":40123,"));
+	/* It is the same for clients: asked again, withdrawn as asked for. */
+	ck_assert_str_eq(
+	    http("POST", "/forwards/expose/port", JSON_PORT), HTTP_EMPTY);
+	http("POST", "/forwards/unexpose/port", JSON_ANY);
+	http("POST", "/forwards/unexpose/port", JSON_PORT);
+	ck_assert_uint_eq(made_count(), 1);
+	UNTIL(t.dropped == 2);
+}
+END_TEST
+
+/* The port was taken meanwhile: it is nobody's, and nobody says it is. */
+START_TEST(kept_and_refused)
+{
+	t.refuse = "EADDRINUSE";
+	held(3, "tcp", "127.0.0.1", 8080, 8080);
+	UNTIL(t.dropped == 1);
+	ck_assert_str_eq(body_of(http("GET", "/forwards/list", "")), "[]");
+	t.refuse = NULL;
+	ck_assert_str_eq(
+	    http("POST", "/forwards/expose/port", JSON_PORT), HTTP_EMPTY);
+	ck_assert_uint_eq(made_count(), 1);
+}
+END_TEST
+
+START_TEST(ended_by_the_administrator)
+{
+	char result[256], text[256];
+	int fd = forward9p("x", SPEC, result, sizeof(result));
+	struct npc c = { .xfer = np_xfer, .arg = &fd };
+
+	UNTIL(t.held == 1);
+	ipc_send(t.sup, IPC_PORT_END, NULL, 0, "{s:I}", "id",
+	    (json_int_t)t.last_held.id);
+	UNTIL(t.dropped == 1);
+	ck_assert_uint_eq(made_count(), 0);
+	/* Its client can read why, and close as ever. */
+	ck_assert_int_eq(npc_read(&c, 1, text, sizeof(text)), 0);
+	ck_assert_str_eq(text, "ERROR removed by the administrator\n");
+	close(fd);
+	http("POST", "/forwards/expose/port", JSON_PORT);
+	UNTIL(t.held == 2);
+	lose_portd();
+	ipc_send(t.sup, IPC_PORT_END, NULL, 0, "{s:I}", "id",
+	    (json_int_t)t.last_held.id);
+	UNTIL(t.dropped == 2);
+	new_portd();
+	ck_assert_str_eq(body_of(http("GET", "/forwards/list", "")), "[]");
+	/* One that is not there. */
+	ipc_send(t.sup, IPC_PORT_END, NULL, 0, "{s:I}", "id", (json_int_t)99);
+	ck_assert_str_eq(body_of(http("GET", "/forwards/list", "")), "[]");
+}
+END_TEST
+
+/* A path that is no text cannot be named to portd: refused, not forgotten. */
+START_TEST(path_that_is_no_text)
+{
+	char result[256];
+
+	close(
+	    forward9p("x", "unix:L/7/:unix:L2Jhcg==", result, sizeof(result)));
+	ck_assert(begins(result, "ERROR Bind for "));
+	ck_assert_ptr_nonnull(strstr(result, "EILSEQ"));
+	ck_assert_uint_eq(t.adds, 0);
+	UNTIL(counter("forwards") == 0);
+}
+END_TEST
+
 START_TEST(annotations_differ)
 {
-	static const char noted[] =
-	    "{\"proto\":\"udp\",\"out_ip\":\"127.0.0.1\",\"out_port\":8080,"
-	    "\"in_ip\":\"192.168.65.3\",\"in_port\":80,"
-	    "\"annotation\":\"kube\"}";
-
-	http("POST", "/forwards/expose/port", noted);
+	http("POST", "/forwards/expose/port", NOTED);
 	http("POST", "/forwards/expose/port", JSON_PORT);
 	ck_assert_uint_eq(made_count(), 2);
-	http("POST", "/forwards/unexpose/port", noted);
+	http("POST", "/forwards/unexpose/port", NOTED);
 	ck_assert_str_eq(
 	    body_of(http("GET", "/forwards/list", "")), "[" JSON_PORT "]");
 }
@@ -452,7 +572,9 @@ main(int argc, char *argv[])
 		portd_again, no_portd, portd_again_refuses,
 		hundred_again_and_again, list_expose_unexpose, any_port,
 		annotations_differ, http_errors, pipelined, half_closed,
-		never_reads, garbage, crowd, via_answers };
+		never_reads, garbage, crowd, via_answers,
+		told_to_the_supervisor, kept_over_a_restart, kept_and_refused,
+		ended_by_the_administrator, path_that_is_no_text };
 
 	return frontlab_main(argc, argv, "front", tests, nitems(tests));
 }

@@ -367,6 +367,43 @@ START_TEST(portd_dies)
 END_TEST
 
 /*
+ * Sockets of UDP clients hold the port that the next portd has to bind; so do
+ * those of a forward that is removed.
+ */
+START_TEST(udp_clients_go)
+{
+	uint32_t id;
+	int fd, early;
+
+	begin_mux();
+	fd = udp_client(&early);
+	UNTIL(t.opens == 1);
+	fw = connected(t.last_open);
+	id = expect_open();
+	say(MUX_WINDOW, id, 100000);
+	ck_assert_uint_eq(expect(MUX_DATA), id);
+	close(early);
+	ipc_send(t.portd, IPC_TUNNEL_END, NULL, 0, "{s:I}", "id",
+	    (json_int_t)2); /* somebody else */
+	ipc_send(
+	    t.portd, IPC_TUNNEL_END, NULL, 0, "{s:I}", "id", (json_int_t)1);
+	ck_assert_uint_eq(expect(MUX_CLOSE), id);
+	/* The other end is closed: */
+	UNTIL(send(fd, "x", 1, MSG_NOSIGNAL) == -1 && errno == ECONNREFUSED);
+	close(fd);
+	fd = udp_client(&early);
+	id = expect_open();
+	say(MUX_WINDOW, id, 100000);
+	ck_assert_uint_eq(expect(MUX_DATA), id);
+	lose_portd();
+	ck_assert_uint_eq(expect(MUX_CLOSE), id);
+	UNTIL(send(fd, "x", 1, MSG_NOSIGNAL) == -1 && errno == ECONNREFUSED);
+	close(fd);
+	close(early);
+}
+END_TEST
+
+/*
  * Channels.
  */
 
@@ -906,11 +943,12 @@ main(int argc, char *argv[])
 {
 	const TTest *const tests[] = { silent_forwarder, forwarder_shakes_hands,
 		slow_to_shake_hands, handshake_wanted, unix_destination,
-		no_tunnel, portd_dies, toward_the_vm, toward_the_client,
-		refused_in_the_vm, closed_by_the_vm, client_vanishes,
-		client_never_reads, forwarder_never_reads, tunnel_lost,
-		not_frames, five_hundred, one_after_another, datagrams,
-		bad_datagrams, year_2017, year_2017_bulk, year_2017_datagrams };
+		no_tunnel, portd_dies, udp_clients_go, toward_the_vm,
+		toward_the_client, refused_in_the_vm, closed_by_the_vm,
+		client_vanishes, client_never_reads, forwarder_never_reads,
+		tunnel_lost, not_frames, five_hundred, one_after_another,
+		datagrams, bad_datagrams, year_2017, year_2017_bulk,
+		year_2017_datagrams };
 
 	return frontlab_main(argc, argv, "tunnel", tests, nitems(tests));
 }
