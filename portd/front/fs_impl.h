@@ -1,7 +1,10 @@
 #ifndef FS_IMPL_H
 #define FS_IMPL_H
 
-/* Between fs.c, the sessions, and fs_tree.c, what they look at. */
+/*
+ * Between fs.c, the sessions and their fids, fs_ops.c, what is asked of them,
+ * and fs_tree.c, what they look at.
+ */
 
 #include "portd/front/fs.h"
 
@@ -38,6 +41,19 @@ struct fs_session {
 	uint16_t wait_tag;
 	uint32_t wait_count;
 };
+
+/* NULL: there is none of that number. */
+struct fs_fid *fs_fid_find(struct fs_session *, uint32_t fid);
+/* The number is free.  NULL: no room. */
+struct fs_fid *fs_fid_new(struct fs_session *, uint32_t fid);
+void fs_fid_free(struct fs_session *, struct fs_fid *);
+void fs_fids_free(struct fs_session *);
+void fs_fid_point(
+    struct fs_session *, struct fs_fid *, enum fs_node, struct fs_entry *);
+/* Whether what it names is still in the tree. */
+bool fs_fid_alive(const struct fs_fid *);
+/* The answer to a write. */
+void fs_put_count(struct wr *, uint16_t tag, uint32_t count);
 
 extern const char fs_readme[];
 
