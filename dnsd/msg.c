@@ -133,6 +133,14 @@ look_at_rr(const struct msg_head *h, int section, const struct msg_rr *rr,
 		t->min = ttl;
 }
 
+/* RFC 6891 6.1: in its place, and without a name of its own. */
+static bool
+is_opt(const struct msg_rr *rr, int section)
+{
+	return rr->type == DNS_TYPE_OPT && section == SEC_ADDITIONAL &&
+	       rr->namelen == 1;
+}
+
 int
 msg_facts(struct rd msg, const struct msg_head *h, struct msg_facts *f)
 {
@@ -146,9 +154,9 @@ msg_facts(struct rd msg, const struct msg_head *h, struct msg_facts *f)
 	f->len = h->end;
 	while ((got = msg_next(&w, &rr)) == 1) {
 		f->len = rr.end;
-		if (rr.type == DNS_TYPE_OPT)
+		if (is_opt(&rr, w.section))
 			f->opt = rr.start;
-		else
+		else if (rr.type != DNS_TYPE_OPT)
 			look_at_rr(h, w.section, &rr, &t);
 	}
 	if (got == -1)

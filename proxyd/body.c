@@ -136,8 +136,8 @@ chunk_byte(struct body *b, uint8_t c)
 	case CHUNK_FIELD_LF:
 		return expect(b, c, '\n', CHUNK_TRAILER);
 	case CHUNK_END_LF:
-		b->done = true;
-		return c == '\n' ? 0 : -1;
+		b->done = c == '\n';
+		return b->done ? 0 : -1;
 	case CHUNK_DATA:
 		break;
 	}
