@@ -75,9 +75,13 @@ void
 http_fetch(struct daemon *d, struct ipc *from, struct ipc_msg *m)
 {
 	json_int_t id = (json_int_t)ipc_u64(m, "id");
-	int fd = fetch_socket(d->data, m);
+	struct ipaddr a = ipc_addr(m, "addr");
+	int fd;
 
-	if (fd == -1) {
+	if (!ipc_bool(m, "via") && opener_fetch(d->data, from, (uint32_t)id, &a,
+				       (uint16_t)ipc_u64(m, "port")))
+		return;
+	if ((fd = fetch_socket(d->data, m)) == -1) {
 		stats_inc(&d->stats, PORTS_FETCH_REFUSED);
 		ipc_send(from, IPC_SOCK_REFUSED, NULL, 0, "{s:I,s:s}", "id", id,
 		    "error", sock_error_name(errno));

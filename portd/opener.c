@@ -35,13 +35,20 @@ static const enum portd_stat limit_stat[] = {
 	[LIMIT_DST] = PORTS_LIMIT_DST,
 };
 
+static bool
+is_proxy(const struct ipc *link)
+{
+	return ipc_peer(link) == ROLE_PROXY;
+}
+
 static void
 refuse(struct portd *p, struct ipc *link, uint32_t id, enum portd_stat why,
     int error)
 {
 	stats_inc(&p->d->stats, why);
-	ipc_send(link, IPC_FLOW_REFUSED, NULL, 0, "{s:I,s:s}", "id",
-	    (json_int_t)id, "error", sock_error_name(error));
+	ipc_send(link, is_proxy(link) ? IPC_SOCK_REFUSED : IPC_FLOW_REFUSED,
+	    NULL, 0, "{s:I,s:s}", "id", (json_int_t)id, "error",
+	    sock_error_name(error));
 }
 
 void
@@ -61,7 +68,7 @@ count_opened(struct portd *p, const struct flow *f)
 
 /*
  * A flow through a Unix socket: the supervisor connects, front asks there
- * whether it may pass, and only then the stack gets it.
+ * whether it may pass, and only then the stack, or proxyd, gets it.
  */
 
 static bool
@@ -138,8 +145,11 @@ opener_via_answer(struct daemon *d, struct ipc *from, struct ipc_msg *m)
 	fd = f->via_fd;
 	f->via_fd = -1;
 	stats_inc(&d->stats, PORTS_VIA);
-	ipc_send(
-	    f->vm->link, IPC_FLOW_FD, &fd, 1, "{s:I}", "id", (json_int_t)f->id);
+	ipc_send(f->vm->link, is_proxy(f->vm->link) ? IPC_SOCK_FD : IPC_FLOW_FD,
+	    &fd, 1, "{s:I}", "id", (json_int_t)f->id);
+	/* Which does not say when it is done with one. */
+	if (is_proxy(f->vm->link))
+		flow_free(p, f);
 }
 
 void
@@ -384,6 +394,30 @@ opener_flow_open(struct daemon *d, struct ipc *from, struct ipc_msg *m)
 		return;
 	if (!TAILQ_EMPTY(&p->wait) || !flow_try(p, f))
 		flow_wait(p, f);
+}
+
+bool
+opener_fetch(struct portd *p, struct ipc *from, uint32_t id,
+    const struct ipaddr *a, uint16_t port)
+{
+	struct flow want = { .id = id,
+		.kind = FLOW_TCP,
+		.via = true,
+		.via_fd = -1,
+		.dst = ipaddr_to_u32(a),
+		.dst_port = port };
+	struct vm *vm = vm_find(p, from);
+	struct flow *f;
+
+	if (a->family != 4 || routes_via_find(p, want.dst, port) == NULL)
+		return false;
+	if (vm == NULL)
+		vm = vm_new(p, from);
+	if (vm == NULL || flow_find(p, vm, id) != NULL)
+		refuse(p, from, id, PORTS_VIA_REFUSED, ENOMEM);
+	else if ((f = flow_admit(p, vm, &want)) != NULL)
+		via_try(p, f);
+	return true;
 }
 
 /* An id that is not there was refused while this was on its way. */

@@ -103,7 +103,7 @@ struct flow {
 	TAILQ_ENTRY(flow) wait;
 };
 
-/* A guest's stack and what it has. */
+/* A guest's stack and what it has; or proxyd, and what it waits for. */
 struct vm {
 	struct ipc *link;		  /* borrowed; the key */
 	struct flow *by_id[FLOW_BUCKETS]; /* owned */
@@ -194,6 +194,12 @@ void opener_init(struct portd *);
 void opener_fini(struct portd *);
 void opener_flow_open(struct daemon *, struct ipc *, struct ipc_msg *);
 void opener_flow_close(struct daemon *, struct ipc *, struct ipc_msg *);
+/*
+ * proxyd wants a socket to where a guest would go through a Unix socket: it is
+ * answered as such a flow, sooner or later.  False: that is not such a place.
+ */
+bool opener_fetch(struct portd *, struct ipc *, uint32_t id,
+    const struct ipaddr *, uint16_t port);
 /* No socket for f, which is freed. */
 void opener_refuse(struct portd *, struct flow *, enum portd_stat, int error);
 

@@ -316,6 +316,15 @@ settle(void)
 	drop(UINT32_MAX);
 }
 
+/* conf() is done when what is behind it on the same link is. */
+static void
+conf_settle(void)
+{
+	ipc_send(t.sup.ipc, IPC_FORWARD_REMOVE, NULL, 0, "{s:I}", "id",
+	    (json_int_t)UINT32_MAX);
+	wait_msg(&t.sup, IPC_FORWARD_GONE);
+}
+
 START_TEST(offered)
 {
 	uint16_t port = add(1, "tcp", "127.0.0.1");
@@ -509,6 +518,49 @@ START_TEST(via)
 }
 END_TEST
 
+/* The same for proxyd, which acts for guests. */
+START_TEST(via_of_proxyd)
+{
+	static struct end proxy;
+	struct seen *s;
+	int sv[2], i, before;
+
+	ipc_send(t.sup.ipc, IPC_VIA_FORWARDS, NULL, 0, "{s:i}", "count", 1);
+	ipc_send(t.sup.ipc, IPC_VIA_FORWARD, NULL, 0, "{s:s,s:i,s:s}", "prefix",
+	    "10.0.0.0/8", "dport", 80, "path", "/run/x");
+	link_to(&proxy, ROLE_PROXY, 0);
+	conf_settle();
+	before = fds();
+	for (i = 0; i < 3; i++) {
+		ipc_send(proxy.ipc, IPC_FETCH_OPEN, NULL, 0,
+		    "{s:i,s:b,s:s,s:i}", "id", 7, "via", 0, "addr", "10.1.2.3",
+		    "port", 80);
+		s = wait_msg(&t.sup, IPC_HOST_CONNECT);
+		ck_assert_int_eq(plat_socketpair(SOCK_STREAM, sv), 0);
+		ipc_send(t.sup.ipc, IPC_HOST_FD, &sv[0], 1, "{s:I}", "id",
+		    (json_int_t)s->id);
+		s = wait_msg(&t.front, IPC_VIA_CONN);
+		close(s->fd[0]);
+		ipc_send(t.front.ipc, IPC_VIA_ANSWER, NULL, 0, "{s:I,s:b}",
+		    "id", (json_int_t)s->id, "accepted", i != 1);
+		close(sv[1]);
+		s = wait_msg(&proxy, i != 1 ? IPC_SOCK_FD : IPC_SOCK_REFUSED);
+		ck_assert_uint_eq(s->id, 7);
+		if (i != 1)
+			close(s->fd[0]);
+	}
+	/* It is proxyd's alone now, and counts no more. */
+	settle();
+	ck_assert_int_eq(fds(), before);
+	ck_assert_uint_eq(counter("flows"), 0);
+	/* Another port of it is reached as ever: loopback is not. */
+	ipc_send(proxy.ipc, IPC_FETCH_OPEN, NULL, 0, "{s:i,s:b,s:s,s:i}", "id",
+	    8, "via", 0, "addr", "127.0.0.1", "port", 80);
+	wait_msg(&proxy, IPC_SOCK_REFUSED);
+	ipc_free(proxy.ipc);
+}
+END_TEST
+
 /* Whoever asked for it is gone, and with it what it asked for. */
 START_TEST(owner_gone)
 {
@@ -576,15 +628,6 @@ START_TEST(flood)
 	ck_assert_int_eq(fds(), before);
 }
 END_TEST
-
-/* conf() is done when what is behind it on the same link is. */
-static void
-conf_settle(void)
-{
-	ipc_send(t.sup.ipc, IPC_FORWARD_REMOVE, NULL, 0, "{s:I}", "id",
-	    (json_int_t)UINT32_MAX);
-	wait_msg(&t.sup, IPC_FORWARD_GONE);
-}
 
 /*
  * The socket of a client of UDP holds the port still when the forward is made
@@ -863,6 +906,7 @@ main(int argc, char *argv[])
 	tcase_add_test(tc, unix_socket);
 	tcase_add_test(tc, tunnel);
 	tcase_add_test(tc, via);
+	tcase_add_test(tc, via_of_proxyd);
 	tcase_add_test(tc, owner_gone);
 	tcase_add_test(tc, no_leak);
 	tcase_add_test(tc, flood);
