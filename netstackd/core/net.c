@@ -85,6 +85,8 @@ const char *const net_stat_name[NETS__MAX] = {
 	[NETS_TCP_PARTIAL] = "tcp-partial-write",
 	[NETS_TCP_CHALLENGE] = "tcp-challenge-ack",
 	[NETS_TCP_EVICTED] = "tcp-evicted",
+	[NETS_TCP_TW_EARLY] = "tcp-time-wait-early",
+	[NETS_TCP_CHALLENGE_LIMIT] = "tcp-challenge-limit",
 	[NETS_FLOW_LIMIT] = "flow-limit",
 	[NETS_OFFER_REFUSED] = "offer-refused",
 };

@@ -233,6 +233,8 @@ enum net_stat {
 	NETS_TCP_TIMEOUT, NETS_TCP_PARTIAL, NETS_TCP_CHALLENGE,
 	NETS_TCP_TAIL,	  /* probes for the loss of a flight's end */
 	NETS_TCP_EVICTED, /* made room while they waited for the host */
+	NETS_TCP_TW_EARLY, /* made room in TIME-WAIT */
+	NETS_TCP_CHALLENGE_LIMIT, /* ... ACKs not sent: too many */
 	NETS_FLOW_LIMIT,
 	NETS_OFFER_REFUSED, /* no room for a client of the host */
 	NETS__MAX

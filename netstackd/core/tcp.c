@@ -192,8 +192,10 @@ evict_time_wait(struct net *net)
 {
 	struct tcp *t = TAILQ_FIRST(&net->tcp->list[TCPL_TIME_WAIT]);
 
-	if (t != NULL)
-		tcp_free(net, t, false);
+	if (t == NULL)
+		return;
+	stat_inc(net, NETS_TCP_TW_EARLY);
+	tcp_free(net, t, false);
 }
 
 /*

@@ -24,6 +24,8 @@ challenge(struct net *net, usec_t now, struct tcp *t)
 	if (tn->challenges++ < TCP_CHALLENGE_MAX) {
 		stat_inc(net, NETS_TCP_CHALLENGE);
 		tcp_ack_now(net, now, t);
+	} else {
+		stat_inc(net, NETS_TCP_CHALLENGE_LIMIT);
 	}
 }
 
@@ -145,8 +147,8 @@ step_rst(struct net *net, usec_t now, struct tcp *t, struct tcp_seg *s)
 }
 
 /*
- * RFC 7323 5.3.  A segment that lacks the option is taken (the RFC would drop
- * it silently, which only hides the sender's mistake).
+ * RFC 7323 5.3, R1.  A segment that lacks the option is taken (the RFC would
+ * drop it silently, which only hides the sender's mistake).
  */
 static int
 step_paws(struct net *net, usec_t now, struct tcp *t, struct tcp_seg *s)
@@ -161,9 +163,16 @@ step_paws(struct net *net, usec_t now, struct tcp *t, struct tcp_seg *s)
 		tcp_ack_now(net, now, t);
 		return -1;
 	}
-	if (seq_leq(s->seq, t->last_ack))
-		t->ts_recent = s->opt.tsval;
 	return 0;
+}
+
+/* R3: of an acceptable segment that is the next one or goes back further. */
+static void
+ts_note(struct tcp *t, const struct tcp_seg *s)
+{
+	if (t->ts_on && (s->opt.has & TCPO_TS) != 0 &&
+	    seq_leq(s->seq, t->last_ack))
+		t->ts_recent = s->opt.tsval;
 }
 
 /* Drops what lies before rcv_nxt; n of it, the first of them the oldest. */
@@ -193,6 +202,7 @@ step_seq(struct net *net, usec_t now, struct tcp *t, struct tcp_seg *s)
 			challenge(net, now, t);
 		return -1;
 	}
+	ts_note(t, s);
 	if (old > 0)
 		trim_left(s, old);
 	room = seq_ahead(s->seq, t->rcv_adv);
@@ -293,8 +303,9 @@ window_update(usec_t now, struct tcp *t, const struct tcp_seg *s)
 {
 	uint32_t wnd = (uint32_t)s->wnd << t->snd_shift;
 
-	if (!seq_lt(t->snd_wl1, s->seq) &&
-	    !(t->snd_wl1 == s->seq && seq_leq(t->snd_wl2, s->ack)))
+	if (seq_lt(s->ack, t->snd_una) ||
+	    (!seq_lt(t->snd_wl1, s->seq) &&
+		!(t->snd_wl1 == s->seq && seq_leq(t->snd_wl2, s->ack))))
 		return;
 	t->snd_wnd = wnd;
 	t->snd_wl1 = s->seq;
