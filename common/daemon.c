@@ -26,6 +26,7 @@
 
 #include "common/daemon.h"
 #include "common/log.h"
+#include "common/logkind.h"
 #include "common/plat/plat.h"
 
 #include "config.h"
@@ -104,6 +105,33 @@ clock_start(struct daemon *d)
 	d->turn.data = d;
 	ev_check_start(d->loop, &d->turn);
 	ev_set_userdata(d->loop, d);
+}
+
+/*
+ * The log.
+ */
+
+static void
+owing_cb(struct ev_loop *loop, struct ev_timer *w, int revents)
+{
+	if (!log_flush())
+		ev_timer_stop(loop, w);
+}
+
+static void
+log_owes(void *arg)
+{
+	struct daemon *d = arg;
+
+	ev_timer_again(d->loop, &d->owing);
+}
+
+static void
+log_start(struct daemon *d)
+{
+	ev_init(&d->owing, owing_cb);
+	d->owing.repeat = (double)LOGKIND_PERIOD / USEC_SEC;
+	log_on_owing(log_owes, d);
 }
 
 /*
@@ -249,7 +277,11 @@ on_peer_gone(struct daemon *d, struct ipc *from, struct ipc_msg *m)
 static void
 on_log_level(struct daemon *d, struct ipc *from, struct ipc_msg *m)
 {
+	enum log_level was = log_get_level();
+
 	log_set_level((enum log_level)ipc_u64(m, "level"));
+	if (log_get_level() != was)
+		log_debug("log level %d", (int)log_get_level());
 }
 
 /* What every daemon does itself; the rest is in its own table. */
@@ -325,6 +357,7 @@ daemon_init(struct daemon *d)
 	if (d->loop == NULL)
 		fatalx("no event loop");
 	clock_start(d);
+	log_start(d);
 	d->sup = ipc_new(d->loop, DAEMON_BUS_FD, d->spec->role, ROLE_MAIN, 0,
 	    &sup_events, d);
 	if (d->sup == NULL)
@@ -366,6 +399,8 @@ daemon_fini(struct daemon *d)
 	ev_check_stop(d->loop, &d->turn);
 	ev_prepare_stop(d->loop, &d->rest);
 	ev_idle_stop(d->loop, &d->idle);
+	log_on_owing(NULL, NULL);
+	ev_timer_stop(d->loop, &d->owing);
 	ev_loop_destroy(d->loop);
 }
 

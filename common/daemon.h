@@ -60,6 +60,7 @@ struct daemon {
 	struct spin spin;
 	bool idled;   /* nothing was ready in this turn */
 	size_t moved; /* bytes of packets in this turn */
+	struct ev_timer owing; /* says what the log has left out */
 	int status; /* of the exit */
 };
 

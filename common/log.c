@@ -20,6 +20,8 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/logkind.h"
+#include "common/plat/plat.h"
 #include "common/wr.h"
 
 #define LINE_BYTES 4096 /* PIPE_BUF of Linux */
@@ -30,7 +32,14 @@ static struct {
 	const char *name;
 	enum log_level level;
 	uint64_t dropped; /* bytes since the last line that went through */
-} logger = { "vpnkit", LOG_LVL_INFO, 0 };
+	struct logkinds kinds;
+	void (*owing)(void *); /* lines were left out: log_flush() is wanted */
+	void *owing_arg;
+	bool owes;
+	log_sink *sink; /* NULL: stderr */
+	void *sink_arg;
+} logger = { "vpnkit", LOG_LVL_INFO, 0, { { { NULL, 0, 0, 0 } } }, NULL, NULL,
+	false, NULL, NULL };
 
 static const char *const level_name[LOG_LVL__MAX] = {
 	[LOG_LVL_ERROR] = "error",
@@ -43,6 +52,20 @@ void
 log_init(const char *name)
 {
 	logger.name = name;
+}
+
+void
+log_set_sink(log_sink *sink, void *arg)
+{
+	logger.sink = sink;
+	logger.sink_arg = arg;
+}
+
+void
+log_on_owing(void (*fn)(void *), void *arg)
+{
+	logger.owing = fn;
+	logger.owing_arg = arg;
 }
 
 void
@@ -162,25 +185,17 @@ emit_dropped(void)
 	logger.dropped = emit(&w) == 0 ? 0 : dropped;
 }
 
-/* err 0: no errno text. */
+/* A whole line of escaped text, to where it goes. */
 static void
-vlog(enum log_level level, int err, const char *fmt, va_list ap)
+put_line(enum log_level level, const uint8_t *text, size_t len)
 {
 	uint8_t line[LINE_BYTES];
 	struct wr w = wr_init(line, sizeof(line));
-	char text[TEXT_BYTES];
-	int save = errno;
 
-	if (level > logger.level)
-		return;
-	if (vsnprintf(text, sizeof(text), fmt, ap) < 0)
-		text[0] = '\0';
 	put_head(&w, level);
-	put_escaped(&w, text);
-	if (err != 0) {
-		put_escaped(&w, ": ");
-		put_escaped(&w, strerror(err));
-	}
+	if (len > w.cap - w.len - 1)
+		len = w.cap - w.len - 1;
+	wr_bytes(&w, text, len);
 	wr_u8(&w, '\n');
 	if (logger.dropped > 0)
 		emit_dropped();
@@ -188,6 +203,102 @@ vlog(enum log_level level, int err, const char *fmt, va_list ap)
 		logger.dropped += w.len;
 	else
 		emit(&w);
+}
+
+/* err 0: no errno text. */
+static void
+write_text(enum log_level level, int err, const char *raw)
+{
+	uint8_t text[LINE_BYTES];
+	struct wr w = wr_init(text, sizeof(text));
+
+	put_escaped(&w, raw);
+	if (err != 0) {
+		put_escaped(&w, ": ");
+		put_escaped(&w, strerror(err));
+	}
+	/* put_escaped() leaves room for it. */
+	wr_u8(&w, '\0');
+	if (logger.sink == NULL ||
+	    logger.sink(logger.sink_arg, level, (const char *)text) == -1)
+		put_line(level, text, w.len - 1);
+}
+
+bool
+log_flush(void)
+{
+	usec_t now = plat_now();
+	const char *fmt;
+	char text[512];
+	unsigned n;
+
+	while ((fmt = logkinds_over(&logger.kinds, now, &n)) != NULL) {
+		snprintf(text, sizeof(text),
+		    "suppressed %u lines like \"%.256s\"", n, fmt);
+		write_text(LOG_LVL_WARN, 0, text);
+	}
+	logger.owes = logkinds_pending(&logger.kinds);
+	return logger.owes;
+}
+
+/* Whether this line is written; if not, it will be counted. */
+static bool
+is_due(enum log_level level, const char *fmt)
+{
+	/* Who asks for debugging wants all of it. */
+	if (level == LOG_LVL_DEBUG)
+		return true;
+	if (logger.owes)
+		log_flush();
+	if (logkinds_may(&logger.kinds, fmt, plat_now()))
+		return true;
+	if (!logger.owes && logger.owing != NULL)
+		logger.owing(logger.owing_arg);
+	logger.owes = true;
+	return false;
+}
+
+static void
+vlog(enum log_level level, int err, const char *fmt, va_list ap)
+{
+	char text[TEXT_BYTES];
+
+	if (vsnprintf(text, sizeof(text), fmt, ap) < 0)
+		text[0] = '\0';
+	write_text(level, err, text);
+}
+
+/* The same, where lines of a kind are counted. */
+static void
+vlog_kind(enum log_level level, int err, const char *fmt, va_list ap)
+{
+	int save = errno;
+
+	if (level <= logger.level && is_due(level, fmt))
+		vlog(level, err, fmt, ap);
+	errno = save;
+}
+
+void
+log_as(const char *name, enum log_level level, const char *text)
+{
+	const char *own = logger.name;
+
+	logger.name = name;
+	put_line(level, (const uint8_t *)text, strlen(text));
+	logger.name = own;
+}
+
+void
+log_report(const char *fmt, ...)
+{
+	int save = errno;
+	va_list ap;
+
+	va_start(ap, fmt);
+	if (logger.level >= LOG_LVL_INFO)
+		vlog(LOG_LVL_INFO, 0, fmt, ap);
+	va_end(ap);
 	errno = save;
 }
 
@@ -197,7 +308,7 @@ log_debug(const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	vlog(LOG_LVL_DEBUG, 0, fmt, ap);
+	vlog_kind(LOG_LVL_DEBUG, 0, fmt, ap);
 	va_end(ap);
 }
 
@@ -207,7 +318,7 @@ log_info(const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	vlog(LOG_LVL_INFO, 0, fmt, ap);
+	vlog_kind(LOG_LVL_INFO, 0, fmt, ap);
 	va_end(ap);
 }
 
@@ -217,7 +328,7 @@ log_warn(const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	vlog(LOG_LVL_WARN, errno, fmt, ap);
+	vlog_kind(LOG_LVL_WARN, errno, fmt, ap);
 	va_end(ap);
 }
 
@@ -227,7 +338,7 @@ log_warnx(const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	vlog(LOG_LVL_WARN, 0, fmt, ap);
+	vlog_kind(LOG_LVL_WARN, 0, fmt, ap);
 	va_end(ap);
 }
 

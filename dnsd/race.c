@@ -145,6 +145,7 @@ server_alive(struct server *s)
 	if (!s->offline)
 		return;
 	s->offline = false;
+	records_missed(s, 0);
 	log_server(s, "answers again");
 }
 

@@ -129,6 +129,8 @@ stackd_conf(struct daemon *d, struct ipc *from, struct ipc_msg *m)
 		return;
 	}
 	s->vm = (uint32_t)ipc_u64(m, "vm");
+	snprintf(s->name, sizeof(s->name), "netstackd-%u", (unsigned)s->vm);
+	log_init(s->name);
 	c.max_flows = s->host.nflow;
 	c.max_queue = STACKD_MAXQUEUE;
 	c.ack_brief = STACKD_ACK_BRIEF;
@@ -192,6 +194,7 @@ stackd_stop(struct daemon *d)
 	broker_fini(s);
 	show_fini(s);
 	ev_prepare_stop(d->loop, &s->settle);
+	log_init(ipc_role_name[ROLE_STACK]); /* the name goes */
 	free(s);
 	d->data = NULL;
 }

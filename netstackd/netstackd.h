@@ -117,6 +117,7 @@ struct stackd {
 	struct daemon *d; /* borrowed */
 	struct net *net;  /* owned; NULL until configured */
 	uint32_t vm;
+	char name[32]; /* the log's: whose stack this is */
 	struct net_proxy proxy;
 	struct link link;
 	struct hostio host;

@@ -92,7 +92,7 @@ files_of(const struct child *c, int *fd, json_t *names)
 }
 
 static void
-send_child(struct sup *s, struct ipc *to, const struct child *c)
+send_child(struct sup *s, struct ipc *to, struct child *c)
 {
 	const struct lease *l = lease_of(s, c);
 	char mac[MACADDR_STRLEN] = "", ip[IPADDR_STRLEN] = "";
@@ -110,7 +110,7 @@ send_child(struct sup *s, struct ipc *to, const struct child *c)
 	    "s:s, s:s, s:s, s:o}",
 	    "serial", (json_int_t)c->serial, "name", c->name, "role",
 	    ipc_role_name[c->role], "vm", (json_int_t)c->vm, "pid",
-	    (json_int_t)c->pid, "state", child_state_name[c->state],
+	    (json_int_t)c->pid, "state", child_seems(c),
 	    "uptime-ms", (json_int_t)(up / USEC_MS), "restarts",
 	    (json_int_t)(c->starts > 0 ? c->starts - 1 : 0), "why", c->why,
 	    "memory", (json_int_t)(c->pid > 0 ? plat_memory(c->pid) : 0),
@@ -124,7 +124,7 @@ void
 admin_status_next(struct sup *s, struct ipc *from, struct ipc_msg *m)
 {
 	uint64_t after = ipc_u64(m, "after");
-	const struct child *c;
+	struct child *c;
 
 	if (after < SERIAL_SELF) {
 		send_self(s, from);

@@ -32,6 +32,7 @@
 
 #define START_SECS 30. /* to say ready, before it counts as hung */
 #define STOP_SECS  2.  /* to end by itself */
+#define HANG_USEC  USEC_SEC /* without a look at the bus: it hangs */
 
 static void child_link_msg(struct ipc *, struct ipc_msg *);
 static void child_link_gone(struct ipc *, const char *);
@@ -115,18 +116,25 @@ child_path(
 	return program_in(VPNKIT_LIBEXECDIR, name, buf, len);
 }
 
-/* Its descriptors are the bus and the counters; its log is our stderr. */
+static void
+close_file(int fd)
+{
+	if (fd != -1)
+		close(fd);
+}
+
+/* Its descriptors are the bus, the counters, and our stderr unless log is. */
 static pid_t
-launch(const struct child *c, const char *path, int bus)
+launch(const struct child *c, const char *path, int bus, int log)
 {
 	const int fdmap[][2] = { { bus, DAEMON_BUS_FD },
-		{ c->stats_fd, DAEMON_STATS_FD } };
+		{ c->stats_fd, DAEMON_STATS_FD }, { log, STDERR_FILENO } };
 	char arg0[32], arg1[32];
 	char *argv[] = { arg0, c->role == ROLE_FRONT ? arg1 : NULL, NULL };
 	const struct plat_spawn sp = { .path = path,
 		.argv = argv,
 		.fdmap = fdmap,
-		.nfdmap = 2,
+		.nfdmap = log != -1 ? 3 : 2,
 		.pidns = true,
 		.nofile = c->role == ROLE_STACK ? c->all->stack_fds : 0 };
 
@@ -135,26 +143,41 @@ launch(const struct child *c, const char *path, int bus)
 	return plat_spawn(&sp);
 }
 
+/* Who it is, for a record of the log. */
+static const struct logfrom *
+log_from(void *arg)
+{
+	const struct child *c = arg;
+	static struct logfrom from;
+
+	from = (struct logfrom){ c->name, ipc_role_name[c->role], c->vm,
+		c->uuid, c->address, c->pid };
+	return &from;
+}
+
 /* The process and our end of its link.  -1: neither, logged. */
 static int
 child_spawn(struct child *c)
 {
 	char path[PATH_MAX];
 	pid_t pid = -1;
-	int sv[2];
+	int sv[2], log;
 
 	if (child_path(c->all, c->role, path, sizeof(path)) == -1 ||
 	    plat_socketpair(SOCK_STREAM, sv) == -1) {
 		log_warn("%s: cannot start %s", c->name, path);
 		return -1;
 	}
-	if ((pid = launch(c, path, sv[1])) == -1) {
+	log = logpipe_open(&c->log, c->all->log, c->all->loop, log_from, c);
+	pid = launch(c, path, sv[1], log);
+	close_file(log);
+	close(sv[1]);
+	if (pid == -1) {
 		log_warn("%s: cannot start %s", c->name, path);
+		logpipe_close(&c->log);
 		close(sv[0]);
-		close(sv[1]);
 		return -1;
 	}
-	close(sv[1]);
 	c->pid = pid;
 	/* Should this fail, the daemon ends, and its death is seen. */
 	c->ipc = ipc_new(
@@ -298,6 +321,8 @@ child_died(struct child *c, int status)
 	bool stopping = c->state == CHILD_STOPPING;
 	usec_t lived = plat_now() - c->spawned;
 
+	logpipe_close(
+	    &c->log); /* what it said comes before what is said of it */
 	if (!stopping || (status != 0 && WIFEXITED(status))) {
 		note_death(c, status);
 		log_death(c, (int)c->pid, status);
@@ -399,6 +424,25 @@ child_log_level(struct child *c, int level)
 	    (json_int_t)(level != -1 ? level : (int)log_get_level()));
 }
 
+const char *
+child_seems(struct child *c)
+{
+	usec_t now = plat_now();
+
+	if (c->state != CHILD_UP || c->ipc == NULL)
+		return child_state_name[c->state];
+	if (plat_stopped(c->pid))
+		return "stopped";
+	if (plat_unread(ipc_fd(c->ipc)) == 0) {
+		/* What it knows already; that it is read is what matters. */
+		c->asked = now;
+		child_log_level(c, c->log_level);
+	} else if (now - c->asked > HANG_USEC) {
+		return "hangs";
+	}
+	return child_state_name[c->state];
+}
+
 struct child *
 child_named(const struct children *all, const char *name)
 {
@@ -483,11 +527,11 @@ log_counters(const struct child *c)
 		    (unsigned long long)v);
 		if (sizeof(line) - used > STATS_NAMELEN + 32)
 			continue;
-		log_info("counters %s:%s", c->name, line);
+		log_report("counters %s:%s", c->name, line);
 		used = 0;
 	}
 	if (used > 0)
-		log_info("counters %s:%s", c->name, line);
+		log_report("counters %s:%s", c->name, line);
 }
 
 void
@@ -530,6 +574,7 @@ child_new(struct children *all, enum ipc_role role, uint32_t vm)
 	c->state = CHILD_DOWN;
 	c->stats_fd = c->flows_fd = c->tape_fd = c->queries_fd = -1;
 	c->log_level = -1;
+	c->log.fd = -1;
 	c->serial = ++all->last_serial;
 	snprintf(c->name, sizeof(c->name), vm != 0 ? "%s-%u" : "%s",
 	    ipc_role_name[role], (unsigned)vm);
@@ -545,13 +590,6 @@ child_new(struct children *all, enum ipc_role role, uint32_t vm)
 	return c;
 }
 
-static void
-close_file(int fd)
-{
-	if (fd != -1)
-		close(fd);
-}
-
 void
 child_free(struct child *c)
 {
@@ -560,6 +598,7 @@ child_free(struct child *c)
 	ev_timer_stop(c->all->loop, &c->timer);
 	TAILQ_REMOVE(&c->all->list, c, entry);
 	ipc_free(c->ipc);
+	logpipe_close(&c->log);
 	if (c->stats != NULL)
 		munmap((void *)(uintptr_t)c->stats, STATS_BYTES);
 	close_file(c->stats_fd);

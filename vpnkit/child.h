@@ -19,6 +19,7 @@
 #include "common/plat/sandbox.h"
 
 #include "child_fsm.h"
+#include "logdest.h"
 
 struct child;
 
@@ -44,6 +45,7 @@ struct children {
 	uint32_t last_serial;
 	uint32_t snaplen;   /* of the packets that stacks keep */
 	unsigned stack_fds; /* descriptors of a stack, see vm.h */
+	struct logdest *log; /* borrowed; NULL: daemons write to our stderr */
 };
 
 struct child {
@@ -62,7 +64,10 @@ struct child {
 	char why[96];			     /* the last one ended; "" */
 	char sandbox[SANDBOX_MAXLAYERS][24]; /* layers it has confirmed */
 	size_t nsandbox;
-	int log_level;	       /* its own; -1: as everybody */
+	struct logpipe log; /* its stderr, where we read it */
+	char uuid[37], address[IPADDR_STRLEN]; /* of its VM; "" */
+	usec_t asked; /* for a sign of life, see child_seems() */
+	int log_level;			       /* its own; -1: as everybody */
 	unsigned early;	       /* deaths soon after the start, in a row */
 	usec_t accused_at;     /* start of the time below */
 	unsigned accusations;  /* of others; a restart forgives none */
@@ -104,6 +109,11 @@ void child_kill(struct child *, const char *why);
 void child_send_records(struct child *);
 /* It said that it is ready, and what its sandbox is made of. */
 void child_ready(struct child *, const struct ipc_msg *);
+/*
+ * Its state as an administrator sees it: one that is "up" may be stopped, or
+ * not read the bus any more.  That shows a second after the first look.
+ */
+const char *child_seems(struct child *);
 /* Its own log level, or -1 for that of everybody; told if it can be. */
 void child_log_level(struct child *, int level);
 

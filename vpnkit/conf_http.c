@@ -10,8 +10,8 @@
 
 #include "conf.h"
 
-#define HEAD_MS (30 * 1000)
-#define IDLE_MS (7500 * 1000) /* RFC 5382 5: no less than 2 h 4 min */
+#define HEAD_MS	   (30 * 1000)
+#define IDLE_MS	   (7500 * 1000) /* RFC 5382 5: no less than 2 h 4 min */
 #define CONNECT_MS (60 * 1000)
 #define HELLO_MS   (2 * 1000) /* what is no TLS may wait for its server */
 

@@ -154,15 +154,24 @@ lock_sandbox(struct sandbox_report *report)
 static int
 serve(const struct options *op)
 {
+	struct logdest log;
 	struct sup *s;
 	int r = -1;
 
 	if ((s = calloc(1, sizeof(*s))) == NULL)
 		fatal("start");
+	if (logdest_open(&log, op->log) == -1) {
+		log_warn("--log %s", op->log);
+		free(s);
+		return -1;
+	}
 	if (check_programs(op) == 0 && sup_init(s, op) == 0 &&
-	    lock_sandbox(&s->sandbox) == 0)
+	    lock_sandbox(&s->sandbox) == 0) {
+		s->kids.log = &log;
 		r = sup_run(s);
+	}
 	sup_fini(s);
+	logdest_close(&log);
 	free(s);
 	return r;
 }

@@ -120,6 +120,9 @@ const struct opt opts[] = {
 	    "unless given, beside --ethernet with .admin behind its name" },
 	{ "metrics", "PATH", NULL, OFF(metrics), K_URL, C_NOW, G_ADMIN, true,
 	    0, 0, "Unix socket that answers HTTP with OpenMetrics text" },
+	{ "log", "WHERE", "auto", OFF(log), K_STR, C_NOW, G_ADMIN, true,
+	    1, 127, "stderr, journal or syslog, the last two also with :PATH "
+	    "of a socket; auto: the journal if stderr leads there" },
 	{ "check", NULL, NULL, OFF(check), K_FLAG, C_NOW, G_ADMIN, true,
 	    0, 0, "check the command line and all files, and stop" },
 	{ "debug", NULL, NULL, OFF(debug), K_FLAG, C_NOW, G_ADMIN, false,

@@ -165,8 +165,8 @@ options_file(struct options *op, const char *name, const char *v, char *err)
 	o = &opts[row];
 	if (op->given[row] == GIVEN_LINE)
 		return 0;
-	many = o->kind == K_URLS || o->kind == K_PUBS || o->kind == K_NAMES || o->kind == K_IPS ||
-	       o->kind == K_FWDS;
+	many = o->kind == K_URLS || o->kind == K_PUBS || o->kind == K_NAMES ||
+	       o->kind == K_IPS || o->kind == K_FWDS;
 	if (op->given[row] == GIVEN_FILE && !many)
 		return opt_fail(err, "--%s takes one value", o->name);
 	op->given[row] = GIVEN_FILE;

@@ -54,7 +54,7 @@ struct options {
 	int64_t listen_backlog, port_max_idle_s;
 	struct strlist introspection, diagnostics, pcap;
 	int64_t pcap_snaplen;
-	char *admin, *metrics;
+	char *admin, *metrics, *log;
 	char *config, *unused;
 	bool preserve_source;
 	bool debug, check, help, version;

@@ -11,6 +11,7 @@
 #include <bsd/string.h>
 
 #include "common/log.h"
+#include "common/logkind.h"
 #include "common/plat/plat.h"
 #include "config.h"
 
@@ -628,6 +629,21 @@ signals_start(struct sup *s)
 	}
 }
 
+static void
+owing_cb(struct ev_loop *loop, struct ev_timer *w, int revents)
+{
+	if (!log_flush())
+		ev_timer_stop(loop, w);
+}
+
+static void
+log_owes(void *arg)
+{
+	struct sup *s = arg;
+
+	ev_timer_again(s->loop, &s->owing);
+}
+
 /* That this comes is all it says: the loop turns. */
 static void
 watchdog_cb(struct ev_loop *loop, struct ev_timer *w, int revents)
@@ -706,6 +722,9 @@ sup_run(struct sup *s)
 
 	signals_start(s);
 	watchdog_start(s);
+	ev_init(&s->owing, owing_cb);
+	s->owing.repeat = (double)LOGKIND_PERIOD / USEC_SEC;
+	log_on_owing(log_owes, s);
 	for (i = 0; i < NSINGLES; i++) {
 		if (!is_wanted(s, singles[i]))
 			continue;
@@ -727,6 +746,7 @@ sup_fini(struct sup *s)
 {
 	struct child *c;
 
+	log_on_owing(NULL, NULL);
 	admin_close(&s->admin);
 	listen_close(&s->listen);
 	watch_fini(&s->watch);

@@ -37,6 +37,7 @@ struct sup {
 	struct sandbox_report sandbox; /* our own */
 	usec_t started;
 	struct ev_signal sig[SUP_NSIGNALS];
+	struct ev_timer owing;	  /* says what the log has left out */
 	struct ev_timer watchdog; /* of a service manager that wants signs */
 	bool served;		  /* and was told that we serve */
 	bool stopping;

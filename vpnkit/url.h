@@ -13,10 +13,10 @@
 #define URL_CID_ANY UINT32_MAX
 
 enum url_kind {
-	URL_PATH,   /* PATH: a Unix socket to bind there */
-	URL_FD,	    /* fd:N: inherited, already listening */
-	URL_VSOCK,  /* vsock://:PORT or vsock://CID:PORT */
-	URL_HYPERV, /* hyperv-connect://, hyperv-listen://, hvsock:// */
+	URL_PATH,    /* PATH: a Unix socket to bind there */
+	URL_FD,	     /* fd:N: inherited, already listening */
+	URL_VSOCK,   /* vsock://:PORT or vsock://CID:PORT */
+	URL_HYPERV,  /* hyperv-connect://, hyperv-listen://, hvsock:// */
 	URL_LAUNCHD, /* launchd:NAME: inherited, already listening */
 };
 

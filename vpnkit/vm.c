@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <bsd/string.h>
+
 #include "common/log.h"
 
 #include "vm.h"
@@ -100,6 +102,18 @@ check_lease(const struct vms *vms, const struct lease *l)
 	return NULL;
 }
 
+static struct child *
+stack_new(const struct vm *vm)
+{
+	struct child *c = child_new(vm->all->kids, ROLE_STACK, vm->lease.vm);
+
+	if (c == NULL)
+		return NULL;
+	strlcpy(c->uuid, vm->lease.uuid, sizeof(c->uuid));
+	ipaddr_str(&vm->lease.ip, c->address);
+	return c;
+}
+
 /* Starts the stack, or gives the one that runs a new channel. */
 static void
 open_stack(struct vm *vm)
@@ -108,7 +122,7 @@ open_stack(struct vm *vm)
 	ev_timer_stop(vm->all->kids->loop, &vm->again);
 	vm->open = true;
 	if (vm->stack == NULL)
-		vm->stack = child_new(vm->all->kids, ROLE_STACK, vm->lease.vm);
+		vm->stack = stack_new(vm);
 	if (vm->stack == NULL)
 		try_later(vm);
 	else if (vm->stack->ipc != NULL)

@@ -46,6 +46,10 @@ void plat_unmap_ring(void *, size_t size);
 int plat_peer_uid(int fd, uid_t *);
 /* Bytes of memory a process has of its own; 0: unknown. */
 uint64_t plat_memory(pid_t);
+/* Whether a signal or a debugger has stopped it; false: unknown, too. */
+bool plat_stopped(pid_t);
+/* Bytes written to a local socket that its other end has not read. */
+size_t plat_unread(int fd);
 
 /* Children. */
 struct plat_spawn {

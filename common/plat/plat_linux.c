@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include <linux/close_range.h>
+#include <linux/sockios.h>
 #include <linux/sock_diag.h>
 #include <linux/vm_sockets.h>
 
@@ -118,6 +119,32 @@ plat_memory(pid_t pid)
 	    resident < shared)
 		return 0;
 	return (resident - shared) * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+bool
+plat_stopped(pid_t pid)
+{
+	char path[32], buf[512], *p;
+	ssize_t n = -1;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	if ((fd = open(path, O_RDONLY | O_CLOEXEC)) == -1)
+		return false;
+	n = read(fd, buf, sizeof(buf) - 1);
+	close(fd);
+	buf[n > 0 ? n : 0] = '\0';
+	/* Its name may hold anything, so it is what is behind the last ')'. */
+	p = strrchr(buf, ')');
+	return p != NULL && p[1] == ' ' && (p[2] == 'T' || p[2] == 't');
+}
+
+size_t
+plat_unread(int fd)
+{
+	int n = 0;
+
+	return ioctl(fd, SIOCOUTQ, &n) == 0 && n > 0 ? (size_t)n : 0;
 }
 
 /* Whether the file is there for good: else a touch could be a SIGBUS. */

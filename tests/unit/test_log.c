@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/logkind.h"
 
 #define nitems(a) (int)(sizeof(a) / sizeof(*(a)))
 
@@ -128,11 +129,12 @@ START_TEST(test_full)
 	const char *s;
 	int i;
 
+	log_set_level(LOG_LVL_DEBUG); /* which is not limited */
 	ck_assert_int_ge(fcntl(out[1], F_SETPIPE_SZ, 16384), 0);
-	log_info("line");
+	log_debug("line");
 	len = strlen(said());
 	for (i = 0; i < 1000; i++)
-		log_info("line");
+		log_debug("line");
 	total = strlen(said());
 	ck_assert_uint_gt(total, 0);
 	ck_assert_uint_eq(total % len, 0);
@@ -148,6 +150,56 @@ START_TEST(test_full)
 	ck_assert_str_eq(s, "[vpnkit][info] testd: after\n");
 	log_info("quiet");
 	ck_assert_str_eq(untimed(said()), "[vpnkit][info] testd: quiet\n");
+}
+END_TEST
+
+static void
+owing(void *arg)
+{
+	++*(int *)arg;
+}
+
+/* One line says what was left out of a flood; other lines go on. */
+START_TEST(test_flood)
+{
+	int i, called = 0, n = 0;
+	const char *s;
+
+	log_on_owing(owing, &called);
+	for (i = 0; i < 1000; i++)
+		log_info("flood %d", i);
+	for (s = said(); (s = strchr(s, '\n')) != NULL; s++)
+		n++;
+	ck_assert_int_eq(n, LOGKIND_BURST);
+	ck_assert_int_eq(called, 1);
+	log_info("another");
+	ck_assert_str_eq(untimed(said()), "[vpnkit][info] testd: another\n");
+	ck_assert(log_flush()); /* its period is not over */
+	ck_assert_str_eq(said(), "");
+	log_report("asked for");
+	ck_assert_str_eq(untimed(said()), "[vpnkit][info] testd: asked for\n");
+}
+END_TEST
+
+static int
+sink(void *arg, enum log_level level, const char *text)
+{
+	snprintf(got, sizeof(got), "%d %s", (int)level, text);
+	return *(int *)arg;
+}
+
+/* A sink gets the text alone; what it cannot take goes to stderr. */
+START_TEST(test_sink)
+{
+	int ret = 0;
+
+	log_set_sink(sink, &ret);
+	log_warnx("odd \033 text");
+	ck_assert_str_eq(got, "1 odd \\x1b text");
+	ck_assert_str_eq(said(), "");
+	ret = -1;
+	log_info("back");
+	ck_assert_str_eq(untimed(said()), "[vpnkit][info] testd: back\n");
 }
 END_TEST
 
@@ -196,6 +248,8 @@ main(void)
 	tcase_add_loop_test(t, test_escape, 0, nitems(escapes));
 	tcase_add_loop_test(t, test_long, 0, 2);
 	tcase_add_test(t, test_full);
+	tcase_add_test(t, test_flood);
+	tcase_add_test(t, test_sink);
 	tcase_add_exit_test(t, test_fatal, 1);
 	tcase_add_test(t, test_closed);
 	tcase_add_test(t, test_rate);
