@@ -51,6 +51,7 @@ struct client {
 	char *buf;    /* owned: what is still to be written */
 	size_t off, len, cap;
 	size_t asked;	       /* bytes it has sent */
+	usec_t since;	       /* when it came */
 	struct follow *follow; /* owned */
 	size_t nfollow;
 	LIST_ENTRY(client) entry;
@@ -83,6 +84,7 @@ void diagd_collect(struct diagd *);
 void client_new(struct diagd *, enum diag_kind, int fd);
 void client_free(struct client *);
 void clients_serve(struct diagd *);  /* there is a new snapshot */
+void clients_expire(struct diagd *); /* who says nothing has to go */
 void clients_follow(struct diagd *); /* packets, to those who want them */
 
 /* tar.c: the whole archive to out. */

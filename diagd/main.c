@@ -99,6 +99,7 @@ poll_cb(struct ev_loop *loop, struct ev_timer *w, int revents)
 		ev_timer_stop(loop, w);
 		return;
 	}
+	clients_expire(dd);
 	clients_follow(dd);
 	if (++dd->ticks % LOOK_TICKS == 0 || any_waiting(dd))
 		diagd_collect(dd);

@@ -16,6 +16,7 @@
 #define ENOUGH	 (512u << 10) /* unread: no more packets */
 #define MAXASKED 8192	      /* bytes of a request */
 #define BURST	 4096	      /* packets of one process at a time */
+#define SILENT	 (15 * USEC_SEC) /* to ask for metrics, and to read them */
 
 static void
 write_some(struct client *c)
@@ -46,7 +47,8 @@ give(struct client *c, char *text, size_t len)
 {
 	char *p;
 
-	memmove(c->buf, c->buf + c->off, c->len - c->off);
+	if (c->off > 0)
+		memmove(c->buf, c->buf + c->off, c->len - c->off);
 	c->len -= c->off;
 	c->off = 0;
 	if ((p = realloc(c->buf, c->len + len + 1)) == NULL) {
@@ -203,6 +205,19 @@ clients_serve(struct diagd *dd)
 	}
 }
 
+void
+clients_expire(struct diagd *dd)
+{
+	usec_t now = usec_now(dd->d->loop);
+	struct client *c, *next;
+
+	for (c = LIST_FIRST(&dd->clients); c != NULL; c = next) {
+		next = LIST_NEXT(c, entry);
+		if (c->kind == DIAG_METRICS && now - c->since > SILENT)
+			client_free(c);
+	}
+}
+
 /* Whether these bytes end the head of a request. */
 static bool
 head_ends(struct client *c, const char *p, size_t n)
@@ -267,12 +282,15 @@ client_new(struct diagd *dd, enum diag_kind kind, int fd)
 	c->dd = dd;
 	c->kind = kind;
 	c->fd = fd;
+	c->since = usec_now(dd->d->loop);
 	ev_io_init(&c->rd, read_cb, fd, EV_READ);
 	ev_io_init(&c->wr, write_cb, fd, EV_WRITE);
 	c->rd.data = c->wr.data = c;
 	ev_io_start(dd->d->loop, &c->rd);
 	LIST_INSERT_HEAD(&dd->clients, c, entry);
 	stats_set(&dd->d->stats, DIAGS_CLIENTS, ++dd->nclient);
+	if (!ev_is_active(&dd->poll))
+		ev_timer_start(dd->d->loop, &dd->poll);
 	if (kind == DIAG_METRICS)
 		return; /* it speaks first */
 	c->waiting = true;

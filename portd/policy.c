@@ -207,7 +207,11 @@ policy_add_closed(struct policy *p, const char *s)
 bool
 policy_is_closed(const struct policy *p, const struct ipaddr *a, uint16_t port)
 {
-	return server_in(p->closed, p->nclosed, a, port);
+	struct ipaddr all = ipaddr_from_u32(0);
+
+	/* A listener on all addresses is on each of the host's. */
+	return server_in(p->closed, p->nclosed, a, port) ||
+	       server_in(p->closed, p->nclosed, &all, port);
 }
 
 bool

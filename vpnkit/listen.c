@@ -1,6 +1,8 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -104,6 +106,57 @@ open_inherited(struct listener *l, int fd)
 		return strerror(errno);
 	l->fd = fd;
 	return NULL;
+}
+
+static socklen_t
+tcp_addr(struct sockaddr_storage *ss, const struct ipaddr *a, uint16_t port)
+{
+	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)ss;
+	struct sockaddr_in *in = (struct sockaddr_in *)ss;
+
+	memset(ss, 0, sizeof(*ss));
+	if (a->family == 4) {
+		in->sin_family = AF_INET;
+		in->sin_port = htons(port);
+		in->sin_addr.s_addr = htonl(ipaddr_to_u32(a));
+		return sizeof(*in);
+	}
+	in6->sin6_family = AF_INET6;
+	in6->sin6_port = htons(port);
+	memcpy(&in6->sin6_addr, a->b, sizeof(in6->sin6_addr));
+	return sizeof(*in6);
+}
+
+static const char *
+open_tcp(struct listener *l, const struct ipaddr *a, uint16_t port)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = tcp_addr(&ss, a, port);
+	int on = 1;
+
+	l->fd = socket(ss.ss_family, SOCK_STREAM, 0);
+	if (l->fd == -1 || fd_flags(l->fd) == -1 ||
+	    setsockopt(l->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) ==
+		-1 ||
+	    bind(l->fd, (struct sockaddr *)&ss, len) == -1 ||
+	    listen(l->fd, BACKLOG) == -1)
+		return strerror(errno);
+	return NULL;
+}
+
+/* What --metrics may be, and others may not: a port.  NULL or the error. */
+static const char *
+open_metrics(struct listener *l, const char *text, bool *done)
+{
+	struct ipaddr a;
+	const char *why = NULL;
+	uint16_t port;
+	int r = url_tcp(text, &a, &port, &why);
+
+	*done = r != 0;
+	if (r == 1)
+		why = open_tcp(l, &a, port);
+	return r == 0 ? NULL : why;
 }
 
 /* NULL or what is wrong. */
@@ -274,7 +327,8 @@ static int
 open_one(struct listeners *ls, size_t kind, const char *text)
 {
 	struct listener *l = &ls->v[ls->n];
-	const char *why;
+	const char *why = NULL;
+	bool done = false;
 	struct url u;
 
 	if (text == NULL)
@@ -286,7 +340,11 @@ open_one(struct listeners *ls, size_t kind, const char *text)
 	l->mode = kinds[kind].mode;
 	l->fd = -1;
 	ev_io_init(&l->rd, dgram_read_cb, -1, EV_READ);
-	if (url_parse(text, &u, &why) == -1 || (why = open_url(l, &u)) != NULL)
+	if (strcmp(l->kind, "metrics") == 0)
+		why = open_metrics(l, text, &done);
+	if (!done && url_parse(text, &u, &why) == 0)
+		why = open_url(l, &u);
+	if (why != NULL)
 		log_warnx("--%s %s: %s", kinds[kind].option, text, why);
 	else
 		log_info("%s clients: %s", l->kind, text);
@@ -342,6 +400,51 @@ listen_send(struct listeners *ls, struct ipc *to)
 		    (l->type == SOCK_STREAM || l->taken))
 			send_one(l, to);
 	}
+}
+
+/* "ADDRESS#PORT" of a TCP listener; NULL: it is none. */
+static const char *
+tcp_text(const struct listener *l, char *buf, size_t size)
+{
+	struct sockaddr_storage ss;
+	const struct sockaddr_in *in = (const struct sockaddr_in *)&ss;
+	const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&ss;
+	socklen_t len = sizeof(ss);
+	char text[INET6_ADDRSTRLEN];
+	struct in_addr v4;
+	uint16_t port;
+
+	if (l->fd == -1 || l->type != SOCK_STREAM ||
+	    getsockname(l->fd, (struct sockaddr *)&ss, &len) == -1 ||
+	    (ss.ss_family != AF_INET && ss.ss_family != AF_INET6))
+		return NULL;
+	port = ss.ss_family == AF_INET ? in->sin_port : in6->sin6_port;
+	v4 = in->sin_addr;
+	if (ss.ss_family == AF_INET6) {
+		/* All of IPv6 is all of IPv4 as well. */
+		memcpy(&v4, &in6->sin6_addr.s6_addr[12], sizeof(v4));
+		if (!IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr) &&
+		    !IN6_IS_ADDR_UNSPECIFIED(&in6->sin6_addr))
+			return NULL; /* guests have IPv4 only */
+	}
+	if (inet_ntop(AF_INET, &v4, text, sizeof(text)) == NULL)
+		return NULL;
+	snprintf(buf, size, "%s#%u", text, (unsigned)ntohs(port));
+	return buf;
+}
+
+void
+listen_send_closed(const struct listeners *ls, struct ipc *portd)
+{
+	const struct listener *l;
+	json_t *a = json_array();
+	char buf[64];
+
+	for (l = ls->v; l < ls->v + ls->n; l++) {
+		if (tcp_text(l, buf, sizeof(buf)) != NULL)
+			json_array_append_new(a, json_string(buf));
+	}
+	ipc_send(portd, IPC_CONF_CLOSED, NULL, 0, "{s:o}", "addresses", a);
 }
 
 void

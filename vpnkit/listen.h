@@ -54,6 +54,8 @@ int listen_open(struct listeners *, struct ev_loop *, const struct options *);
  * clients come.
  */
 void listen_send(struct listeners *, struct ipc *);
+/* Tells portd which TCP ports are ours: no guest is to get there. */
+void listen_send_closed(const struct listeners *, struct ipc *portd);
 void listen_eth_gone(struct listeners *);
 /* ethd says that a client has gone.  NULL, or what is wrong with that. */
 const char *listen_dgram_gone(struct listeners *, uint64_t id);

@@ -118,8 +118,9 @@ const struct opt opts[] = {
 	{ "admin", "PATH", NULL, OFF(admin), K_STR, C_NOW, G_ADMIN, true,
 	    1, 107, "where vpnkit-status connects; \"none\" for nowhere; "
 	    "unless given, beside --ethernet with .admin behind its name" },
-	{ "metrics", "PATH", NULL, OFF(metrics), K_URL, C_NOW, G_ADMIN, true,
-	    0, 0, "Unix socket that answers HTTP with OpenMetrics text" },
+	{ "metrics", "WHERE", NULL, OFF(metrics), K_URL, C_NOW, G_ADMIN, true,
+	    0, 0, "Unix socket, or ADDRESS:PORT, that answers HTTP with "
+	    "OpenMetrics text; guests cannot reach it" },
 	{ "log", "WHERE", "auto", OFF(log), K_STR, C_NOW, G_ADMIN, true,
 	    1, 127, "stderr, journal or syslog, the last two also with :PATH "
 	    "of a socket; auto: the journal if stderr leads there" },

@@ -68,6 +68,8 @@ on_started(struct child *c)
 		return;
 	}
 	child_send_records(c);
+	if (c->role == ROLE_PORT)
+		listen_send_closed(&s->listen, c->ipc);
 	conf_send(&s->conf, c->ipc);
 	wire_connect(c);
 	if (c->role == ROLE_PORT) {

@@ -129,3 +129,38 @@ url_parse(const char *text, struct url *u, const char **why)
 	u->kind = forms[i].kind;
 	return forms[i].parse(text + n, u, why);
 }
+
+int
+url_tcp(
+    const char *text, struct ipaddr *a, uint16_t *port, const char **why)
+{
+	const char *colon = strrchr(text, ':');
+	char addr[IPADDR_STRLEN];
+	long long v;
+	size_t n;
+
+	if (colon == NULL || strchr(text, '/') != NULL ||
+	    strncmp(text, "fd:", 3) == 0 || strncmp(text, "launchd:", 8) == 0)
+		return 0;
+	*why = "wants the number of a port, 1 to 65535";
+	if (digits(colon + 1, UINT16_MAX, &v) == -1 || v == 0)
+		return -1;
+	*port = (uint16_t)v;
+	*why = "wants an address, [ADDRESS] for IPv6, before the port";
+	n = (size_t)(colon - text);
+	if (*text == '[' && n > 2 && text[n - 1] == ']') {
+		text++;
+		n -= 2;
+	} else if (memchr(text, ':', n) != NULL) {
+		return -1;
+	}
+	if (n >= sizeof(addr))
+		return -1;
+	memcpy(addr, text, n);
+	addr[n] = '\0';
+	if (ipaddr_parse(addr, a) == -1)
+		return -1;
+	/* Every address of the host: guests could not be kept from it. */
+	*why = "wants one address, not all of them";
+	return strcmp(addr, "::") == 0 || strcmp(addr, "0.0.0.0") == 0 ? -1 : 1;
+}

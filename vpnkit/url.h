@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/ipaddr.h"
+
 #define URL_PATHMAX 107 /* what sockaddr_un holds, less the final zero */
 #define URL_CID_ANY UINT32_MAX
 
@@ -27,6 +29,12 @@ struct url {
 	uint32_t cid, port;
 };
 
+/*
+ * "ADDRESS:PORT", an IPv6 address in brackets: 1 with both; 0: it is something
+ * else; -1 with *why: it means to be that, and is not one.
+ */
+int url_tcp(
+    const char *text, struct ipaddr *, uint16_t *port, const char **why);
 /* -1 with *why, a constant, when text is none of these. */
 int url_parse(const char *text, struct url *, const char **why);
 

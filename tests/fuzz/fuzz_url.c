@@ -10,6 +10,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	struct rd r = rd_init(data, len);
 	const char *why;
 	struct url u;
+	struct ipaddr a;
+	uint16_t port;
 	char *s;
 
 	while (r.len > 0) {
@@ -21,6 +23,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 			CHECK(strlen(u.path) <= URL_PATHMAX);
 		else if (u.kind == URL_FD)
 			CHECK(u.fd >= 0);
+		why = NULL;
+		CHECK(url_tcp(s, &a, &port, &why) != -1 || why != NULL);
 		free(s);
 	}
 	return 0;

@@ -94,6 +94,33 @@ check "and nobody else has noticed" tell "$PEER down $SERVER 7000 1000003"
 tell "true;true"
 wait "$GUESTPID"
 suite_stop
+
+# curl's 7: it could not connect.
+unreachable() {
+	guest -- curl -s -m 20 -o /dev/null "http://$1/"
+	[ $? = 7 ]
+}
+
+# Metrics on a port: the host's programs get there, and no guest.
+check_not "not on all addresses" "$VPNKIT" --ethernet "$SOCK" \
+    --metrics 0.0.0.0:9100
+suite --metrics 127.0.0.1:9100
+guest -- true
+check "metrics on a port" sh -c "
+	curl -sf http://127.0.0.1:9100/metrics | tail -n 1 | grep -qx '# EOF'"
+check "the host's loopback is there for the guest" guest -- \
+    "$PEER" down $HOSTIP 7001 1000
+check "but not that port" unreachable $HOSTIP:9100
+suite_stop
+suite --metrics $SERVER:9100
+guest -- true
+check "on another address" sh -c "
+	curl -sf http://$SERVER:9100/ | tail -n 1 | grep -qx '# EOF'"
+check "no guest gets there" unreachable $SERVER:9100
+suite_stop
+suite --metrics $SERVER:9100 --tcpv4-forwards 8080:$SERVER:9100
+check "by a forward neither" unreachable $GATEWAY:8080
+suite_stop
 suite
 guest -- true
 check_not "without them there is no diagd" pids_of diagd

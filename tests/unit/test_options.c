@@ -400,6 +400,47 @@ START_TEST(url_prefixes)
 }
 END_TEST
 
+/* clang-format off */
+static const struct {
+	const char *text;
+	int ret;
+	uint16_t port;
+} tcps[] = {
+	{ "127.0.0.1:9100", 1, 9100 },
+	{ "[::1]:9100", 1, 9100 },
+	{ "/run/metrics", 0, 0 },
+	{ "metrics.sock", 0, 0 },
+	{ "./a:9100", 0, 0 },
+	{ "fd:3", 0, 0 },
+	{ "0.0.0.0:9100", -1, 0 },
+	{ "[::]:9100", -1, 0 },
+	{ "::1:9100", -1, 0 },
+	{ "localhost:9100", -1, 0 },
+	{ ":9100", -1, 0 },
+	{ "127.0.0.1:", -1, 0 },
+	{ "127.0.0.1:0", -1, 0 },
+	{ "127.0.0.1:65536", -1, 0 },
+	{ "127.0.0.1:+1", -1, 0 },
+	{ "[127.0.0.1:9100", -1, 0 },
+};
+/* clang-format on */
+
+START_TEST(test_tcp)
+{
+	const char *why = NULL;
+	uint16_t port = 0;
+	struct ipaddr a;
+
+	ck_assert_msg(
+	    url_tcp(tcps[_i].text, &a, &port, &why) == tcps[_i].ret, "%s",
+	    tcps[_i].text);
+	if (tcps[_i].ret == 1)
+		ck_assert_uint_eq(port, tcps[_i].port);
+	if (tcps[_i].ret == -1)
+		ck_assert_ptr_nonnull(why);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -418,6 +459,7 @@ main(void)
 	tcase_add_test(tc, help);
 	tcase_add_loop_test(tc, url, 0, nitems(urls));
 	tcase_add_loop_test(tc, url_prefixes, 0, nitems(urls));
+	tcase_add_loop_test(tc, test_tcp, 0, nitems(tcps));
 	suite_add_tcase(s, tc);
 	srunner_run_all(sr, CK_NORMAL);
 	failed = srunner_ntests_failed(sr);

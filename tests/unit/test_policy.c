@@ -156,6 +156,8 @@ START_TEST(closed_ports)
 	ck_assert_int_eq(policy_fetch(&p, false, &host, 9101), POLICY_LOOPBACK);
 	ck_assert_int_eq(policy_fetch(&p, false, &own, 9101), POLICY_DENY);
 	ck_assert_int_eq(policy_fetch(&p, false, &own, 9100), POLICY_ALLOW);
+	ck_assert_int_eq(policy_add_closed(&p, "0.0.0.0#9102"), 0);
+	ck_assert(policy_is_closed(&p, &own, 9102));
 	policy_clear_closed(&p);
 	ck_assert(!policy_is_closed(&p, &lo, 9100));
 	for (i = 0; i < POLICY_MAXCLOSED; i++)
