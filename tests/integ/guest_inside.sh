@@ -52,6 +52,7 @@ for size in 1 64 "$((MTU - 28))" "$((MTU - 27))" 9000 65507; do
 done
 check "UDP to the host's loopback" "$PEER" udp $HOSTIP 7001 512 20
 check "UDP from a port never written to" "$PEER" udpcone $SERVER 7000 7002
+check "UDP to itself, as it is known outside" "$PEER" udphair $SERVER 40000
 
 check "DNS over UDP" is 198.51.100.1 dig +short +tries=1 one.example
 check "DNS over TCP" is 198.51.100.1 dig +short +tries=1 +tcp one.example

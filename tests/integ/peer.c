@@ -17,6 +17,7 @@
  *	peer udpserve ADDR PORT		echo datagrams
  *	peer udp ADDR PORT SIZE COUNT	COUNT echoes of SIZE bytes, compared
  *	peer udpcone ADDR PORT PORT2	an answer from a port never written to
+ *	peer udphair ADDR PORT		from PORT, to another of its own by ADDR
  *	peer tcprr ADDR PORT COUNT	COUNT one-byte round trips
  *
  * A server prints "ready" once it listens, so that nobody has to wait by the
@@ -598,6 +599,44 @@ udpcone(const char *addr, const char *port, const char *port2)
 	return ntohs(from.sin_port) == strtoul(port2, NULL, 10) ? 0 : -1;
 }
 
+/*
+ * One program is known outside as ADDR:PORT, another of the same machine speaks
+ * to it there, and is seen as ADDR as well: RFC 4787, REQ-9.
+ */
+static int
+udphair(const char *addr, const char *port)
+{
+	struct sockaddr_in sin = address(addr, port), from;
+	socklen_t len = sizeof(from);
+	int i, a = bound("0.0.0.0", port, SOCK_DGRAM);
+	int b = dial_as(addr, port, SOCK_DGRAM);
+	struct pollfd p = { .fd = a, .events = POLLIN };
+	char buf[32];
+
+	sin.sin_port = htons(9);
+	/* What makes the mapping may be on its way still. */
+	for (i = 0; i < 40; i++) {
+		if (sendto(a, "out", 3, 0, (struct sockaddr *)&sin,
+			sizeof(sin)) == -1)
+			err(1, "sendto");
+		(void)send(b, "hair", 4, 0);
+		if (poll(&p, 1, 250) == 1)
+			break;
+	}
+	if (recvfrom(a, buf, sizeof(buf), MSG_DONTWAIT,
+		(struct sockaddr *)&from, &len) != 4)
+		errx(1, "nothing came back to port %s", port);
+	if (from.sin_addr.s_addr != sin.sin_addr.s_addr)
+		errx(1, "from another address");
+	if (sendto(a, "back", 4, 0, (struct sockaddr *)&from, len) != 4)
+		err(1, "sendto");
+	p.fd = b;
+	if (poll(&p, 1, 10000) != 1 || recv(b, buf, sizeof(buf), 0) != 4)
+		errx(1, "no answer");
+	printf("from port %u\n", ntohs(from.sin_port));
+	return 0;
+}
+
 int
 main(int argc, char *argv[])
 {
@@ -611,6 +650,8 @@ main(int argc, char *argv[])
 		udpserve(argv[2], argv[3]);
 	else if (argc == 4 && strcmp(v, "reset") == 0)
 		ret = reset(argv[2], argv[3]);
+	else if (argc == 4 && strcmp(v, "udphair") == 0)
+		ret = udphair(argv[2], argv[3]);
 	else if (argc == 4 && strcmp(v, "refused") == 0)
 		ret = refused(argv[2], argv[3]);
 	else if (argc == 5 &&

@@ -174,5 +174,17 @@ check "a file that is wrong" said "the forwards stay as they are"
 check "changes nothing" once "$PEER" down $GATEWAY 9002 1000003
 rm "$DIR/gw"
 check "a file that is gone" eventually once "$PEER" refused $GATEWAY 9002
+suite_stop
+
+echo "# the guest meets itself"
+cat >"$DIR/self.sh" <<'E'
+"$1" serve "$2" 7000 >"$4/tcp" &
+"$1" udpserve "$2" 7000 >"$4/udp" &
+read -r _ <"$4/tcp" && read -r _ <"$4/udp" &&
+    "$1" both "$3" 8001 1000003 && "$1" udp "$3" 8001 9000 5
+E
+mkfifo "$DIR/tcp" "$DIR/udp"
+suite --publish 0.0.0.0:8001:$GUEST:7000 --publish 0.0.0.0:8001:$GUEST:7000/udp
+check "at its published port" once sh "$DIR/self.sh" "$PEER" $GUEST $SERVER "$DIR"
 kill $TAKEN
 done_testing
