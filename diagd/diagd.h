@@ -3,13 +3,14 @@
 
 /*
  * diagd serves those who watch without asking the administrator each time:
- * --pcap, --diagnostics and --metrics.  It reads what the other daemons leave
+ * --pcap, --diagnostics, --introspection and --metrics.  It reads what the other daemons leave
  * in shared memory, which may lie, and what its clients send, which is next to
  * nothing; so it is a reader like them, and only there when it was asked for.
  *
  *	main.c	the daemon, its listeners, a snapshot of the suite
  *	serve.c	clients: what each kind is sent
  *	tar.c	the archive of --diagnostics		[pure]
+ *	tree.c	the same as a tree, for --introspection	[pure]
  */
 
 #include <bsd/sys/queue.h>
@@ -18,6 +19,7 @@
 
 #include "common/daemon.h"
 #include "common/view/view.h"
+#include "diagd/tree.h"
 
 #define DIAGD_MAXLISTENERS 64
 #define DIAGD_MAXCLIENTS   32
@@ -31,7 +33,7 @@ enum diagd_stat {
 	DIAGS__MAX
 };
 
-enum diag_kind { DIAG_PCAP, DIAG_TAR, DIAG_METRICS, DIAG__MAX };
+enum diag_kind { DIAG_PCAP, DIAG_TAR, DIAG_METRICS, DIAG_TREE, DIAG__MAX };
 
 struct diagd;
 
@@ -54,6 +56,9 @@ struct client {
 	usec_t since;	       /* when it came */
 	struct follow *follow; /* owned */
 	size_t nfollow;
+	struct tree *tree; /* owned; and the bytes it has not seen */
+	size_t inlen;
+	uint8_t in[NP_MAXMSIZE];
 	LIST_ENTRY(client) entry;
 };
 
@@ -89,6 +94,9 @@ void clients_follow(struct diagd *); /* packets, to those who want them */
 
 /* tar.c: the whole archive to out. */
 void tar_write(FILE *out, const struct snapshot *, int64_t mtime);
+/* Its files: the name of the i-th, NULL behind the last; what is in it. */
+const char *tar_name(size_t i);
+void tar_content(FILE *, const struct snapshot *, size_t i);
 /* The same bytes for --pcap: a file's head, and one packet. */
 void pcap_head(FILE *out, uint32_t snaplen);
 void pcap_packet(FILE *out, const struct tape_pkt *);

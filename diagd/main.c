@@ -24,6 +24,7 @@ static const char *const kind_name[DIAG__MAX] = {
 	[DIAG_PCAP] = "pcap",
 	[DIAG_TAR] = "diag",
 	[DIAG_METRICS] = "metrics",
+	[DIAG_TREE] = "tree",
 };
 
 static const char *const stat_name[DIAGS__MAX] = {

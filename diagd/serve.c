@@ -13,12 +13,13 @@
 #include "common/log.h"
 #include "diagd/diagd.h"
 
-#define ENOUGH	 (512u << 10) /* unread: no more packets */
-#define MAXASKED 8192	      /* bytes of a request */
-#define BURST	 4096	      /* packets of one process at a time */
+#define ENOUGH	 (512u << 10)	 /* unread: no more packets */
+#define MAXASKED 8192		 /* bytes of a request */
+#define BURST	 4096		 /* packets of one process at a time */
 #define SILENT	 (15 * USEC_SEC) /* to ask for metrics, and to read them */
 
-static void
+/* False: the client is gone. */
+static bool
 write_some(struct client *c)
 {
 	ssize_t n;
@@ -27,22 +28,24 @@ write_some(struct client *c)
 		n = send(c->fd, c->buf + c->off, c->len - c->off, MSG_NOSIGNAL);
 		if (n == -1 && (errno == EAGAIN || errno == EINTR)) {
 			ev_io_start(c->dd->d->loop, &c->wr);
-			return;
+			return true;
 		}
 		if (n == -1) {
 			client_free(c);
-			return;
+			return false;
 		}
 		c->off += (size_t)n;
 	}
 	c->off = c->len = 0;
 	ev_io_stop(c->dd->d->loop, &c->wr);
-	if (c->last)
-		client_free(c);
+	if (!c->last)
+		return true;
+	client_free(c);
+	return false;
 }
 
-/* Puts text behind what waits; takes it.  The client may be gone then. */
-static void
+/* Puts text behind what waits; takes it.  False: the client is gone. */
+static bool
 give(struct client *c, char *text, size_t len)
 {
 	char *p;
@@ -54,13 +57,13 @@ give(struct client *c, char *text, size_t len)
 	if ((p = realloc(c->buf, c->len + len + 1)) == NULL) {
 		free(text);
 		client_free(c);
-		return;
+		return false;
 	}
 	c->buf = p;
 	memcpy(c->buf + c->len, text, len);
 	c->len += len;
 	free(text);
-	write_some(c);
+	return write_some(c);
 }
 
 /*
@@ -191,6 +194,76 @@ answer(struct client *c)
 	give(c, text, len);
 }
 
+/*
+ * 9P: what was asked is answered from a snapshot no older than a moment.
+ */
+
+#define FRESH (USEC_SEC / 2)
+
+/* False: the client is gone. */
+static bool
+tree_answer(struct client *c, const uint8_t *p, size_t len)
+{
+	uint8_t *out = malloc(NP_MAXMSIZE);
+	struct wr w = wr_init(out, NP_MAXMSIZE);
+
+	if (out == NULL ||
+	    tree_input(c->tree, &c->dd->snap, p, len, &w) == -1) {
+		free(out);
+		client_free(c);
+		return false;
+	}
+	/* What fits is written at once; the rest stops us, see tree_read(). */
+	return give(c, (char *)out, w.len);
+}
+
+/* All whole messages; the client may be gone then. */
+static void
+tree_serve(struct client *c)
+{
+	int n;
+
+	while (!c->waiting && c->len == c->off) {
+		n = np_frame(c->in, c->inlen, tree_msize(c->tree));
+		if (n == -1) {
+			client_free(c);
+			return;
+		}
+		if (n == 0)
+			break;
+		if (!tree_answer(c, c->in, (size_t)n))
+			return;
+		c->inlen -= (size_t)n;
+		memmove(c->in, c->in + n, c->inlen);
+	}
+	if (c->inlen < sizeof(c->in))
+		ev_io_start(c->dd->d->loop, &c->rd);
+}
+
+static void
+tree_read(struct client *c)
+{
+	struct diagd *dd = c->dd;
+	ssize_t n;
+
+	n = recv(c->fd, c->in + c->inlen, sizeof(c->in) - c->inlen, 0);
+	if (n == -1 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0) {
+		client_free(c);
+		return;
+	}
+	c->inlen += (size_t)n;
+	/* Until this is answered nothing more is read. */
+	ev_io_stop(dd->d->loop, &c->rd);
+	if (usec_now(dd->d->loop) - dd->snap.now > FRESH) {
+		c->waiting = true;
+		diagd_collect(dd);
+		return;
+	}
+	tree_serve(c);
+}
+
 void
 clients_serve(struct diagd *dd)
 {
@@ -201,7 +274,10 @@ clients_serve(struct diagd *dd)
 		if (!c->waiting)
 			continue;
 		c->waiting = false;
-		answer(c);
+		if (c->kind == DIAG_TREE)
+			tree_serve(c);
+		else
+			answer(c);
 	}
 }
 
@@ -242,6 +318,10 @@ read_cb(struct ev_loop *loop, struct ev_io *w, int revents)
 	char buf[2048];
 	ssize_t n;
 
+	if (c->kind == DIAG_TREE) {
+		tree_read(c);
+		return;
+	}
 	n = recv(c->fd, buf, sizeof(buf), 0);
 	if (n == -1 && (errno == EAGAIN || errno == EINTR))
 		return;
@@ -264,7 +344,10 @@ read_cb(struct ev_loop *loop, struct ev_io *w, int revents)
 static void
 write_cb(struct ev_loop *loop, struct ev_io *w, int revents)
 {
-	write_some(w->data);
+	struct client *c = w->data;
+
+	if (write_some(c) && c->kind == DIAG_TREE && c->len == 0)
+		tree_serve(c);
 }
 
 void
@@ -291,7 +374,13 @@ client_new(struct diagd *dd, enum diag_kind kind, int fd)
 	stats_set(&dd->d->stats, DIAGS_CLIENTS, ++dd->nclient);
 	if (!ev_is_active(&dd->poll))
 		ev_timer_start(dd->d->loop, &dd->poll);
-	if (kind == DIAG_METRICS)
+	if (kind == DIAG_TREE && (c->tree = malloc(sizeof(*c->tree))) == NULL) {
+		client_free(c);
+		return;
+	}
+	if (kind == DIAG_TREE)
+		tree_init(c->tree);
+	if (kind == DIAG_METRICS || kind == DIAG_TREE)
 		return; /* it speaks first */
 	c->waiting = true;
 	diagd_collect(dd);
@@ -307,6 +396,9 @@ client_free(struct client *c)
 	close(c->fd);
 	LIST_REMOVE(c, entry);
 	stats_set(&dd->d->stats, DIAGS_CLIENTS, --dd->nclient);
+	if (c->tree != NULL)
+		tree_fini(c->tree);
+	free(c->tree);
 	free(c->follow);
 	free(c->buf);
 	free(c);

@@ -194,45 +194,59 @@ put_connections(FILE *out, const struct snapshot *s)
 	flows_print(out, s, 0, &plain);
 }
 
+static const struct {
+	const char *name;
+	int ring; /* -1: a list */
+} files[] = {
+	{ "connections", -1 },
+	{ "capture/all.pcap", TAPE_ALL },
+	{ "capture/dns.pcap", TAPE_DNS },
+	{ "capture/ntp.pcap", TAPE_NTP },
+	{ "capture/icmp.pcap", TAPE_ICMP },
+	{ "capture/http_proxy.pcap", TAPE_HTTP },
+	{ "capture/bad.pcap", TAPE_BAD },
+	{ "flows", -1 },
+	{ "endpoints", -1 },
+	{ "ports", -1 },
+};
+
+const char *
+tar_name(size_t i)
+{
+	return i < sizeof(files) / sizeof(files[0]) ? files[i].name : NULL;
+}
+
+void
+tar_content(FILE *f, const struct snapshot *s, size_t i)
+{
+	if (files[i].ring != -1) {
+		put_pcap(f, s, (uint32_t)files[i].ring);
+	} else if (files[i].name[0] == 'c') {
+		put_connections(f, s);
+	} else if (files[i].name[0] == 'f') {
+		put_flows(f, s, false);
+		put_flows(f, s, true);
+	} else {
+		put_hosts(f, s, files[i].name[0] == 'e');
+	}
+}
+
 void
 tar_write(FILE *out, const struct snapshot *s, int64_t mtime)
 {
-	static const struct {
-		const char *name;
-		int ring; /* -1: a list */
-	} files[] = {
-		{ "connections", -1 },
-		{ "capture/all.pcap", TAPE_ALL },
-		{ "capture/dns.pcap", TAPE_DNS },
-		{ "capture/ntp.pcap", TAPE_NTP },
-		{ "capture/icmp.pcap", TAPE_ICMP },
-		{ "capture/http_proxy.pcap", TAPE_HTTP },
-		{ "capture/bad.pcap", TAPE_BAD },
-		{ "flows", -1 },
-		{ "endpoints", -1 },
-		{ "ports", -1 },
-	};
 	static const char zero[2 * BLOCK];
+	const char *name;
 	char *text;
 	size_t i, len;
 	FILE *f;
 
-	for (i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+	for (i = 0; (name = tar_name(i)) != NULL; i++) {
 		text = NULL;
 		if ((f = open_memstream(&text, &len)) == NULL)
 			continue;
-		if (files[i].ring != -1) {
-			put_pcap(f, s, (uint32_t)files[i].ring);
-		} else if (files[i].name[0] == 'c') {
-			put_connections(f, s);
-		} else if (files[i].name[0] == 'f') {
-			put_flows(f, s, false);
-			put_flows(f, s, true);
-		} else {
-			put_hosts(f, s, files[i].name[0] == 'e');
-		}
+		tar_content(f, s, i);
 		fclose(f);
-		put_file(out, files[i].name, text, len, mtime);
+		put_file(out, name, text, len, mtime);
 		free(text);
 	}
 	fwrite(zero, 1, sizeof(zero), out);

@@ -319,6 +319,7 @@ static const struct {
 	{ "metrics", "metrics", SOCK_STREAM, ROLE_DIAG, 0 },
 	/* Settings have passwords in them. */
 	{ "http-api", "http-api-path", SOCK_STREAM, ROLE_FRONT, 0600 },
+	{ "tree", "introspection", SOCK_STREAM, ROLE_DIAG, 0 },
 };
 /* clang-format on */
 
@@ -383,6 +384,8 @@ listen_open(
 		r = open_one(ls, 6, op->metrics);
 	if (r == 0)
 		r = open_one(ls, 7, op->http_api_path);
+	for (i = 0; i < op->introspection.n && r == 0; i++)
+		r = open_one(ls, 8, op->introspection.v[i]);
 	if (r == -1)
 		listen_close(ls);
 	return r;

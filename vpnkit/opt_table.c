@@ -130,8 +130,9 @@ const struct opt opts[] = {
 	    0, 0, "log more, as does VPNKIT_DEBUG in the environment" },
 	{ "diagnostics", "URL", NULL, OFF(diagnostics), K_URLS, C_NOW,
 	    G_ADMIN, false, 0, 0, "socket that streams a tar of the state" },
-	{ "introspection", "URL", NULL, OFF(introspection), K_URLS, C_LATER,
-	    G_ADMIN, false, 0, 0, "9P tree of the state" },
+	{ "introspection", "URL", NULL, OFF(introspection), K_URLS, C_NOW,
+	    G_ADMIN, false, 0, 0, "socket of a 9P tree with what the tar of "
+	    "--diagnostics has" },
 	{ "pcap", "URL", NULL, OFF(pcap), K_URLS, C_NOW, G_ADMIN, false,
 	    0, 0, "socket that streams a capture of all traffic" },
 	{ "pcap-snaplen", "N", "128", OFF(pcap_snaplen), K_INT, C_NOW,

@@ -90,7 +90,8 @@ void options_help(FILE *);
 static inline bool
 options_want_diag(const struct options *op)
 {
-	return op->pcap.n > 0 || op->diagnostics.n > 0 || op->metrics != NULL;
+	return op->pcap.n > 0 || op->diagnostics.n > 0 ||
+	       op->introspection.n > 0 || op->metrics != NULL;
 }
 
 #endif

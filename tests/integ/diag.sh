@@ -4,11 +4,12 @@
 . "$(dirname "$0")/lib.sh"
 
 need ip tshark tar curl socat dig
-CAP=$DIR/pcap DIAG=$DIR/diag METRICS=$DIR/metrics
+CAP=$DIR/pcap DIAG=$DIR/diag METRICS=$DIR/metrics TREE=$DIR/tree9p
 
 lab
 lab_dns
 suite --pcap "$CAP" --diagnostics "$DIAG" --metrics "$METRICS" \
+    --introspection "$TREE" \
     --pcap-snaplen 96
 mkfifo "$DIR/ask" "$DIR/answer"
 guest -- sh -c '
@@ -75,6 +76,16 @@ check "flows have the transfer" grep -qE \
 check "connections have the processes" grep -q "^netstackd-1" \
     "$DIR/tar/connections"
 
+check "the tree has the same files" sh -c "
+	'$BUILD/tests/integ/ports9p' cat '$TREE' '' | strings -n 4 | tr '\n' ' ' |
+	    grep -q 'capture.*connections.*flows.*endpoints.*ports'"
+check "and of them the flows" sh -c "
+	'$BUILD/tests/integ/ports9p' cat '$TREE' flows |
+	    grep -qE '^tcp $GUEST:[0-9]+ > $SERVER:7000 socket = '"
+"$BUILD/tests/integ/ports9p" cat "$TREE" capture/all.pcap >"$DIR/all.pcap"
+check "and the packets" sh -c "
+	tshark -r '$DIR/all.pcap' 2>/dev/null | grep -q 7000"
+check_not "there is nothing else" "$BUILD/tests/integ/ports9p" cat "$TREE" etc
 check "metrics over HTTP" sh -c "
 	curl -sf --unix-socket '$METRICS' http://x/metrics >'$DIR/m' &&
 	grep -q '^vpnkit_process_up{process=\"netstackd-1\"} 1$' '$DIR/m' &&

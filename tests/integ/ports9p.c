@@ -122,6 +122,38 @@ removed(const char *spec)
 	return 0;
 }
 
+/* A file, or a directory's bytes, to stdout. */
+static int
+cat(char *path)
+{
+	char *slash = strchr(path, '/');
+	uint64_t at = 0;
+	uint32_t n;
+	struct wr w;
+	struct rd r;
+
+	if (slash != NULL)
+		*slash++ = '\0';
+	if (npc_walk(&client, 1, *path != '\0' ? path : NULL, slash) == -1 ||
+	    npc_open(&client, 1, NP_OREAD) == -1)
+		errx(1, "%s: %s", path, client.error);
+	do {
+		w = npc_begin(&client, NP_TREAD);
+		wr_le32(&w, 1);
+		wr_le32(&w, (uint32_t)at);
+		wr_le32(&w, (uint32_t)(at >> 32));
+		wr_le32(&w, NPC_MSIZE - NP_IOHDR);
+		if (npc_call(&client, &w, NP_TREAD) == -1)
+			errx(1, "read: %s", client.error);
+		r = rd_init(client.in + 7, client.len - 7);
+		if (rd_le32(&r, &n) == -1 || n != r.len)
+			errx(1, "read: of another length");
+		fwrite(r.p, 1, r.len, stdout);
+		at += n;
+	} while (n > 0);
+	return fflush(stdout) == EOF;
+}
+
 int
 main(int argc, char *argv[])
 {
@@ -132,6 +164,8 @@ main(int argc, char *argv[])
 		return hold(argc - 3, argv + 3);
 	if (strcmp(argv[1], "cycle") == 0 && argc == 5)
 		return cycle((uint32_t)atoi(argv[3]), atoi(argv[4]));
+	if (strcmp(argv[1], "cat") == 0)
+		return cat(argv[3]);
 	if (strcmp(argv[1], "remove") == 0)
 		return removed(argv[3]);
 	errx(2, "what?");

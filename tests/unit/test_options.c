@@ -238,14 +238,14 @@ END_TEST
 
 START_TEST(notes)
 {
-	const char *const args[] = { E, "--db=x", "--introspection=/p", "--introspection=/q",
+	const char *const args[] = { E, "--db=x", "--port-max-idle-time=7",
 		"--hosts=/etc/hosts", "--mtu=1400", NULL };
 	struct options op;
 	size_t row = 0;
 
 	ck_assert_int_eq(parse(&op, args), 0);
 	ck_assert_str_eq(options_note(&op, &row, err),
-	    "--introspection: not in this version, ignored");
+	    "--port-max-idle-time: not in this version, ignored");
 	ck_assert_str_eq(options_note(&op, &row, err),
 	    "--db: has no meaning any more, ignored");
 	ck_assert_ptr_null(options_note(&op, &row, err));
