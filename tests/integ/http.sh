@@ -1,6 +1,6 @@
 #!/bin/sh
 # HTTP and HTTPS of a guest, through real proxies and past them; the settings
-# changed under it.
+# changed under it.  http.sh BUILD short: a little of each kind.
 . "$(dirname "$0")/lib.sh"
 . "$HERE/http_lab.sh"
 
@@ -43,6 +43,12 @@ counter() {
 echo '{"http": "127.0.0.1:3128", "https": "http://localhost:3128/",
     "exclude": "direct.example, 198.51.100.0/24"}' >"$CONF"
 suite --http "$CONF"
+if [ "${2:-}" = short ]; then
+	inside short
+	check "proxyd was never restarted" \
+	    [ "$(grep -c 'proxyd is ready' "$LOG")" = 1 ]
+	done_testing
+fi
 inside squid
 check "malformed requests are counted" [ "$(counter refused-request)" -ge 4 ]
 check "upstreams are used again" [ "$(counter upstream-reused)" -ge 10 ]
@@ -73,6 +79,19 @@ http_proxy=http://user:secret@127.0.0.1:8888 \
     https_proxy=http://user:secret@127.0.0.1:8888 no_proxy=direct.example \
     suite --http-from-environment --http-api-path "$DIR/api"
 inside auth
+
+# Neither tables nor JSON of any command.
+status_tells() {
+	for what in show flows "counters --all" "explain drops" ports metrics; do
+		for json in "" --json; do
+			# shellcheck disable=SC2086
+			"$BUILD/tools/vpnkit-status" -s "$SOCK" $json $what
+		done
+	done >"$DIR/status" 2>&1
+	grep -q proxyd "$DIR/status" || { echo "it says nothing"; return 0; }
+	grep -e secret -e dXNlcjp "$DIR/status"
+}
+check_not "no password in vpnkit-status" status_tells
 
 # What the API sets is shown by it, used at once, and not forgotten by SIGHUP.
 api() {

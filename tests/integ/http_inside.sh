@@ -151,6 +151,27 @@ HTTP/1.1 200" sh -c "python3 '$HERE/http_raw.py' raw $SERVER 80 \
 	    raw $GATEWAY 3128 'GET / HTTP/1.0\r\n\r\n'
 }
 
+# A little of each kind, where the sanitizers look.
+part_short() {
+	check "GET, transparent" is "$HELLO" get http://origin.example/hello
+	check "squid got an absolute URI" \
+	    squid_saw "GET http://origin.example/hello"
+	check "20 MB, every byte" same http://origin.example/big
+	check "POST in chunks" has "POST" get -H 'Transfer-Encoding: chunked' \
+	    --data-binary "@$DIR/www/big" http://origin.example/echo
+	check "HEAD, then GET on one connection" has "$HELLO" \
+	    raw $SERVER 80 'HEAD /hello HTTP/1.1\r\nHost: origin.example\r\n\r\n'"$REQ"
+	check "a WebSocket" is "websocket is fine" \
+	    python3 "$HERE/http_raw.py" ws $SERVER 80 ws.example:8090
+	check "a bare LF: 400" has "HTTP/1.1 400" raw $SERVER 80 \
+	    'GET / HTTP/1.1\nHost: a\n\n'
+	check "explicit CONNECT" is "$HELLO" get -x $GATEWAY:3129 \
+	    --cacert "$DIR/cert" https://tls.example/hello
+	check "20 MB over TLS" same --cacert "$DIR/cert" https://tls.example/big
+	check "an excluded name goes direct" is "$HELLO" \
+	    get http://direct.example/hello
+}
+
 part_apt() {
 	mkdir -p "$DIR/apt/lists/partial" "$DIR/apt/cache/archives/partial" \
 	    "$DIR/apt/etc"
