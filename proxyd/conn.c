@@ -71,6 +71,7 @@ timer_start(struct conn *c, usec_t left)
 {
 	struct ev_loop *loop = c->p->d->loop;
 
+	c->alarm = usec_now(loop) + left;
 	ev_timer_stop(loop, &c->timer);
 	ev_timer_set(&c->timer, (double)left / USEC_SEC, 0.);
 	ev_timer_start(loop, &c->timer);
@@ -80,8 +81,12 @@ timer_start(struct conn *c, usec_t left)
 static void
 timer_restart(struct conn *c)
 {
+	usec_t limit = (usec_t)limit_ms(c) * USEC_MS;
+
 	c->since = usec_now(c->p->d->loop);
-	timer_start(c, (usec_t)limit_ms(c) * USEC_MS);
+	/* What comes too early sets itself again: nothing for most requests. */
+	if (!ev_is_active(&c->timer) || c->alarm > c->since + limit)
+		timer_start(c, limit);
 }
 
 static void

@@ -182,6 +182,7 @@ struct conn {
 	struct up *up;	 /* owned; NULL: none */
 	struct ev_timer timer;
 	usec_t since; /* what the timer counts from */
+	usec_t alarm; /* when it comes, or looks again */
 	/* The way out. */
 	struct hop hop;
 	struct ipaddr addr[PROXYD_MAXADDRS];

@@ -449,15 +449,14 @@ group_http() {
 	start "$1" 1500
 	wait_for in_guest "$LOAD" http $SERVER 3128 "http://$SERVER/small" 1 \
 	    0.01
+	run=1
+	[ -z "$HTTPCONF" ] || http_memory
 	for run in $(seq "$RUNS"); do
 		for count_ in 1 64 1000; do
 			http_both http_rps_$count_ rate= small $count_
 		done
 		http_both http_gbps gbps= big 4
 	done
-	if [ -n "$HTTPCONF" ]; then
-		http_memory
-	fi
 	HTTPCONF=
 	stop
 }

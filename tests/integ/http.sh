@@ -82,10 +82,10 @@ inside auth
 
 # Neither tables nor JSON of any command.
 status_tells() {
-	for what in show flows "counters --all" "explain drops" ports metrics; do
+	for words in show flows "counters --all" "explain drops" ports metrics; do
 		for json in "" --json; do
 			# shellcheck disable=SC2086
-			"$BUILD/tools/vpnkit-status" -s "$SOCK" $json $what
+			"$BUILD/tools/vpnkit-status" -s "$SOCK" $json $words
 		done
 	done >"$DIR/status" 2>&1
 	grep -q proxyd "$DIR/status" || { echo "it says nothing"; return 0; }
