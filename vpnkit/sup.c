@@ -355,75 +355,13 @@ on_status_next(struct sup *s, struct child *c, struct ipc_msg *m)
 	admin_status_next(s, c->ipc, m);
 }
 
-static void
-resend(struct sup *s, enum ipc_role role)
+void
+sup_resend(struct sup *s, enum ipc_role role)
 {
 	const struct child *c = s->kid[role];
 
 	if (c != NULL && c->ipc != NULL)
 		conf_send(&s->conf, c->ipc);
-}
-
-static void
-http_resend(struct sup *s)
-{
-	log_info("HTTP proxy: %s",
-	    s->conf.http.enabled ? "new settings" : "no settings any more");
-	/* The stacks last: proxyd knows what it will be sent. */
-	resend(s, ROLE_PORT);
-	resend(s, ROLE_PROXY);
-	vm_conf_changed(&s->vms);
-}
-
-/*
- * front has what a client of --http-api-path asked for.  It speaks with the
- * virtual machine, too, so without that option it is told nothing.
- */
-
-static void
-http_answer(struct child *c, struct ipc_msg *m, int status, const char *text)
-{
-	json_int_t id = (json_int_t)ipc_u64(m, "id");
-
-	if (ipc_send(c->ipc, IPC_HTTP_ANSWER, NULL, 0, "{s:I,s:i,s:s}", "id",
-		id, "status", status, "text", text) == -1)
-		ipc_send(c->ipc, IPC_HTTP_ANSWER, NULL, 0, "{s:I,s:i,s:s}",
-		    "id", id, "status", 500, "text", "");
-}
-
-static void
-on_http_show(struct sup *s, struct child *c, struct ipc_msg *m)
-{
-	char *text = NULL;
-
-	if (s->op->http_api_path != NULL && s->conf.http.enabled)
-		text = json_dumps(s->conf.http.json, JSON_COMPACT);
-	if (text == NULL) {
-		http_answer(c, m, 404, "");
-		return;
-	}
-	http_answer(c, m, 200, text);
-	/* There may be passwords in it. */
-	explicit_bzero(text, strlen(text));
-	free(text);
-}
-
-static void
-on_http_set(struct sup *s, struct child *c, struct ipc_msg *m)
-{
-	char err[HTTPCONF_ERRLEN];
-	int r;
-
-	if (s->op->http_api_path == NULL) {
-		http_answer(c, m, 404, "");
-		return;
-	}
-	r = conf_set_http(&s->conf, ipc_str(m, "text"), err);
-	if (r == -1)
-		log_warnx("settings of the HTTP proxy: %s; they stay", err);
-	else if (r == 1)
-		http_resend(s);
-	http_answer(c, m, r == -1 ? 400 : 200, r == -1 ? err : "");
 }
 
 static const struct {
@@ -447,8 +385,8 @@ static const struct {
 	{ IPC_HOST_BIND, on_host_bind },
 	{ IPC_HOST_CONNECT, on_host_connect },
 	{ IPC_HOST_RELEASE, on_host_release },
-	{ IPC_HTTP_SHOW, on_http_show },
-	{ IPC_HTTP_SET, on_http_set },
+	{ IPC_HTTP_SHOW, sup_http_show },
+	{ IPC_HTTP_SET, sup_http_set },
 };
 
 static void
@@ -523,8 +461,8 @@ resolv_changed(void *arg)
 		return;
 	log_info("%s: new name servers", s->conf.resolv_path);
 	/* portd first: dnsd may use the new ones at once. */
-	resend(s, ROLE_PORT);
-	resend(s, ROLE_DNS);
+	sup_resend(s, ROLE_PORT);
+	sup_resend(s, ROLE_DNS);
 }
 
 static void
@@ -535,8 +473,8 @@ dns_changed(void *arg)
 	if (conf_read_dns(&s->conf) != 1)
 		return;
 	log_info("%s: new name servers", s->op->dns);
-	resend(s, ROLE_PORT);
-	resend(s, ROLE_DNS);
+	sup_resend(s, ROLE_PORT);
+	sup_resend(s, ROLE_DNS);
 	if (s->conf.search_changed)
 		vm_conf_changed(&s->vms);
 }
@@ -549,7 +487,7 @@ hosts_changed(void *arg)
 	if (conf_read_hosts(&s->conf) != 1)
 		return;
 	log_info("%s: new names", s->op->hosts);
-	resend(s, ROLE_DNS);
+	sup_resend(s, ROLE_DNS);
 }
 
 static void
@@ -558,7 +496,7 @@ http_changed(void *arg)
 	struct sup *s = arg;
 
 	if (conf_read_http(&s->conf) == 1)
-		http_resend(s);
+		sup_http_resend(s);
 }
 
 void

@@ -53,5 +53,12 @@ int sup_run(struct sup *);
 void sup_fini(struct sup *);
 /* Reads the files again. */
 void sup_reload(struct sup *);
+/* Tells a daemon its configuration, if it is there. */
+void sup_resend(struct sup *, enum ipc_role);
+
+/* sup_http.c: there are new settings; front asks on behalf of a client. */
+void sup_http_resend(struct sup *);
+void sup_http_show(struct sup *, struct child *, struct ipc_msg *);
+void sup_http_set(struct sup *, struct child *, struct ipc_msg *);
 
 #endif
