@@ -71,7 +71,7 @@ struct client {
  * wait for the end of the turn.
  */
 #define DNSD_BATCH 32768 /* bytes of one that holds many */
-#define DNSD_READS 4	 /* of a socket in a turn */
+#define DNSD_READS 1	 /* of a socket in a turn */
 
 struct batch {
 	struct client *client; /* borrowed; whose tx is, NULL: empty */

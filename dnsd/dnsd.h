@@ -10,7 +10,8 @@
  *		    the other end of
  *	lookup.c    one query: answered here, or by the servers
  *	race.c	    which servers, when, and whom to believe
- *	upstream.c  the servers: sockets from portd, one question asked of one
+ *	upstream.c  the servers: one question asked of one
+ *	pool.c	    UDP sockets for that, from portd
  *	conn.c	    TCP connections to them
  *	records.c   what others may see of it
  *

@@ -271,6 +271,8 @@ static const struct ipc_handler handlers[] = {
 	{ IPC_PAIR_FD, client_pair_fd },
 	{ IPC_PAIR_REFUSED, client_pair_refused },
 	{ IPC_SOCK_FD, upstream_sock_fd },
+	{ IPC_SOCK_SET, upstream_sock_set },
+	{ IPC_SOCK_FRESH, upstream_sock_fresh },
 	{ IPC_SOCK_REFUSED, upstream_sock_refused },
 	{ IPC_RESOLVE, dnsd_resolve },
 	{ IPC_RECORDS, records_take },

@@ -1,11 +1,11 @@
 /*
  * The servers.  A UDP query takes an idle socket out of its server's pool and
- * closes it afterwards; the pool is filled again from portd while it is in
- * use.  A pool that runs empty is made larger.
+ * gives it back afterwards; there is none that waits for more than one answer.
+ * A pool that runs empty is made larger.
  *
- * Against forged answers (RFC 5452) a query leaves from a socket of its own,
- * hence from a port the kernel drew, with a random id and, where the server
- * gives them back, its letters in random case.
+ * Against forged answers (RFC 5452) a query leaves from a port of its own that
+ * the kernel drew, with a random id and, where the server gives them back, its
+ * letters in random case.
  */
 
 #include <bsd/stdlib.h>
@@ -16,9 +16,7 @@
 
 #include "dnsd/dnsd.h"
 
-#define POOL_START 16
-#define POOL_CHUNK 64 /* sockets asked for at a time */
-#define READ_BATCH 8  /* wrong answers read a turn */
+#define READ_BATCH 8 /* wrong answers read a turn */
 
 /* What a request is for, in the number portd gives back with its answer. */
 #define REQ_GEN(id)    ((id) >> 16)
@@ -62,38 +60,13 @@ upstream_want(struct server *s, bool tcp, size_t count)
 		"count", (int)count) == -1)
 		return;
 	if (!tcp)
-		s->asked += count;
-}
-
-/*
- * Asks for what the pool lacks.  Not for each socket: in pieces, unless
- * somebody waits.
- */
-static void
-pool_fill(struct server *s)
-{
-	size_t want = s->target + s->nwait, have = s->nfd + s->asked, n;
-
-	if (s->nwait <= s->asked && have > s->target / 2)
-		return;
-	for (; have < want; have += n) {
-		n = want - have < POOL_CHUNK ? want - have : POOL_CHUNK;
-		upstream_want(s, false, n);
-	}
-}
-
-static void
-pool_drain(struct server *s)
-{
-	while (s->nfd > 0)
-		close(s->fd[--s->nfd]);
+		s->pool.asked += count;
 }
 
 void
 upstream_flush(struct server *s)
 {
 	pool_drain(s);
-	s->target = POOL_START;
 }
 
 static void
@@ -124,13 +97,11 @@ upstream_cancel(struct attempt *a)
 		attempt_unwait(a);
 	if (a->conn != NULL)
 		conn_cancel(a);
-	if (a->fd != -1) {
-		ev_io_stop(d->d->loop, &a->io);
-		close(a->fd);
-	}
+	if (a->sock != NULL)
+		pool_give(a->sock);
 	if (!a->tcp)
 		d->nsock--;
-	a->fd = -1;
+	a->sock = NULL;
 	a->server = NULL;
 }
 
@@ -173,19 +144,25 @@ upstream_judge(struct attempt *a, uint8_t *msg, size_t len)
 }
 
 static void
-udp_read(struct ev_loop *loop, struct ev_io *w, int revents)
+udp_failed(struct attempt *a)
 {
-	struct attempt *a = w->data;
+	a->sock->broken = true;
+	lookup_attempt_failed(a->lookup, a);
+}
+
+void
+upstream_readable(struct attempt *a)
+{
 	struct dnsd *d = a->server->d;
 	ssize_t n;
 	int i;
 
 	for (i = 0; i < READ_BATCH; i++) {
-		n = read(a->fd, d->buf, sizeof(d->buf));
+		n = read(a->sock->fd, d->buf, sizeof(d->buf));
 		if (n == -1 && (errno == EAGAIN || errno == EINTR))
 			return;
 		if (n == -1) {
-			lookup_attempt_failed(a->lookup, a);
+			udp_failed(a);
 			return;
 		}
 		if (upstream_judge(a, d->buf, (size_t)n))
@@ -195,19 +172,32 @@ udp_read(struct ev_loop *loop, struct ev_io *w, int revents)
 
 /* -1: this server cannot be reached. */
 static int
-udp_send(struct attempt *a, int fd)
+udp_send(struct attempt *a, struct usock *u)
 {
 	uint8_t out[DNSD_MAXQUERY + DNS_OPTLEN];
 	size_t n = upstream_form(a, out, sizeof(out));
 
-	a->fd = fd;
-	ev_io_init(&a->io, udp_read, fd, EV_READ);
-	a->io.data = a;
+	a->sock = u;
+	u->attempt = a;
 	/* A full socket has lost the datagram, as any router may. */
-	if (write(fd, out, n) == -1 && errno != EAGAIN && errno != EINTR)
+	if (write(u->fd, out, n) == -1 && errno != EAGAIN && errno != EINTR) {
+		u->broken = true;
 		return -1;
-	ev_io_start(a->server->d->d->loop, &a->io);
+	}
 	return 0;
+}
+
+bool
+upstream_waiter(struct server *s, struct usock *u)
+{
+	struct attempt *a = TAILQ_FIRST(&s->wait);
+
+	if (a == NULL)
+		return false;
+	attempt_unwait(a);
+	if (udp_send(a, u) == -1)
+		udp_failed(a);
+	return true;
 }
 
 static void
@@ -219,7 +209,7 @@ attempt_init(struct server *s, struct attempt *a, bool tcp)
 	a->tcp = tcp;
 	a->waiting = a->again = false;
 	a->conn = NULL;
-	a->fd = -1;
+	a->sock = NULL;
 	a->id = upstream_random_id(s->d);
 	a->mixed = q->plain && !s->no_case && !tcp;
 	if (a->mixed)
@@ -229,20 +219,16 @@ attempt_init(struct server *s, struct attempt *a, bool tcp)
 static int
 udp_ask(struct server *s, struct attempt *a)
 {
+	struct usock *u = pool_take(s);
 	int ret = 0;
 
 	s->d->nsock++;
-	if (s->nfd > 0) {
-		ret = udp_send(a, s->fd[--s->nfd]);
-		if (ret == -1)
-			upstream_cancel(a);
-	} else {
+	if (u == NULL) {
 		stats_inc(&s->d->d->stats, DNSS_POOL_EMPTY);
-		if (s->target * 2 <= DNSD_POOLMAX &&
-		    s->target * 2 <= s->d->maxidle / s->d->route.n)
-			s->target *= 2;
+		pool_grow(s);
 		attempt_wait(a);
-	}
+	} else if ((ret = udp_send(a, u)) == -1)
+		upstream_cancel(a);
 	pool_fill(s);
 	return ret;
 }
@@ -274,23 +260,8 @@ request_server(struct dnsd *d, uint32_t id)
 		return NULL;
 	s = &d->server[REQ_SERVER(id)];
 	if ((id & REQ_TCP) == 0)
-		s->asked -= n < s->asked ? n : s->asked;
+		s->pool.asked -= n < s->pool.asked ? n : s->pool.asked;
 	return s;
-}
-
-static void
-take_udp(struct server *s, int fd)
-{
-	struct attempt *a = TAILQ_FIRST(&s->wait);
-
-	if (a != NULL) {
-		attempt_unwait(a);
-		if (udp_send(a, fd) == -1)
-			lookup_attempt_failed(a->lookup, a);
-	} else if (s->nfd < DNSD_POOLMAX)
-		s->fd[s->nfd++] = fd;
-	else
-		close(fd);
 }
 
 void
@@ -302,12 +273,35 @@ upstream_sock_fd(struct daemon *dm, struct ipc *from, struct ipc_msg *m)
 
 	if (s == NULL)
 		return;
-	for (i = 0; i < m->nfd; i++) {
-		if (id & REQ_TCP)
-			conn_take_fd(s, ipc_take_fd(m, i));
-		else
-			take_udp(s, ipc_take_fd(m, i));
-	}
+	if ((id & REQ_TCP) == 0)
+		pool_add(s, 0, m);
+	for (i = 0; (id & REQ_TCP) != 0 && i < m->nfd; i++)
+		conn_take_fd(s, ipc_take_fd(m, i));
+}
+
+/* portd keeps a set for as long as it is not told that it is not needed. */
+void
+upstream_sock_set(struct daemon *dm, struct ipc *from, struct ipc_msg *m)
+{
+	uint32_t num = (uint32_t)ipc_u64(m, "set");
+	struct server *s = request_server(dm->data, (uint32_t)ipc_u64(m, "id"));
+
+	if (s == NULL || !pool_add(s, num, m))
+		ipc_send(from, IPC_SOCK_AGAIN, NULL, 0, "{s:I,s:I,s:I}", "set",
+		    (json_int_t)num, "again", (json_int_t)0, "done",
+		    (json_int_t)((UINT64_C(1) << m->nfd) - 1));
+}
+
+void
+upstream_sock_fresh(struct daemon *dm, struct ipc *from, struct ipc_msg *m)
+{
+	struct dnsd *d = dm->data;
+	struct server *s;
+
+	for (s = d->server; s < d->server + d->route.n; s++)
+		if (pool_fresh(
+			s, (uint32_t)ipc_u64(m, "set"), ipc_u64(m, "fresh")))
+			return;
 }
 
 /* Who waits now has failed; who waits again after that has not. */
@@ -342,7 +336,7 @@ upstream_portd(struct dnsd *d)
 
 	d->generation++;
 	for (s = d->server; s < d->server + d->route.n; s++) {
-		s->asked = 0;
+		pool_portd(s);
 		if (s->nwait > 0 || s->num == 0)
 			pool_fill(s);
 		conns_again(s);
@@ -366,7 +360,7 @@ upstream_set(struct dnsd *d)
 		s->d = d;
 		s->num = (uint8_t)i;
 		s->conf = &d->route.server[i];
-		s->target = POOL_START;
+		pool_init(&s->pool);
 		TAILQ_INIT(&s->wait);
 		TAILQ_INIT(&s->conns);
 	}
@@ -381,7 +375,7 @@ upstream_fini(struct dnsd *d)
 	size_t i;
 
 	for (i = 0; d->server != NULL && i < d->route.n; i++) {
-		pool_drain(&d->server[i]);
+		pool_fini(&d->server[i]);
 		conns_close(&d->server[i]);
 	}
 	free(d->server);

@@ -4,7 +4,8 @@
 /*
  * The servers: sockets from portd, one question asked of one server once.
  *
- *	upstream.c	servers, UDP sockets, attempts
+ *	upstream.c	servers, attempts
+ *	pool.c		UDP sockets
  *	conn.c		TCP connections
  */
 
@@ -15,11 +16,11 @@
 #include "common/daemon.h"
 #include "common/dnstab.h"
 #include "common/log.h"
+#include "dnsd/pool.h"
 #include "dnsd/route.h"
 
-#define DNSD_POOLMAX	512 /* idle sockets of one server */
-#define DNSD_CONNS	4   /* TCP connections to one server */
-#define DNSD_CONNASKED	64  /* in flight on one before there is another */
+#define DNSD_CONNS	4  /* TCP connections to one server */
+#define DNSD_CONNASKED	64 /* in flight on one before there is another */
 #define DNSD_CONNMAX	1024
 #define DNSD_IDLE_SEC	10. /* RFC 7766 6.2.3: a few seconds */
 #define DNSD_CASE_BYTES 32  /* a bit for each byte of a name */
@@ -39,9 +40,8 @@ struct attempt {
 	bool mixed;   /* the name's letters are as `random' says */
 	uint16_t id;
 	uint8_t random[DNSD_CASE_BYTES];
-	int fd; /* owned, UDP; -1: none */
-	struct ev_io io;
-	struct conn *conn; /* borrowed, TCP */
+	struct usock *sock; /* borrowed, UDP; NULL: none */
+	struct conn *conn;  /* borrowed, TCP */
 	TAILQ_ENTRY(attempt) entry;
 };
 
@@ -52,13 +52,10 @@ struct server {
 	struct dnsd *d; /* borrowed */
 	uint8_t num;	/* its place in dnsd.server and in the route */
 	const struct route_server *conf; /* borrowed */
-	int fd[DNSD_POOLMAX];		 /* owned, idle, UDP */
-	size_t nfd;
-	size_t target;		  /* idle ones to have */
-	size_t asked;		  /* UDP sockets of portd, not here yet */
-	size_t nwait;		  /* attempts in wait */
-	struct attempts wait;	  /* for a UDP socket */
-	TAILQ_HEAD(, conn) conns; /* owned */
+	struct pool pool;		 /* UDP */
+	size_t nwait;			 /* attempts in wait */
+	struct attempts wait;		 /* for a UDP socket */
+	TAILQ_HEAD(, conn) conns;	 /* owned */
 	size_t nconn;
 	unsigned missed; /* sends without an answer, since the last one */
 	usec_t heard;	 /* when it last answered anything */
@@ -79,11 +76,17 @@ void upstream_cancel(struct attempt *);
 /* It does not answer: its idle sockets may be of a network that is gone. */
 void upstream_flush(struct server *);
 void upstream_sock_fd(struct daemon *, struct ipc *, struct ipc_msg *);
+void upstream_sock_set(struct daemon *, struct ipc *, struct ipc_msg *);
+void upstream_sock_fresh(struct daemon *, struct ipc *, struct ipc_msg *);
 void upstream_sock_refused(struct daemon *, struct ipc *, struct ipc_msg *);
 /* portd is there, or there again: what was asked of it is asked anew. */
 void upstream_portd(struct dnsd *);
 
-/* Between upstream.c and conn.c. */
+/* Between upstream.c, pool.c and conn.c. */
+/* Something came to its socket. */
+void upstream_readable(struct attempt *);
+/* Whether an attempt has waited for a socket and takes this one. */
+bool upstream_waiter(struct server *, struct usock *);
 void upstream_want(struct server *, bool tcp, size_t count);
 /* The message as this attempt sends it; its length. */
 size_t upstream_form(const struct attempt *, uint8_t *out, size_t cap);

@@ -113,6 +113,7 @@ portd_peer_gone(struct daemon *d, struct ipc *link)
 	forward_owner_gone(p, link);
 	client_peer_gone(p, link);
 	host_forget(p, link);
+	again_forget(p, link);
 	if (ipc_peer(link) == ROLE_FRONT)
 		opener_front_gone(p);
 	vm_free(p, vm_find(p, link));
@@ -149,6 +150,7 @@ portd_start(struct daemon *d)
 	/* The file outlives the process; what is counted down starts anew. */
 	stats_set(&d->stats, PORTS_FLOWS, 0);
 	LIST_INIT(&p->vms);
+	LIST_INIT(&p->again);
 	opener_init(p);
 	forward_init(p);
 	d->data = p;
@@ -163,6 +165,7 @@ portd_stop(struct daemon *d)
 	while (!LIST_EMPTY(&p->vms))
 		vm_free(p, LIST_FIRST(&p->vms));
 	forward_fini(p);
+	again_forget(p, NULL);
 	opener_fini(p);
 	routes_fini(p);
 	free(p);
@@ -175,6 +178,7 @@ static const struct ipc_handler handlers[] = {
 	{ IPC_FLOW_OPEN, opener_flow_open },
 	{ IPC_FLOW_CLOSE, opener_flow_close },
 	{ IPC_SOCK_OPEN, socks_open },
+	{ IPC_SOCK_AGAIN, again_ask },
 	{ IPC_PAIR_OPEN, pairs_open },
 	{ IPC_FETCH_OPEN, http_fetch },
 	{ IPC_RAW_FD, icmp_raw_fd },

@@ -6,7 +6,7 @@
  * messages and reads nothing from the sockets it makes.
  *
  * A socket is sent away as soon as it exists, a TCP one while it still
- * connects, and portd's own copy is closed: a thousand destinations that never
+ * connects, and portd's own copy is closed (but for those of again.c): a thousand destinations that never
  * answer cost descriptors of the guest that asked for them and delay nobody.
  * What stays here is a struct flow, for the limits and for the local port of
  * the guest's UDP port.
@@ -81,6 +81,7 @@ struct vm;
 struct client;
 struct forward;
 struct hostreq;
+struct again;
 
 struct flow {
 	uint32_t id; /* the stack's number for it */
@@ -170,7 +171,9 @@ struct portd {
 	TAILQ_HEAD(, client) unsent;   /* of UDP forwards, not yet offered */
 	LIST_HEAD(, hostreq) hostreqs; /* owned */
 	size_t nhostreq;
-	uint32_t next_client, next_host, next_via;
+	uint32_t next_client, next_host, next_via, next_again;
+	LIST_HEAD(, again) again; /* owned; again.c */
+	size_t nagain;		  /* sockets in there */
 	struct limits_vm front_used; /* by clients of the tunnel */
 	struct ev_timer resume;	     /* who waits for descriptors */
 	int backlog;
@@ -254,6 +257,15 @@ void socks_open(struct daemon *, struct ipc *, struct ipc_msg *);
 
 /* front.c: the other role of this program, a process of its own. */
 int front_main(int argc, char *argv[]);
+
+/* again.c: UDP sockets of dnsd's that get another port. */
+#define AGAIN_SETMAX 48	  /* of one message; as bits of one number */
+#define AGAIN_MAX    2048 /* in all */
+/* The number of the set; 0: not kept.  The descriptors stay the caller's. */
+uint32_t again_keep(struct portd *, struct ipc *, const struct ipaddr *,
+    uint16_t port, const int *fd, size_t n);
+void again_forget(struct portd *, const struct ipc *); /* NULL: everybody's */
+void again_ask(struct daemon *, struct ipc *, struct ipc_msg *);
 
 /* pairs.c: what a stack and dnsd or proxyd hold the ends of. */
 void pairs_open(struct daemon *, struct ipc *, struct ipc_msg *);

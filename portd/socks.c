@@ -24,9 +24,9 @@
 #include "common/plat/plat.h"
 #include "portd/portd.h"
 
-#define nitems(a)	(sizeof(a) / sizeof((a)[0]))
-#define DRAIN_MAX	1024
-#define SOCK_MAXCOUNT	64
+#define nitems(a)     (sizeof(a) / sizeof((a)[0]))
+#define DRAIN_MAX     1024
+#define SOCK_MAXCOUNT 64
 
 /* clang-format off */
 static const struct {
@@ -368,7 +368,9 @@ socks_open(struct daemon *d, struct ipc *from, struct ipc_msg *m)
 	const char *proto = ipc_str(m, "proto");
 	json_int_t id = (json_int_t)ipc_u64(m, "id");
 	size_t n = (size_t)ipc_u64(m, "count");
+	struct ipaddr addr = ipc_addr(m, "addr");
 	int fd[SOCK_MAXCOUNT], error;
+	uint32_t set = 0;
 
 	if ((strcmp(proto, "tcp") != 0 && strcmp(proto, "udp") != 0) ||
 	    n > nitems(fd)) {
@@ -383,5 +385,12 @@ socks_open(struct daemon *d, struct ipc *from, struct ipc_msg *m)
 		return;
 	}
 	stats_add(&d->stats, PORTS_SOCKS, n);
-	ipc_send(from, IPC_SOCK_FD, fd, n, "{s:I}", "id", id);
+	if (strcmp(proto, "udp") == 0)
+		set = again_keep(
+		    p, from, &addr, (uint16_t)ipc_u64(m, "port"), fd, n);
+	if (set != 0)
+		ipc_send(from, IPC_SOCK_SET, fd, n, "{s:I,s:I}", "id", id,
+		    "set", (json_int_t)set);
+	else
+		ipc_send(from, IPC_SOCK_FD, fd, n, "{s:I}", "id", id);
 }

@@ -99,6 +99,12 @@ int plat_sockerr_keep(int fd, bool on);
  * headers of IP and UDP, at most *len bytes.  0, or -1: there is none.
  */
 int plat_sockerr(int fd, struct plat_sockerr *, uint8_t *data, size_t *len);
+/*
+ * Connects a UDP socket that was never bound to the same or another address,
+ * from a new port that the system draws.  -1 also where that cannot be had.
+ */
+struct sockaddr_storage;
+int plat_udp_again(int fd, const struct sockaddr_storage *, unsigned len);
 /* The TTL and TOS of packets, and whether they may not be fragmented. */
 int plat_ttl(int fd, int ttl);
 int plat_tos(int fd, int tos);

@@ -218,3 +218,14 @@ plat_recv_ttl(
 	}
 	return n;
 }
+
+/* Linux gives a port that it has chosen itself back when it disconnects. */
+int
+plat_udp_again(int fd, const struct sockaddr_storage *ss, unsigned len)
+{
+	const struct sockaddr none = { .sa_family = AF_UNSPEC };
+
+	if (connect(fd, &none, sizeof(none)) == -1)
+		return -1;
+	return connect(fd, (const struct sockaddr *)ss, len);
+}

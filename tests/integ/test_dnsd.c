@@ -44,14 +44,33 @@ static struct {
 	struct stats_file *stats;
 	struct ipc *sup, *stack, *port; /* owned */
 	bool ready, stack_gone, no_pairs;
+	bool keeps;	/* portd gives sockets other ports */
+	bool loses;	/* ... but has lost them */
+	unsigned again; /* sockets for which that was asked */
+	uint64_t done;	/* sockets that portd need not keep */
 	enum { GIVE, REFUSE, IGNORE } portd;
 	unsigned asked; /* sock-open messages */
 	unsigned asked_tcp;
 	enum ipc_type flow_answer;
 	int flow_fd; /* owned by the test that asked */
 	struct server server[MAXSERVERS];
-	size_t nserver;
+	size_t nserver, nset;
 } t;
+
+static void
+fresh(const struct ipc_msg *m)
+{
+	uint64_t bits = ipc_u64(m, "again");
+
+	t.again += (unsigned)__builtin_popcountll(bits);
+	t.done += (unsigned)__builtin_popcountll(ipc_u64(m, "done"));
+	if (bits != 0)
+		ck_assert_int_eq(
+		    ipc_send(t.port, IPC_SOCK_FRESH, NULL, 0, "{s:I,s:I}",
+			"set", (json_int_t)ipc_u64(m, "set"), "fresh",
+			(json_int_t)(t.loses ? 0 : bits)),
+		    0);
+}
 
 static void
 give(const struct ipc_msg *m)
@@ -69,9 +88,16 @@ give(const struct ipc_msg *m)
 		t.server[t.nserver++].fd = sv[0];
 		fd[i] = sv[1];
 	}
-	ck_assert_int_eq(ipc_send(t.port, IPC_SOCK_FD, fd, n, "{s:I}", "id",
-			     (json_int_t)ipc_u64(m, "id")),
-	    0);
+	if (t.keeps && !tcp)
+		ck_assert_int_eq(
+		    ipc_send(t.port, IPC_SOCK_SET, fd, n, "{s:I,s:I}", "id",
+			(json_int_t)ipc_u64(m, "id"), "set",
+			(json_int_t)++t.nset),
+		    0);
+	else
+		ck_assert_int_eq(ipc_send(t.port, IPC_SOCK_FD, fd, n, "{s:I}",
+				     "id", (json_int_t)ipc_u64(m, "id")),
+		    0);
 }
 
 /* As portd would, but that our stack gets its end directly. */
@@ -104,6 +130,10 @@ on_port(struct ipc *ipc, struct ipc_msg *m)
 {
 	if (m->type == IPC_PAIR_OPEN) {
 		give_pair(m);
+		return;
+	}
+	if (m->type == IPC_SOCK_AGAIN) {
+		fresh(m);
 		return;
 	}
 	ck_assert_int_eq(m->type, IPC_SOCK_OPEN);
@@ -873,6 +903,77 @@ START_TEST(test_socket_per_query)
 }
 END_TEST
 
+/* Asks and is answered so often. */
+static void
+exchange(int fd, int n)
+{
+	uint8_t buf[600];
+	size_t len;
+	int up;
+
+	for (; n > 0; n--) {
+		ask(fd, DGRAM(HDR OTHER A_IN));
+		up = asked("192.0.2.7", buf, sizeof(buf), &len);
+		buf[2] |= 0x80;
+		put(up, buf, len);
+		(void)get(fd, buf, sizeof(buf));
+	}
+}
+
+/*
+ * A socket whose port was used is not used again before portd has given it
+ * another one; what comes late is nobody's, and none is left behind.
+ */
+START_TEST(test_ports_again)
+{
+	unsigned late = 0;
+	uint8_t buf[600];
+	int fd, up;
+	size_t n;
+
+	t.keeps = true;
+	conf("192.0.2.7", NULL);
+	fd = flow(1, "dns");
+	exchange(fd, 200);
+	/* Two hundred questions, some tens of sockets. */
+	ck_assert_uint_lt(t.nserver, 100);
+	ck_assert_uint_ge(t.again, 100);
+	ask(fd, DGRAM(HDR OTHER A_IN));
+	up = asked("192.0.2.7", buf, sizeof(buf), &n);
+	buf[2] |= 0x80;
+	put(up, buf, n);
+	(void)get(fd, buf, sizeof(buf));
+	while (write(up, buf, n) == (ssize_t)n && ++late < 3)
+		continue;
+	wait_counter("dropped-wrong-answer", late);
+	/* portd has lost them: others, and all goes on. */
+	t.loses = true;
+	exchange(fd, 100);
+	t.loses = false;
+	exchange(fd, 100);
+	conf("192.0.2.8", NULL);
+	while (t.done < 8)
+		turn();
+	ask(fd, DGRAM(HDR OTHER A_IN));
+	(void)asked("192.0.2.8", buf, sizeof(buf), &n);
+}
+END_TEST
+
+/* A new portd knows none of the sockets: they are used once more at most. */
+START_TEST(test_ports_portd)
+{
+	int fd;
+
+	t.keeps = true;
+	conf("192.0.2.7", NULL);
+	fd = flow(1, "dns");
+	exchange(fd, 100);
+	ipc_free(t.port);
+	t.port = link_to(ROLE_PORT, 0, &port_events);
+	exchange(fd, 200);
+}
+END_TEST
+
 /* The first server is silent: the second is asked, and then asked first. */
 START_TEST(test_next_server)
 {
@@ -1288,6 +1389,8 @@ main(int argc, char *argv[])
 	tcase_add_test(tc, test_tcp_closed);
 	tcase_add_test(tc, test_relay_other_type);
 	tcase_add_test(tc, test_socket_per_query);
+	tcase_add_test(tc, test_ports_again);
+	tcase_add_test(tc, test_ports_portd);
 	tcase_add_test(tc, test_next_server);
 	tcase_add_test(tc, test_slow_server);
 	tcase_add_test(tc, test_refused);

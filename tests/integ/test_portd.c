@@ -39,6 +39,8 @@ struct seen {
 	int fd[4];     /* owned until taken; -1 */
 	size_t nfd;
 	uint16_t echo_id; /* of flow-icmp */
+	uint32_t set;	  /* of sock-set and what follows it */
+	uint64_t fresh;
 	bool raw;
 };
 
@@ -76,6 +78,9 @@ on_msg(struct ipc *ipc, struct ipc_msg *m)
 	snprintf(s->text, sizeof(s->text), "%s", text == NULL ? "" : text);
 	s->echo_id = (uint16_t)json_integer_value(
 	    json_object_get(m->body, "echo-id"));
+	s->set = (uint32_t)json_integer_value(json_object_get(m->body, "set"));
+	s->fresh =
+	    (uint64_t)json_integer_value(json_object_get(m->body, "fresh"));
 	s->raw = json_is_true(json_object_get(m->body, "raw"));
 	s->nfd = m->nfd;
 	for (i = 0; i < nitems(s->fd); i++)
@@ -125,17 +130,23 @@ wait_answer(struct end *e, uint32_t id)
 }
 
 static void
-conf(int max)
+conf_server(int max, const char *server)
 {
 	ck_assert_int_eq(
 	    ipc_send(t.sup.ipc, IPC_CONF_PORT, NULL, 0,
 		"{s:s,s:s,s:s,s:s,s:[s,s],s:[],s:i,s:[s],s:i,s:b}",
 		"gateway-ip", "192.168.65.1",
 		"host-ip", HOST_IP, "lowest-ip", "192.168.65.3", "highest-ip",
-		"192.168.65.254", "servers", "127.0.0.1#53", "::1#5353",
+		"192.168.65.254", "servers", server, "::1#5353",
 		"proxies", "max-connections", max, "allowed-bind", "0.0.0.0", "backlog",
 		0, "preserve-source", 0),
 	    0);
+}
+
+static void
+conf(int max)
+{
+	conf_server(max, "127.0.0.1#53");
 }
 
 static void
@@ -626,9 +637,62 @@ START_TEST(sockets_for_dnsd)
 		    asked[_i].what);
 		return;
 	}
-	ck_assert_msg(s->type == IPC_SOCK_FD, "%s", asked[_i].what);
+	ck_assert_msg(s->type == IPC_SOCK_SET, "%s", asked[_i].what);
 	ck_assert_uint_eq(s->nfd, (size_t)asked[_i].count);
 	ck_assert_uint_ne(local_port(s->fd[0]), local_port(s->fd[1]));
+}
+END_TEST
+
+/* What sock-again came to. */
+static uint64_t
+again(uint32_t set, int bits, int done)
+{
+	t.dns.nseen = 0;
+	ck_assert_int_eq(
+	    ipc_send(t.dns.ipc, IPC_SOCK_AGAIN, NULL, 0, "{s:I,s:i,s:i}", "set",
+		(json_int_t)set, "again", bits, "done", done),
+	    0);
+	return wait_msg(&t.dns, IPC_SOCK_FRESH)->fresh;
+}
+
+/* Other ports for the same sockets; four draws of the same are no chance. */
+START_TEST(ports_again)
+{
+	uint16_t port[4];
+	struct seen s;
+	uint64_t set;
+	int i, same = 0;
+
+	begin(-1);
+	ck_assert_int_eq(
+	    ipc_send(t.dns.ipc, IPC_SOCK_OPEN, NULL, 0, "{s:i,s:s,s:s,s:i,s:i}",
+		"id", 5, "proto", "udp", "addr", "127.0.0.1", "port", 53,
+		"count", 4),
+	    0);
+	s = *wait_msg(&t.dns, IPC_SOCK_SET);
+	set = s.set;
+	for (i = 0; i < 4; i++)
+		port[i] = local_port(s.fd[i]);
+	ck_assert_uint_eq(again(s.set, 7, 0), 7);
+	for (i = 0; i < 3; i++)
+		same += local_port(s.fd[i]) == port[i];
+	ck_assert_int_lt(same, 3);
+	ck_assert_uint_eq(local_port(s.fd[3]), port[3]);
+	/* Not those that are done with, nor of another set, nor twice. */
+	ck_assert_uint_eq(again(s.set, 3, 2), 1);
+	ck_assert_uint_eq(again(s.set, 7, 0), 5);
+	ck_assert_uint_eq(again(s.set + 1, 7, 0), 0);
+	if (_i == 0) {
+		/* The server is not one any more. */
+		conf_server(-1, "127.0.0.1#54");
+		while (again((uint32_t)set, 1, 0) != 0)
+			continue;
+		conf(-1);
+	} else {
+		ipc_free(t.dns.ipc);
+		link_to(&t.dns, ROLE_DNS, 0);
+	}
+	ck_assert_uint_eq(again((uint32_t)set, 1, 0), 0);
 }
 END_TEST
 
@@ -864,6 +928,7 @@ main(int argc, char *argv[])
 	tcase_add_loop_test(tc, violations_cut_the_link, 0, nitems(violations));
 	tcase_add_test(tc, close_of_an_unknown_flow);
 	tcase_add_loop_test(tc, sockets_for_dnsd, 0, nitems(asked));
+	tcase_add_loop_test(tc, ports_again, 0, 2);
 	suite_add_tcase(s, tc);
 	tc = tcase_create("few descriptors");
 	tcase_set_timeout(tc, 60);
