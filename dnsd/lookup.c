@@ -229,6 +229,20 @@ over_limit(struct client *c, enum dnsd_stat which)
 	return true;
 }
 
+/*
+ * Where descriptors are few, one guest may have as much as it leaves to the
+ * others, and so on: there is always something left for the next one.
+ */
+static bool
+over_share(const struct client *c)
+{
+	const struct dnsd *d = c->d;
+	size_t n = c->guest->nlookup;
+
+	return n >= DNSD_VMLOOKUPS ||
+	       (d->nlookup < d->maxlookup && n >= d->maxlookup - d->nlookup);
+}
+
 static struct lookup *
 lookup_new(struct client *c, const uint8_t *origin, struct rd msg)
 {
@@ -305,7 +319,7 @@ lookup_start(
 		    DNS_EDE_NOT_READY, "no server is configured", NULL);
 		return;
 	}
-	if (c->guest->nlookup >= DNSD_VMLOOKUPS)
+	if (over_share(c))
 		over_limit(c, DNSS_LIMIT_VM);
 	else if (d->nlookup >= d->maxlookup)
 		over_limit(c, DNSS_LIMIT_ALL);

@@ -225,7 +225,7 @@ limits_init(struct dnsd *d)
 		nofile = NOFILE_UNKNOWN;
 	d->maxsock = (size_t)nofile / 2;
 	d->maxidle = (size_t)nofile / 4;
-	d->maxlookup = d->maxsock / 2;
+	d->maxlookup = d->maxsock / 4;
 	if (d->maxlookup > DNSD_MAXLOOKUPS)
 		d->maxlookup = DNSD_MAXLOOKUPS;
 }

@@ -153,14 +153,20 @@ server_alive(struct server *s)
  * Asking.
  */
 
-/* A free place, or that of the attempt at this server which is there longest */
+/*
+ * A free place, or that of the attempt at this server which is there longest,
+ * also when sockets are scarce: asking again must not take the last ones from
+ * those who have not asked yet.
+ */
 static struct attempt *
 attempt_place(struct lookup *l, const struct server *s)
 {
+	bool scarce = l->d->nsock >= l->d->maxsock / 2;
 	size_t i;
 
 	for (i = 0; i < nitems(l->attempt); i++)
-		if (l->attempt[i].server == NULL)
+		if (l->attempt[i].server == NULL &&
+		    !(scarce && has_attempt(l, s)))
 			return &l->attempt[i];
 	for (i = 0; i < nitems(l->attempt); i++) {
 		if (l->attempt[i].server == s) {

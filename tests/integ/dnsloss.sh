@@ -1,13 +1,13 @@
 #!/bin/sh
-# dnsloss.sh BUILD [N]: a server that loses 5 % of the queries; every one of N
-# names is answered all the same.
+# dnsloss.sh BUILD [N]: a server that loses 5 % of the queries and 5 % of its
+# answers; every one of N names is answered all the same.  And one that lies.
 . "$(dirname "$0")/lib.sh"
 
 need dnsperf
 N=${2:-5000}
 lab
-server "$BUILD/tests/integ/lossdns" $SERVER 5
-suite
+server "$BUILD/tests/integ/lossdns" $SERVER 5 5
+suite --dns "$DIR/dns.conf"
 seq -f 'h%.0f.example A' "$N" >"$DIR/queries"
 # Fewer at a time than a guest may have: what waits is what is lost.
 guest -- dnsperf -s $GATEWAY -d "$DIR/queries" -n 1 -q 200 -t 8 -c 4 -T 1 \
@@ -15,4 +15,26 @@ guest -- dnsperf -s $GATEWAY -d "$DIR/queries" -n 1 -q 200 -t 8 -c 4 -T 1 \
 check "nothing was lost" grep -q "Queries lost: *0 " "$DIR/dnsperf"
 check "every name was answered" grep -q "NOERROR $N (100" "$DIR/dnsperf"
 [ $FAILED = 0 ] || cat "$DIR/dnsperf"
+check_not "a server that answers is taken for dead" \
+    grep -q 'does not answer' "$LOG"
+
+# Lies come first: from another port, another address, with another id, to
+# another question.
+ip addr add 192.0.2.2/24 dev ext0
+ip addr add 192.0.2.3/24 dev ext0
+server "$BUILD/tests/integ/lossdns" 192.0.2.2 lies 192.0.2.3
+echo "nameserver 192.0.2.2" >"$DIR/dns.conf"
+suite --dns "$DIR/dns.conf"
+seq -f 'l%.0f.example' 50 >"$DIR/names"
+lies() {
+	guest -- dig +short +tries=1 +time=8 -f "$DIR/names" >"$DIR/said"
+	[ "$(sort "$DIR/said" | uniq -c | tr -s ' ')" = " 50 198.51.100.7" ] ||
+	    { sort "$DIR/said" | uniq -c; return 1; }
+}
+check "no lie is believed" lies
+kill -USR1 "$SUITE"
+eventually grep -q "counters dnsd.*dropped-wrong-answer=" "$LOG"
+# Two of the four come from where the answer does.
+check "they were told" \
+    grep -q "counters dnsd.*dropped-wrong-answer=100" "$LOG"
 done_testing

@@ -1174,6 +1174,91 @@ START_TEST(test_limit)
 }
 END_TEST
 
+/* Another guest; the first one stays, and is the test's to end. */
+static struct ipc *
+other_guest(void)
+{
+	struct ipc *first = t.stack;
+
+	t.stack = link_to(ROLE_STACK, 2, &stack_events);
+	return first;
+}
+
+/* One guest has all it may have under way; the other one is served. */
+START_TEST(test_limit_fair)
+{
+	static const char one[] = ORIGIN "\0\x1d" HDR OTHER A_IN;
+	static uint8_t many[(1024 + 100) / 2 * (sizeof(one) - 1)];
+	int flood = flow(1, "dns"), fd, up;
+	struct ipc *first;
+	uint8_t buf[600];
+	size_t n, i;
+
+	conf("192.0.2.7", NULL);
+	for (i = 0; i < sizeof(many); i += sizeof(one) - 1)
+		memcpy(many + i, one, sizeof(one) - 1);
+	put(flood, many, sizeof(many));
+	put(flood, many, sizeof(many));
+	wait_counter("dropped-vm-limit", 100);
+	first = other_guest();
+	fd = flow(1, "dns");
+	ask(fd, DGRAM(HDR "\5other\7example\0" A_IN));
+	do
+		up = asked("192.0.2.7", buf, sizeof(buf), &n);
+	while (!same_letters(buf + 12, "\5other"));
+	buf[2] |= 0x80;
+	put(up, buf, n);
+	ck_assert_uint_eq(get(fd, buf, sizeof(buf)), PREFIX + n);
+	ck_assert_uint_eq(counter("dropped-vm-limit"), 100);
+	ipc_free(first);
+}
+END_TEST
+
+/* One guest asks more than it may in a second; the other one is served. */
+START_TEST(test_rate_fair)
+{
+	static uint8_t many[4000 * (PREFIX + 1)];
+	int flood = flow(1, "dns"), fd;
+	struct ipc *first;
+	uint8_t buf[600];
+	uint64_t over;
+	size_t i;
+
+	/* Nothing is cheaper to refuse than what is no message. */
+	for (i = 0; i < sizeof(many); i += PREFIX + 1)
+		memcpy(many + i, ORIGIN "\0\1x", PREFIX + 1);
+	while (counter("dropped-vm-rate") == 0)
+		(void)!send(flood, many, sizeof(many), MSG_DONTWAIT);
+	first = other_guest();
+	fd = flow(1, "dns");
+	while (send(flood, many, sizeof(many), MSG_DONTWAIT) > 0)
+		continue;
+	over = counter("dropped-vm-rate");
+	ask(fd, builtin[0].in, builtin[0].inlen);
+	ck_assert_uint_eq(
+	    get(fd, buf, sizeof(buf)), PREFIX + builtin[0].outlen);
+	ck_assert_uint_ge(counter("dropped-vm-rate"), over);
+	ipc_free(first);
+}
+END_TEST
+
+/* Nobody asks any more: the connection to the server is closed. */
+START_TEST(test_tcp_idle)
+{
+	static const char q[] = "\0\x1d" HDR OTHER A_IN;
+	uint8_t buf[600];
+	int fd = flow(1, "tcp"), up;
+	size_t n;
+
+	put(fd, q, sizeof(q) - 1);
+	up = asked(NULL, buf, sizeof(buf), &n);
+	buf[4] |= 0x80;
+	put(up, buf, n);
+	ck_assert_uint_eq(get(fd, buf, sizeof(buf)), 31);
+	ck_assert_uint_eq(get(up, buf, sizeof(buf)), 0);
+}
+END_TEST
+
 /*
  * Two queries in one write go over one connection, and are answered in the
  * other order; one answer is big.
@@ -1402,6 +1487,9 @@ main(int argc, char *argv[])
 	tcase_add_loop_test(tc, test_unframed, 0, (int)nitems(unframed));
 	tcase_add_test(tc, test_mutations);
 	tcase_add_test(tc, test_limit);
+	tcase_add_test(tc, test_limit_fair);
+	tcase_add_test(tc, test_rate_fair);
+	tcase_add_test(tc, test_tcp_idle);
 	tcase_add_test(tc, test_tcp);
 	tcase_add_test(tc, test_tcp_many);
 	tcase_add_test(tc, test_tcp_bad);
