@@ -123,6 +123,15 @@ check "any port is told" sh -c "'$STATUS' -s '$SOCK' ports add 127.0.0.1:0:$GUES
     grep -q '^udp 127.0.0.1:[1-9][0-9]* leads to $GUEST:7000$'"
 check "a Unix socket" status ports add "$DIR/web.sock:$GUEST:7000"
 check "its connections" sh -c "echo x | socat -t 5 - UNIX:$DIR/web.sock"
+check "in folders that are not there yet" status ports add "$DIR/a/b/web.sock:$GUEST:7000"
+check "not where another listens" refuses 'EADDRINUSE' ports add "$DIR/web.sock:$GUEST:7000"
+socat "UNIX-LISTEN:$DIR/old.sock,unlink-close=0" /dev/null &
+eventually test -S "$DIR/old.sock"
+kill -9 $!
+check "over one that was left behind" status ports add "$DIR/old.sock:$GUEST:7000"
+echo precious >"$DIR/file"
+check "not over a file" refuses 'EEXIST' ports add "$DIR/file:$GUEST:7000"
+check "the file is as it was" grep -qx precious "$DIR/file"
 check "not one that is taken" refuses 'somebody else listens there (EADDRINUSE)' \
     ports add "127.0.0.1:8300:$GUEST:7001"
 check "nor an address that is not allowed" refuses 'not one of --allowed-bind-addresses (EPERM)' \
@@ -173,6 +182,10 @@ wait $HOLDER
 : >"$DIR/leave"
 wait $GUESTPID
 
+pipe_json() {
+	printf '{"proto":"unix","out_path":"%s","in_path":"/x"}' "$1"
+}
+
 # Without our end of the holder's fifo, which would stay open.
 forwarder() {
 	server sh -c 'exec 8>&-; exec "$@"' sh "$FORWARDER" "$DIR/connect" "$1"
@@ -191,6 +204,11 @@ tunnel() {
 	    "udp:127.0.0.1:8100:udp:127.0.0.1:7001" \
 	    "tcp:127.0.0.1:8101:tcp:127.0.0.1:9"
 	check "without a forwarder: reset" "$PEER" reset 127.0.0.1 8100
+	check "HTTP: not over a file" sh -c "echo '$(api expose/pipe -d "$(pipe_json "$DIR/file")")' |
+	    grep -q 'refusing to remove path $DIR/file'"
+	check "the file is as it was" grep -qx precious "$DIR/file"
+	check "HTTP: nor at a path too long" sh -c "echo '$(api expose/pipe -d "$(pipe_json "/$(printf 'x%.0s' $(seq 120))")")' | grep -q 'out_path: too long'"
+	check "HTTP: a path" sh -c "[ -z '$(api expose/pipe -fd "$(pipe_json "$DIR/c/$form.sock")")' ] && test -S '$DIR/c/$form.sock'"
 	forwarder "$form"
 	check "bytes to the VM" "$PEER" up 127.0.0.1 8100 3000017
 	check "bytes from the VM" "$PEER" down 127.0.0.1 8100 3000017
