@@ -15,7 +15,8 @@
 # table.md (medians).  Only ratios within one run mean anything.
 #
 # Groups: tcp (MTU 1500 and 65520, 1 and 8 streams, both ways), lat, conn, udp,
-# dns, mem, pub (published ports of the guest, clients on the host), http (the
+# dns, mem, watch (what it takes to look at 10,000 flows of ours, and what top
+# costs those who are looked at), pub (published ports of the guest, clients on the host), http (the
 # same guest through squid, asking it directly and intercepted; needs squid and
 # nginx).  Needs root, iperf3, ethtool, iproute2, and the peers.
 set -eu
@@ -23,7 +24,7 @@ set -eu
 BUILD=$(cd "$1" && pwd)
 shift
 RUNS=3 SECS=2 OUT=bench-out PEERS="vpnkit passt slirp4netns-bess slirp4netns"
-GROUPS_="tcp lat conn udp dns mem pub http"
+GROUPS_="tcp lat conn udp dns mem watch pub http"
 PUBLISH=  # the way in is open
 HTTPCONF= # requests are intercepted
 while getopts r:s:o:p:g: opt; do
@@ -404,6 +405,47 @@ group_mem() {
 }
 
 # The guest's servers by ports of the host: 5201 and those of load.
+watched() {
+	mkfifo "$DIR/keys"
+	TERM=xterm script -qec "stty cols 200 rows 50; $status top -d 1" \
+	    /dev/null <"$DIR/keys" >"$DIR/top" 2>&1 &
+	exec 8>"$DIR/keys"
+	wait_for grep -q flows "$DIR/top"
+	iperf tcp_watched -P 1 -R
+	printf q >&8
+	exec 8>&-
+	wait $! || :
+	rm "$DIR/keys"
+}
+
+# Ours only.  The time of one `vpnkit-status flows`, all of it, and throughput
+# with and without a `top`, each as often first.
+group_watch() {
+	[ "$1" = vpnkit ] || return 0
+	start "$1" 65520
+	status="$BUILD/tools/vpnkit-status -s $sock"
+	for run in $(seq "$RUNS"); do
+		[ $((run % 2)) = 0 ] || watched
+		iperf tcp_unwatched -P 1 -R
+		[ $((run % 2)) = 1 ] || watched
+	done
+	mkfifo "$DIR/hold" "$DIR/said"
+	in_guest "$LOAD" idle $SERVER 10000 64 <"$DIR/hold" >"$DIR/said" 2>&1 &
+	exec 8>"$DIR/hold" 9<"$DIR/said"
+	read -r said <&9
+	wait_for sh -c "[ \$($status flows | wc -l) -gt 10000 ]"
+	for run in $(seq "$RUNS"); do
+		t0=$(date +%s%N)
+		n=$($status flows | wc -l)
+		t1=$(date +%s%N)
+		record status_flows_ms $(((t1 - t0) / 1000000)) 0
+		record status_flows_n "$((n - 1))" 0
+	done
+	exec 8>&- 9<&-
+	rm "$DIR/hold" "$DIR/said"
+	stop
+}
+
 group_pub() {
 	[ "$1" != slirp4netns-bess ] || return 0
 	for mtu_ in 1500 65520; do

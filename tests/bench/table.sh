@@ -102,6 +102,10 @@ END {
 	row("published port, connections per second, 64 at a time", \
 	    "pub_conn_64", 0)
 	row("memory per idle connection, kB", "idle_kb_each", 2)
+	row("TCP host to guest, nobody looks, Gbit/s", "tcp_unwatched", 2)
+	row("the same beside `vpnkit-status top`, Gbit/s", "tcp_watched", 2)
+	row("`vpnkit-status flows`, ms", "status_flows_ms", 0)
+	row("flows it shows", "status_flows_n", 0)
 	split("1 64 1000", kept, " ")
 	for (k = 1; k <= 3; k++) {
 		row("squid asked directly, " kept[k] " kept, requests/s", \

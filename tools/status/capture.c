@@ -60,60 +60,72 @@ number(const char *s, const char *what, uint32_t max)
 	return n;
 }
 
+static const struct option options[] = {
+	{ "vm", required_argument, NULL, 'v' },
+	{ "proto", required_argument, NULL, 'P' },
+	{ "host", required_argument, NULL, 'h' },
+	{ "port", required_argument, NULL, 'p' },
+	{ "count", required_argument, NULL, 'c' },
+	{ "snaplen", required_argument, NULL, 's' },
+	{ "write", required_argument, NULL, 'w' },
+	{ "last", no_argument, NULL, 'l' },
+	{ "ring", required_argument, NULL, 'r' },
+	{ NULL, 0, NULL, 0 },
+};
+
+/* A word of the filter; false: it is none. */
+static bool
+take_filter(struct capture *c, int o)
+{
+	const char *why = NULL, *key = o == 'P'	  ? "proto"
+				       : o == 'h' ? "host"
+				       : o == 'p' ? "port"
+						  : NULL;
+
+	if (key == NULL)
+		return false;
+	if (filter_word(&c->filter, key, optarg, &why) == -1)
+		errx(EX_USE, "%s: %s", optarg, why);
+	return true;
+}
+
+static void
+take(struct capture *c, int o)
+{
+	switch (o) {
+	case 'v':
+		c->vm = number(optarg, "--vm", UINT32_MAX);
+		break;
+	case 'c':
+		c->count = number(optarg, "--count", UINT32_MAX);
+		break;
+	case 's':
+		c->snaplen = number(optarg, "--snaplen", SNAPLEN);
+		break;
+	case 'w':
+		c->path = optarg;
+		break;
+	case 'r':
+		c->ring = optarg;
+		c->last = true;
+		break;
+	case 'l':
+		c->last = true;
+		break;
+	default:
+		exit(EX_USE);
+	}
+}
+
 static void
 parse(struct capture *c, int argc, char **argv)
 {
-	static const struct option opts[] = {
-		{ "vm", required_argument, NULL, 'v' },
-		{ "proto", required_argument, NULL, 'P' },
-		{ "host", required_argument, NULL, 'h' },
-		{ "port", required_argument, NULL, 'p' },
-		{ "count", required_argument, NULL, 'c' },
-		{ "snaplen", required_argument, NULL, 's' },
-		{ "write", required_argument, NULL, 'w' },
-		{ "last", no_argument, NULL, 'l' },
-		{ "ring", required_argument, NULL, 'r' },
-		{ NULL, 0, NULL, 0 },
-	};
-	const char *why = NULL;
-	int o, r = 0;
+	int o;
 
 	optind = 1;
-	while ((o = getopt_long(argc, argv, "w:c:s:", opts, NULL)) != -1) {
-		switch (o) {
-		case 'v':
-			c->vm = number(optarg, "--vm", UINT32_MAX);
-			break;
-		case 'P':
-			r = filter_word(&c->filter, "proto", optarg, &why);
-			break;
-		case 'h':
-			r = filter_word(&c->filter, "host", optarg, &why);
-			break;
-		case 'p':
-			r = filter_word(&c->filter, "port", optarg, &why);
-			break;
-		case 'c':
-			c->count = number(optarg, "--count", UINT32_MAX);
-			break;
-		case 's':
-			c->snaplen = number(optarg, "--snaplen", SNAPLEN);
-			break;
-		case 'w':
-			c->path = optarg;
-			break;
-		case 'l':
-			c->last = true;
-			break;
-		case 'r':
-			c->ring = optarg;
-			c->last = true;
-			break;
-		default:
-			exit(EX_USE);
-		}
-		if (r == -1)
-			errx(EX_USE, "%s: %s", optarg, why);
+	while ((o = getopt_long(argc, argv, "w:c:s:", options, NULL)) != -1) {
+		if (!take_filter(c, o))
+			take(c, o);
 	}
 	if (optind != argc)
 		errx(EX_USE, "%s: what is this?", argv[optind]);
