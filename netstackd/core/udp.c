@@ -94,7 +94,7 @@ udp_quote(struct net *net, struct quote *q, const struct udp_flow *u,
 static uint16_t
 udp_path_mtu(struct net *net, usec_t now, const struct udp_flow *u)
 {
-	size_t mtu = net->hook->mtu(net->arg, u->f.id);
+	size_t mtu = u->up ? net->hook->mtu(net->arg, u->f.id) : 0;
 
 	if (mtu < UDP_HDRLEN + IP4_HDRLEN || mtu > UINT16_MAX)
 		return 0;
