@@ -24,6 +24,7 @@
 
 #include "common/daemon.h"
 #include "common/log.h"
+#include "common/nitems.h"
 #include "dnsd/cache.h"
 #include "dnsd/client.h"
 #include "dnsd/lookup.h"
@@ -32,8 +33,6 @@
 #include "dnsd/resolve.h"
 #include "dnsd/route.h"
 #include "dnsd/upstream.h"
-
-#define nitems(a) (sizeof(a) / sizeof((a)[0]))
 
 enum dnsd_stat {
 	DNSS_UDP, /* queries */

@@ -20,14 +20,13 @@
 
 #include "common/chan.h"
 #include "common/daemon.h"
+#include "common/nitems.h"
 #include "netstackd/core/net.h"
 #include "netstackd/show.h"
 
 #define STACKD_MAXQUEUE	 (32u << 20) /* bytes the core may hold */
 #define STACKD_FDRESERVE 64	     /* descriptors that are not flows */
 #define STACKD_NSERVER	 3	     /* enum net_server */
-
-#define nitems(a) (sizeof(a) / sizeof((a)[0]))
 
 /* More than a server on this host takes to begin its answer. */
 #define STACKD_ACK_BRIEF (1 * USEC_MS)

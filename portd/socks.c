@@ -21,10 +21,10 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/nitems.h"
 #include "common/plat/plat.h"
 #include "portd/portd.h"
 
-#define nitems(a)     (sizeof(a) / sizeof((a)[0]))
 #define DRAIN_MAX     1024
 #define SOCK_MAXCOUNT 64
 

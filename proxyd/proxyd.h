@@ -23,14 +23,13 @@
 
 #include "common/daemon.h"
 #include "common/log.h"
+#include "common/nitems.h"
 #include "proxyd/body.h"
 #include "proxyd/head.h"
 #include "proxyd/hello.h"
 #include "proxyd/match.h"
 #include "proxyd/rewrite.h"
 #include "proxyd/target.h"
-
-#define nitems(a) (sizeof(a) / sizeof((a)[0]))
 
 enum proxyd_stat {
 	PROXYS_CONNS, /* of guests, now */

@@ -6,10 +6,9 @@
  * way out.  Not for the shell, which has net.h.
  */
 
+#include "common/nitems.h"
 #include "common/rd.h"
 #include "netstackd/core/net.h"
-
-#define nitems(a) (sizeof(a) / sizeof((a)[0]))
 
 #define ETH_HDRLEN  14
 #define IP4_HDRLEN  20

@@ -7,10 +7,11 @@
 
 #include <bsd/string.h>
 
+#include "common/nitems.h"
+
 #include "portd/front/api.h"
 
-#define nitems(a) (sizeof(a) / sizeof((a)[0]))
-#define M(m)	  (1u << (m))
+#define M(m) (1u << (m))
 
 /* clang-format off */
 static const struct {

@@ -22,12 +22,11 @@
 
 #include "common/daemon.h"
 #include "common/log.h"
+#include "common/nitems.h"
 #include "portd/front/api.h"
 #include "portd/front/buf.h"
 #include "portd/front/fs.h"
 #include "portd/front/mux.h"
-
-#define nitems(a) (sizeof(a) / sizeof((a)[0]))
 
 #define FRONT_MAXCLIENTS   256
 #define FRONT_MAXLISTENERS 64

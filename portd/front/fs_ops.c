@@ -6,9 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/nitems.h"
+
 #include "portd/front/fs_impl.h"
 
-#define nitems(a)  (sizeof(a) / sizeof((a)[0]))
 #define IOUNIT	   32768
 #define IOUNIT_DIR 512
 

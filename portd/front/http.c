@@ -7,9 +7,9 @@
 #include <string.h>
 #include <strings.h>
 
-#include "portd/front/http.h"
+#include "common/nitems.h"
 
-#define nitems(a) (sizeof(a) / sizeof((a)[0]))
+#include "portd/front/http.h"
 
 /* A piece of the head. */
 struct text {

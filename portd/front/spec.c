@@ -9,9 +9,10 @@
 #include <string.h>
 #include <strings.h>
 
+#include "common/nitems.h"
+
 #include "portd/front/spec.h"
 
-#define nitems(a)  (sizeof(a) / sizeof((a)[0]))
 #define MAXPARTS   7
 #define B64_STRLEN ((SPEC_PATHMAX + 2) / 3 * 4 + 1)
 

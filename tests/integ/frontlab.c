@@ -407,10 +407,7 @@ frontlab_main(int argc, char *argv[], const char *name,
     const TTest *const *tests, size_t n)
 {
 	TCase *tc = tcase_create(name);
-	Suite *s = suite_create(name);
-	SRunner *sr;
 	size_t i;
-	int failed;
 
 	if (argc < 2)
 		return 2;
@@ -419,10 +416,5 @@ frontlab_main(int argc, char *argv[], const char *name,
 	tcase_add_checked_fixture(tc, setup, teardown);
 	for (i = 0; i < n; i++)
 		tcase_add_test(tc, tests[i]);
-	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return check_case(name, tc);
 }

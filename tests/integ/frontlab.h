@@ -7,7 +7,6 @@
  */
 
 #include <sys/socket.h>
-#include <check.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -19,9 +18,9 @@
 #include "common/daemon.h"
 #include "common/plat/plat.h"
 
+#include "tests/check_main.h"
 #include "tests/integ/ninep_client.h"
 
-#define nitems(a)  (sizeof(a) / sizeof((a)[0]))
 #define LOOK_MS	   20 /* between two turns of our own loop */
 #define DEADLINE_S 60
 #define MAXFWDS	   4096

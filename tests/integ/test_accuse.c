@@ -9,13 +9,14 @@
  */
 
 #include <sys/syscall.h>
-#include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/wr.h"
+
+#include "tests/check_main.h"
 
 #include "fakevm.h"
 #include "inject.h"
@@ -195,10 +196,7 @@ END_TEST
 int
 main(int argc, char *argv[])
 {
-	Suite *s = suite_create("accuse");
 	TCase *tc = tcase_create("accuse");
-	SRunner *sr;
-	int failed;
 
 	if (geteuid() != 0) {
 		printf("SKIP: needs root, to debug the daemons\n");
@@ -210,10 +208,5 @@ main(int argc, char *argv[])
 	tcase_add_test(tc, test_slander);
 	tcase_add_test(tc, test_two_witnesses);
 	tcase_add_loop_test(tc, test_owned_again_and_again, 0, 3);
-	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? 0 : 1;
+	return check_case("accuse", tc);
 }

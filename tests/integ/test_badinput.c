@@ -5,10 +5,11 @@
  *	test_badinput .../vpnkit
  */
 
-#include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "tests/check_main.h"
 
 #include "fakevm.h"
 #include "suite.h"
@@ -284,8 +285,8 @@ START_TEST(test_nothing_left)
 }
 END_TEST
 
-static SRunner *
-runner(void)
+static Suite *
+tests(void)
 {
 	Suite *s = suite_create("badinput");
 	TCase *tc = tcase_create("badinput");
@@ -301,23 +302,16 @@ runner(void)
 	tcase_add_test(tc, test_killed_twin);
 	tcase_add_test(tc, test_nothing_left);
 	suite_add_tcase(s, tc);
-	return srunner_create(s);
+	return s;
 }
 
 int
 main(int argc, char *argv[])
 {
-	SRunner *sr;
-	int failed;
-
 	if (argc != 2) {
 		fprintf(stderr, "usage: test_badinput VPNKIT\n");
 		return EXIT_FAILURE;
 	}
 	exe = argv[1];
-	sr = runner();
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return check_suite(tests());
 }

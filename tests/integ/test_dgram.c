@@ -7,13 +7,14 @@
 
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <check.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "tests/check_main.h"
 
 #include "fakevm.h"
 #include "suite.h"
@@ -353,8 +354,8 @@ add_case(Suite *s, const char *name, bool shared)
 }
 
 /* The cases are rows of meson.build too: they wait beside one another. */
-static SRunner *
-runner(void)
+static Suite *
+tests(void)
 {
 	Suite *s = suite_create("dgram");
 	TCase *tc;
@@ -376,23 +377,16 @@ runner(void)
 	tc = add_case(s, "alone", false);
 	tcase_add_test(tc, test_restart);
 	tcase_add_test(tc, test_unreachable);
-	return srunner_create(s);
+	return s;
 }
 
 int
 main(int argc, char *argv[])
 {
-	SRunner *sr;
-	int failed;
-
 	if (argc != 2) {
 		fprintf(stderr, "usage: test_dgram VPNKIT\n");
 		return EXIT_FAILURE;
 	}
 	exe = argv[1];
-	sr = runner();
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return check_suite(tests());
 }

@@ -9,21 +9,19 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <check.h>
 #include <errno.h>
 #include <ev.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <unistd.h>
 
 #include "common/daemon.h"
 #include "common/plat/plat.h"
+#include "tests/check_main.h"
 
-#define nitems(a)  (sizeof(a) / sizeof((a)[0]))
 #define MAXSERVERS 4096
 #define ORIGIN	   "\xc0\xa8\x41\x03\x30\x39"
 #define PREFIX	   8 /* that and the length */
@@ -1448,16 +1446,13 @@ END_TEST
 int
 main(int argc, char *argv[])
 {
-	Suite *s = suite_create("dnsd");
 	TCase *tc = tcase_create("dnsd");
-	SRunner *sr;
-	int failed;
 
 	if (argc != 2)
 		return 2;
 	t.exe = argv[1];
 	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_set_timeout(tc, 30);
+	tcase_set_timeout(tc, 120);
 	tcase_add_loop_test(tc, test_builtin, 0, (int)nitems(builtin));
 	tcase_add_test(tc, test_relay);
 	tcase_add_test(tc, test_case);
@@ -1498,10 +1493,5 @@ main(int argc, char *argv[])
 	tcase_add_test(tc, test_tcp_hit_and_run);
 	tcase_add_test(tc, test_no_pair);
 	tcase_add_test(tc, test_bad_stack);
-	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return check_case("dnsd", tc);
 }

@@ -12,7 +12,6 @@
 #include <sys/wait.h>
 #include <arpa/inet.h>
 #include <netinet/in.h>
-#include <check.h>
 #include <dirent.h>
 #include <errno.h>
 #include <ev.h>
@@ -20,12 +19,12 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/daemon.h"
 #include "common/plat/plat.h"
+#include "tests/check_main.h"
 
 #define MAXSEEN	 512
 #define FEW	 64 /* descriptors */
@@ -893,8 +892,6 @@ main(int argc, char *argv[])
 {
 	Suite *s = suite_create("forward");
 	TCase *tc = tcase_create("forward");
-	SRunner *sr;
-	int failed;
 
 	t.exe = argc > 1 ? argv[1] : "portd";
 	tcase_add_checked_fixture(tc, setup, teardown);
@@ -922,9 +919,5 @@ main(int argc, char *argv[])
 	tcase_set_timeout(tc, 120);
 	tcase_add_test(tc, no_descriptors);
 	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return check_suite(s);
 }

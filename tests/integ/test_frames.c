@@ -5,11 +5,12 @@
  *	test_frames .../vpnkit
  */
 
-#include <check.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "tests/check_main.h"
 
 #include "fakevm.h"
 #include "suite.h"
@@ -483,8 +484,8 @@ add_case(Suite *s, const char *name, bool shared)
 	return tc;
 }
 
-static SRunner *
-runner(void)
+static Suite *
+tests(void)
 {
 	Suite *s = suite_create("frames");
 	TCase *tc;
@@ -501,23 +502,16 @@ runner(void)
 	tcase_add_test(tc, test_qemu_restart);
 	tc = add_case(s, "mtu", false);
 	tcase_add_test(tc, test_mtu);
-	return srunner_create(s);
+	return s;
 }
 
 int
 main(int argc, char *argv[])
 {
-	SRunner *sr;
-	int failed;
-
 	if (argc != 2) {
 		fprintf(stderr, "usage: test_frames VPNKIT\n");
 		return EXIT_FAILURE;
 	}
 	exe = argv[1];
-	sr = runner();
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return check_suite(tests());
 }

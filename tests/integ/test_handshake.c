@@ -5,16 +5,17 @@
  *	test_handshake .../vpnkit
  */
 
-#include <check.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/check_main.h"
+
 #include "fakevm.h"
 #include "suite.h"
 
-#define TIMEOUT 120 /* seconds for one test, on a loaded machine */
+#define TIMEOUT 280 /* seconds for one test, on a loaded machine */
 
 static const char *exe;
 static struct suite suite; /* of all tests in one case */
@@ -369,8 +370,8 @@ add_case(Suite *s, const char *name, bool shared)
 	return tc;
 }
 
-static SRunner *
-runner(void)
+static Suite *
+tests(void)
 {
 	Suite *s = suite_create("handshake");
 	TCase *tc;
@@ -390,23 +391,16 @@ runner(void)
 	tcase_add_test(tc, test_ethd_dies);
 	tc = add_case(s, "exhaustion", true);
 	tcase_add_test(tc, test_exhaustion);
-	return srunner_create(s);
+	return s;
 }
 
 int
 main(int argc, char *argv[])
 {
-	SRunner *sr;
-	int failed;
-
 	if (argc != 2) {
 		fprintf(stderr, "usage: test_handshake VPNKIT\n");
 		return EXIT_FAILURE;
 	}
 	exe = argv[1];
-	sr = runner();
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return check_suite(tests());
 }

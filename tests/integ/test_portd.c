@@ -11,7 +11,6 @@
 #include <sys/wait.h>
 #include <net/if.h>
 #include <netinet/in.h>
-#include <check.h>
 #include <errno.h>
 #include <ev.h>
 #include <fcntl.h>
@@ -25,8 +24,8 @@
 
 #include "common/daemon.h"
 #include "common/plat/plat.h"
+#include "tests/check_main.h"
 
-#define nitems(a) (sizeof(a) / sizeof((a)[0]))
 #define MAXSEEN	  1024
 #define HOST_IP	  "192.168.65.2"
 #define GUEST_IP  "192.168.65.3"
@@ -907,8 +906,6 @@ main(int argc, char *argv[])
 {
 	Suite *s = suite_create("portd");
 	TCase *tc = tcase_create("portd");
-	SRunner *sr = srunner_create(s);
-	int failed;
 
 	if (argc != 2) {
 		fprintf(stderr, "usage: test_portd executable\n");
@@ -947,8 +944,5 @@ main(int argc, char *argv[])
 	} else {
 		puts("SKIP icmp: needs root for a network namespace");
 	}
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return check_suite(s);
 }

@@ -26,9 +26,8 @@
 #include "common/ipc.h"
 #include "common/ipc_wire.h"
 #include "common/log.h"
+#include "common/nitems.h"
 #include "common/wr.h"
-
-#define nitems(a) (int)(sizeof(a) / sizeof(*(a)))
 
 #define GOOD	"{\"msg\":\"flow-refused\",\"id\":5,\"error\":\"EPERM\"}"
 #define GOOD_FD "{\"msg\":\"flow-fd\",\"id\":5}"

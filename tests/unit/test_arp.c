@@ -1,5 +1,4 @@
-#include <check.h>
-#include <stdlib.h>
+#include "tests/check_main.h"
 
 #include "guard.h"
 #include "nettest.h"
@@ -248,10 +247,7 @@ END_TEST
 int
 main(void)
 {
-	Suite *s = suite_create("arp");
 	TCase *tc = tcase_create("arp");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_loop_test(tc, test_who_has, 0, nitems(cases));
@@ -263,10 +259,5 @@ main(void)
 	tcase_add_test(tc, test_no_host_ip);
 	tcase_add_test(tc, test_prefixes);
 	tcase_add_test(tc, test_full);
-	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return check_case("arp", tc);
 }

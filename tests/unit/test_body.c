@@ -2,15 +2,12 @@
  * Bodies: where they end, in whatever pieces they come.
  */
 
-#include <check.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "guard.h"
 #include "proxyd/body.h"
-
-#define nitems(a) (sizeof(a) / sizeof((a)[0]))
+#include "tests/check_main.h"
 
 /* clang-format off */
 static const char *const good[] = {
@@ -123,18 +120,11 @@ END_TEST
 int
 main(void)
 {
-	Suite *s = suite_create("body");
 	TCase *tc = tcase_create("body");
-	SRunner *sr = srunner_create(s);
-	int failed;
 
 	tcase_add_loop_test(tc, good_chunks, 0, nitems(good));
 	tcase_add_loop_test(tc, bad_chunks, 0, nitems(bad));
 	tcase_add_test(tc, limits);
 	tcase_add_test(tc, others);
-	suite_add_tcase(s, tc);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return check_case("body", tc);
 }

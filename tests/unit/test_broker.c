@@ -4,7 +4,6 @@
  */
 
 #include <sys/socket.h>
-#include <check.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -12,6 +11,7 @@
 #include <ev.h>
 
 #include "netstackd/netstackd.h"
+#include "tests/check_main.h"
 
 #define NFLOW NET_MAXFLOWS
 
@@ -182,19 +182,11 @@ END_TEST
 int
 main(void)
 {
-	Suite *s = suite_create("broker");
 	TCase *t = tcase_create("broker");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, test_flood);
 	tcase_add_test(t, test_closed_before_told);
-	suite_add_tcase(s, t);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return check_case("broker", t);
 }

@@ -2,11 +2,10 @@
  * Answers that are kept, with a clock of the test's own.
  */
 
-#include <check.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "dnsd/cache.h"
+#include "tests/check_main.h"
 
 #define S USEC_SEC
 
@@ -146,19 +145,11 @@ END_TEST
 int
 main(void)
 {
-	Suite *s = suite_create("cache");
 	TCase *tc = tcase_create("cache");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_test(tc, test_time);
 	tcase_add_test(tc, test_key);
 	tcase_add_test(tc, test_room);
 	tcase_add_test(tc, test_bytes);
-	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return check_case("cache", tc);
 }

@@ -9,12 +9,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <check.h>
-
 #include "common/chan.h"
 #include "common/rd.h"
 #include "common/wr.h"
 #include "common/plat/plat.h"
+#include "tests/check_main.h"
 
 #define RECLEN 8u
 
@@ -591,10 +590,7 @@ END_TEST
 int
 main(void)
 {
-	Suite *s = suite_create("chan");
 	TCase *t = tcase_create("chan");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_loop_test(t, frames_arrive_whole_and_in_order, 0, 4);
 	tcase_add_test(t, both_ways_at_once);
@@ -612,10 +608,5 @@ main(void)
 	tcase_add_test(t, credit_is_merged_and_goes_forward);
 	tcase_add_test(t, peer_gone);
 	tcase_add_test(t, init_takes_only_arenas);
-	suite_add_tcase(s, t);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return check_case("chan", t);
 }

@@ -2,11 +2,10 @@
  * A daemon's life: the table is whole, and the waits between starts grow.
  */
 
-#include <check.h>
 #include <stdbool.h>
-#include <stdlib.h>
 
 #include "vpnkit/child_fsm.h"
+#include "tests/check_main.h"
 
 START_TEST(every_state_has_a_way_out)
 {
@@ -71,18 +70,11 @@ END_TEST
 int
 main(void)
 {
-	Suite *s = suite_create("child_fsm");
 	TCase *tc = tcase_create("child_fsm");
-	SRunner *sr = srunner_create(s);
-	int failed;
 
 	tcase_add_test(tc, every_state_has_a_way_out);
 	tcase_add_test(tc, every_state_is_reached);
 	tcase_add_test(tc, stop_and_death);
 	tcase_add_test(tc, waits);
-	suite_add_tcase(s, tc);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed != 0;
+	return check_case("child_fsm", tc);
 }

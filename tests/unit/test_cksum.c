@@ -1,5 +1,4 @@
-#include <check.h>
-#include <stdlib.h>
+#include "tests/check_main.h"
 
 #include "guard.h"
 #include "nettest.h"
@@ -121,10 +120,7 @@ END_TEST
 int
 main(void)
 {
-	Suite *s = suite_create("cksum");
 	TCase *tc = tcase_create("cksum");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_test(tc, test_lengths);
 	tcase_add_loop_test(tc, test_values, 0, nitems(cases));
@@ -132,10 +128,5 @@ main(void)
 	tcase_add_test(tc, test_in_pieces);
 	tcase_add_test(tc, test_pseudo);
 	tcase_add_test(tc, test_guard);
-	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return check_case("cksum", tc);
 }

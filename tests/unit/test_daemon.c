@@ -17,12 +17,12 @@
 
 #include <bsd/string.h>
 #include <bsd/unistd.h>
-#include <check.h>
 #include <ev.h>
 
 #include "common/daemon.h"
 #include "common/log.h"
 #include "common/plat/plat.h"
+#include "tests/check_main.h"
 
 /*
  * The daemon.
@@ -577,10 +577,7 @@ END_TEST
 int
 main(void)
 {
-	Suite *s = suite_create("daemon");
 	TCase *t = tcase_create("daemon");
-	SRunner *sr;
-	int failed;
 
 	tcase_set_timeout(t, 30);
 	tcase_add_test(t, starts_and_ends_with_the_bus);
@@ -597,10 +594,5 @@ main(void)
 	tcase_add_test(t, failed_start_ends);
 	tcase_add_test(t, by_hand_it_refuses);
 	tcase_add_test(t, clock_of_other_loops);
-	suite_add_tcase(s, t);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return check_case("daemon", t);
 }

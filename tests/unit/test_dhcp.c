@@ -1,9 +1,8 @@
-#include <check.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "guard.h"
 #include "netstackd/core/dhcp.h"
+#include "tests/check_main.h"
 #include "nettest.h"
 
 static const uint8_t all[6] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
@@ -444,10 +443,7 @@ END_TEST
 int
 main(void)
 {
-	Suite *s = suite_create("dhcp");
 	TCase *tc = tcase_create("dhcp");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_loop_test(tc, test_messages, 0, nitems(cases));
@@ -459,10 +455,5 @@ main(void)
 	tcase_add_loop_test(tc, test_short_options, 0, 5);
 	tcase_add_test(tc, test_prefixes);
 	tcase_add_test(tc, test_full);
-	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return check_case("dhcp", tc);
 }

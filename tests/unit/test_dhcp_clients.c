@@ -3,11 +3,10 @@
  * as they send them, through a whole life of a lease.
  */
 
-#include <check.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "netstackd/core/dhcp.h"
+#include "tests/check_main.h"
 #include "nettest.h"
 
 #define MAC "\x02\x50\x00\x00\x00\x01"
@@ -293,18 +292,10 @@ END_TEST
 int
 main(void)
 {
-	Suite *s = suite_create("dhcp-clients");
 	TCase *tc = tcase_create("dhcp-clients");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_loop_test(tc, test_life, 0, nitems(clients));
 	tcase_add_loop_test(tc, test_moved, 0, nitems(clients));
-	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return check_case("dhcp-clients", tc);
 }

@@ -2,17 +2,14 @@
  * The file of --dns, and hosts files.
  */
 
-#include <check.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "vpnkit/dnsconf.h"
 #include "vpnkit/hosts.h"
+#include "tests/check_main.h"
 
 #include "guard.h"
-
-#define nitems(a) (int)(sizeof(a) / sizeof((a)[0]))
 
 /* clang-format off */
 /* want: servers as written by text_of(), or the error. */
@@ -175,8 +172,8 @@ END_TEST
 /* Every prefix, at the end of a page behind which there is none. */
 START_TEST(test_prefixes)
 {
-	const char *in =
-	    _i < nitems(confs) ? confs[_i].in : hosts[_i - nitems(confs)].in;
+	const char *in = _i < (int)nitems(confs) ? confs[_i].in
+						 : hosts[_i - nitems(confs)].in;
 	char err[DNSCONF_ERRLEN], name[HOSTS_NAMELEN];
 	struct guard g = guard_new(4096);
 	struct ipaddr a;
@@ -198,10 +195,7 @@ END_TEST
 int
 main(void)
 {
-	Suite *s = suite_create("dnsconf");
 	TCase *tc = tcase_create("dnsconf");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_loop_test(tc, test_conf, 0, nitems(confs));
 	tcase_add_test(tc, test_globals);
@@ -209,10 +203,5 @@ main(void)
 	tcase_add_loop_test(tc, test_hosts, 0, nitems(hosts));
 	tcase_add_loop_test(
 	    tc, test_prefixes, 0, nitems(confs) + nitems(hosts));
-	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return check_case("dnsconf", tc);
 }

@@ -3,11 +3,11 @@
  * and not its neighbours', and a hostile writer leads nowhere.
  */
 
-#include <check.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/dnstab.h"
+#include "tests/check_main.h"
 #include "tests/unit/guard.h"
 
 static struct dnstab_file *f;
@@ -196,10 +196,7 @@ END_TEST
 int
 main(void)
 {
-	Suite *s = suite_create("dnstab");
 	TCase *tc = tcase_create("dnstab");
-	SRunner *sr = srunner_create(s);
-	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_servers);
@@ -210,9 +207,5 @@ main(void)
 	tcase_add_test(tc, test_every_prefix);
 	tcase_add_loop_test(tc, test_text, 0, sizeof(texts) / sizeof(texts[0]));
 	tcase_add_test(tc, test_long_text);
-	suite_add_tcase(s, tc);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return check_case("dnstab", tc);
 }

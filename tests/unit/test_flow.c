@@ -1,5 +1,4 @@
-#include <check.h>
-#include <stdlib.h>
+#include "tests/check_main.h"
 
 #include "nettest.h"
 
@@ -222,10 +221,7 @@ END_TEST
 int
 main(void)
 {
-	Suite *s = suite_create("flow");
 	TCase *tc = tcase_create("flow");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_by_id_and_address);
@@ -236,10 +232,5 @@ main(void)
 	tcase_add_test(tc, test_strangers);
 	tcase_add_loop_test(tc, test_netmask, 0, nitems(masks));
 	tcase_add_test(tc, test_stat_names);
-	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return check_case("flow", tc);
 }

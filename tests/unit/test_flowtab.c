@@ -3,11 +3,11 @@
  * there is survived.
  */
 
-#include <check.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/flowtab.h"
+#include "tests/check_main.h"
 
 static struct flowtab_file *f;
 
@@ -141,10 +141,7 @@ END_TEST
 int
 main(void)
 {
-	Suite *s = suite_create("flowtab");
 	TCase *tc = tcase_create("flowtab");
-	SRunner *sr = srunner_create(s);
-	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_put_get);
@@ -153,9 +150,5 @@ main(void)
 	tcase_add_test(tc, test_begin_again);
 	tcase_add_test(tc, test_hostile);
 	tcase_add_test(tc, test_every_prefix);
-	suite_add_tcase(s, tc);
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? 0 : 1;
+	return check_case("flowtab", tc);
 }

@@ -1,5 +1,4 @@
-#include <check.h>
-#include <stdlib.h>
+#include "tests/check_main.h"
 
 #include "nettest.h"
 
@@ -355,10 +354,7 @@ END_TEST
 int
 main(void)
 {
-	Suite *s = suite_create("frag");
 	TCase *tc = tcase_create("frag");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_loop_test(tc, test_pieces, 0, nitems(cases));
@@ -375,10 +371,5 @@ main(void)
 	tcase_add_test(tc, test_never);
 	tcase_add_test(tc, test_quote);
 	tcase_add_loop_test(tc, test_shuffled, 0, 30);
-	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return check_case("frag", tc);
 }

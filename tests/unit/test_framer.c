@@ -3,12 +3,11 @@
  */
 
 #include <sys/mman.h>
-#include <check.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "ethd/framer.h"
+#include "tests/check_main.h"
 
 /* clang-format off */
 static const struct {
@@ -114,17 +113,10 @@ END_TEST
 int
 main(void)
 {
-	Suite *s = suite_create("framer");
 	TCase *tc = tcase_create("framer");
-	SRunner *sr = srunner_create(s);
-	int failed;
 
-	suite_add_tcase(s, tc);
 	tcase_add_loop_test(tc, test_next, 0, (int)NCASES);
 	tcase_add_loop_test(tc, test_prefixes, 0, (int)NCASES);
 	tcase_add_loop_test(tc, test_put, FRAMING_LE16, FRAMING_NONE);
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return check_case("framer", tc);
 }

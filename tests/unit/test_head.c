@@ -3,14 +3,11 @@
  * matter in which pieces a head comes.
  */
 
-#include <check.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "guard.h"
 #include "proxyd/head.h"
-
-#define nitems(a) (sizeof(a) / sizeof((a)[0]))
+#include "tests/check_main.h"
 
 /* clang-format off */
 static const struct {
@@ -244,10 +241,7 @@ END_TEST
 int
 main(void)
 {
-	Suite *s = suite_create("head");
 	TCase *tc = tcase_create("head");
-	SRunner *sr = srunner_create(s);
-	int failed;
 
 	tcase_add_loop_test(tc, good_heads, 0, nitems(good));
 	tcase_add_loop_test(tc, every_split, 0, nitems(good));
@@ -255,9 +249,5 @@ main(void)
 	tcase_add_test(tc, limits);
 	tcase_add_test(tc, connection);
 	tcase_add_test(tc, response_bodies);
-	suite_add_tcase(s, tc);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return check_case("head", tc);
 }

@@ -2,13 +2,12 @@
  * The name in a ClientHello, whole and in records of any size.
  */
 
-#include <check.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "common/wr.h"
 #include "guard.h"
 #include "proxyd/hello.h"
+#include "tests/check_main.h"
 
 #define MAXLEN 2048
 
@@ -118,17 +117,10 @@ END_TEST
 int
 main(void)
 {
-	Suite *s = suite_create("hello");
 	TCase *tc = tcase_create("hello");
-	SRunner *sr = srunner_create(s);
-	int failed;
 
 	tcase_add_loop_test(tc, names, 0, 4);
 	tcase_add_test(tc, bad_names);
 	tcase_add_loop_test(tc, no_tls, 0, 6);
-	suite_add_tcase(s, tc);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return check_case("hello", tc);
 }

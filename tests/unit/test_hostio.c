@@ -6,7 +6,6 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <netinet/in.h>
-#include <check.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +15,7 @@
 
 #include "common/plat/plat.h"
 #include "netstackd/netstackd.h"
+#include "tests/check_main.h"
 
 #define NFLOW  16
 #define MAXLOG 32
@@ -491,10 +491,7 @@ END_TEST
 int
 main(void)
 {
-	Suite *s = suite_create("hostio");
 	TCase *tc = tcase_create("hostio");
-	SRunner *sr = srunner_create(s);
-	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, connect_succeeds);
@@ -511,9 +508,5 @@ main(void)
 	tcase_add_test(tc, bind_says_who_sent);
 	tcase_add_test(tc, datagram_refused);
 	tcase_add_test(tc, error_names);
-	suite_add_tcase(s, tc);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return check_case("hostio", tc);
 }

@@ -2,15 +2,13 @@
  * Heads of HTTP requests: what Go's and curl's look like, and what is refused.
  */
 
-#include <check.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "portd/front/http.h"
 
+#include "tests/check_main.h"
 #include "tests/unit/guard.h"
 
-#define nitems(a) (sizeof(a) / sizeof((a)[0]))
 #define H	  "Host: unix\r\n"
 #define TEN	  "0123456789"
 #define FIELDS_8                                                               \
@@ -291,9 +289,6 @@ int
 main(void)
 {
 	TCase *tc = tcase_create("http");
-	Suite *s = suite_create("http");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_loop_test(tc, parse, 0, nitems(cases));
 	tcase_add_loop_test(tc, prefixes, 0, nitems(cases));
@@ -302,10 +297,5 @@ main(void)
 	tcase_add_loop_test(tc, chunks, 0, nitems(chunked));
 	tcase_add_test(tc, chunks_limits);
 	tcase_add_test(tc, reply);
-	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return check_case("http", tc);
 }

@@ -1,5 +1,4 @@
-#include <check.h>
-#include <stdlib.h>
+#include "tests/check_main.h"
 
 #include "guard.h"
 #include "nettest.h"
@@ -261,10 +260,7 @@ END_TEST
 int
 main(void)
 {
-	Suite *s = suite_create("icmp");
 	TCase *tc = tcase_create("icmp");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_loop_test(tc, test_messages, 0, nitems(cases));
@@ -275,10 +271,5 @@ main(void)
 	tcase_add_loop_test(tc, test_never_answered, 0, nitems(quiet));
 	tcase_add_test(tc, test_rate);
 	tcase_add_test(tc, test_full);
-	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return check_case("icmp", tc);
 }

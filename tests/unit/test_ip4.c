@@ -1,5 +1,4 @@
-#include <check.h>
-#include <stdlib.h>
+#include "tests/check_main.h"
 
 #include "guard.h"
 #include "nettest.h"
@@ -346,10 +345,7 @@ END_TEST
 int
 main(void)
 {
-	Suite *s = suite_create("ip4");
 	TCase *tc = tcase_create("ip4");
-	SRunner *sr;
-	int failed;
 
 	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, setup, teardown);
@@ -365,10 +361,5 @@ main(void)
 	tcase_add_test(tc, test_send_limits);
 	tcase_add_test(tc, test_counters);
 	tcase_add_loop_test(tc, test_noise, 0, 4);
-	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return check_case("ip4", tc);
 }

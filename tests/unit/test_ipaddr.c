@@ -1,10 +1,6 @@
-#include <check.h>
-#include <stdlib.h>
-
 #include "common/ipaddr.h"
+#include "tests/check_main.h"
 #include "guard.h"
-
-#define nitems(a) (int)(sizeof(a) / sizeof(*(a)))
 
 /* out: the text it is written as, NULL when it is not an address. */
 static const struct {
@@ -142,8 +138,8 @@ START_TEST(test_cmp)
 	struct ipaddr a, b;
 	int i, j, c;
 
-	for (i = 0; i < nitems(rising); i++) {
-		for (j = 0; j < nitems(rising); j++) {
+	for (i = 0; i < (int)nitems(rising); i++) {
+		for (j = 0; j < (int)nitems(rising); j++) {
 			ck_assert_int_eq(ipaddr_parse(rising[i], &a), 0);
 			ck_assert_int_eq(ipaddr_parse(rising[j], &b), 0);
 			c = ipaddr_cmp(&a, &b);
@@ -295,10 +291,7 @@ END_TEST
 int
 main(void)
 {
-	Suite *s = suite_create("ipaddr");
 	TCase *t = tcase_create("ipaddr");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_loop_test(t, test_addr, 0, nitems(addrs));
 	tcase_add_loop_test(t, test_addr_again, 0, nitems(addrs));
@@ -309,10 +302,5 @@ main(void)
 	tcase_add_loop_test(t, test_prefix, 0, nitems(prefixes));
 	tcase_add_loop_test(t, test_match, 0, nitems(matches));
 	tcase_add_loop_test(t, test_mac, 0, nitems(macs));
-	suite_add_tcase(s, t);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return check_case("ipaddr", t);
 }

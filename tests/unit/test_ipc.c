@@ -1,5 +1,7 @@
 /* A bus link that works: order, descriptors, limits, its end. */
 
+#include "tests/check_main.h"
+
 #include "ipc_pair.h"
 
 START_TEST(test_properties)
@@ -436,18 +438,10 @@ add_tests(TCase *t)
 int
 main(void)
 {
-	Suite *s = suite_create("ipc");
 	TCase *t = tcase_create("ipc");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_set_timeout(t, 60);
 	add_tests(t);
-	suite_add_tcase(s, t);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return check_case("ipc", t);
 }

@@ -4,13 +4,10 @@
  * can be wrong with it is made wrong once.
  */
 
-#include <check.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "common/ipc.h"
-
-#define nitems(a) (int)(sizeof(a) / sizeof(*(a)))
+#include "tests/check_main.h"
 
 static const char *why;
 
@@ -235,7 +232,7 @@ START_TEST(test_wrong_type)
 	int j;
 
 	for (i = 0; i < nfields(d); i++) {
-		for (j = 0; j < nitems(values); j++) {
+		for (j = 0; j < (int)nitems(values); j++) {
 			if (values[j].fits & 1u << d->field[i].kind)
 				continue;
 			body = message(d, false);
@@ -395,10 +392,7 @@ END_TEST
 int
 main(void)
 {
-	Suite *s = suite_create("ipc_msgs");
 	TCase *t = tcase_create("ipc_msgs");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_loop_test(t, test_row_is_sound, 0, IPC__MAX);
 	tcase_add_loop_test(t, test_who, 0, IPC__MAX);
@@ -411,10 +405,5 @@ main(void)
 	tcase_add_test(t, test_no_body);
 	tcase_add_test(t, test_roles);
 	tcase_add_test(t, test_getters);
-	suite_add_tcase(s, t);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return check_case("ipc_msgs", t);
 }

@@ -3,12 +3,12 @@
  */
 
 #include <sys/mman.h>
-#include <check.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "ethd/lease.h"
+#include "tests/check_main.h"
 
 #define NET(n) (0xc0a84100u + (n))
 
@@ -341,12 +341,8 @@ END_TEST
 int
 main(void)
 {
-	Suite *s = suite_create("lease");
 	TCase *tc = tcase_create("lease");
-	SRunner *sr = srunner_create(s);
-	int failed;
 
-	suite_add_tcase(s, tc);
 	tcase_add_checked_fixture(tc, setup, NULL);
 	tcase_add_test(tc, test_script);
 	tcase_add_test(tc, test_wish_zero);
@@ -360,8 +356,5 @@ main(void)
 	    tc, test_uuid, 0, (int)(sizeof(uuids) / sizeof(uuids[0])));
 	tcase_add_test(tc, test_draw);
 	tcase_add_test(tc, test_mac);
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return check_case("lease", tc);
 }

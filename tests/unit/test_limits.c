@@ -3,16 +3,14 @@
  * or destination leaves the others their share.
  */
 
-#include <check.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "portd/limits.h"
+#include "tests/check_main.h"
 
-#define nitems(a) (sizeof(a) / sizeof((a)[0]))
-#define KEY	  0x9e3779b97f4a7c15u
-#define DST_A	  0x0a000001u
-#define DST_B	  0x0a000002u
+#define KEY   0x9e3779b97f4a7c15u
+#define DST_A 0x0a000001u
+#define DST_B 0x0a000002u
 
 /* clang-format off */
 static const struct {
@@ -116,19 +114,12 @@ END_TEST
 int
 main(void)
 {
-	Suite *s = suite_create("limits");
 	TCase *tc = tcase_create("limits");
-	SRunner *sr = srunner_create(s);
-	int failed;
 
 	tcase_add_loop_test(tc, follow_descriptors, 0, nitems(derived));
 	tcase_add_test(tc, max_connections);
 	tcase_add_test(tc, one_destination_leaves_room);
 	tcase_add_test(tc, one_vm_leaves_room);
 	tcase_add_test(tc, hash_spreads);
-	suite_add_tcase(s, tc);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return check_case("limits", tc);
 }

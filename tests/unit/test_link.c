@@ -4,7 +4,6 @@
  */
 
 #include <sys/socket.h>
-#include <check.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -13,6 +12,7 @@
 
 #include "common/plat/plat.h"
 #include "netstackd/netstackd.h"
+#include "tests/check_main.h"
 
 #define FRAME 60
 
@@ -172,19 +172,11 @@ END_TEST
 int
 main(void)
 {
-	Suite *s = suite_create("link");
 	TCase *t = tcase_create("link");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, test_small_frames);
 	tcase_add_test(t, test_socket_full);
 	tcase_add_test(t, test_socket_free_again);
-	suite_add_tcase(s, t);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return check_case("link", t);
 }

@@ -1,15 +1,12 @@
-#include <check.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/log.h"
 #include "common/logkind.h"
-
-#define nitems(a) (int)(sizeof(a) / sizeof(*(a)))
+#include "tests/check_main.h"
 
 /* What the log says goes into this pipe; each test is a process of its own. */
 static int out[2];
@@ -237,10 +234,7 @@ END_TEST
 int
 main(void)
 {
-	Suite *s = suite_create("log");
 	TCase *t = tcase_create("log");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_checked_fixture(t, setup, NULL);
 	tcase_add_test(t, test_levels);
@@ -253,10 +247,5 @@ main(void)
 	tcase_add_exit_test(t, test_fatal, 1);
 	tcase_add_test(t, test_closed);
 	tcase_add_test(t, test_rate);
-	suite_add_tcase(s, t);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return check_case("log", t);
 }

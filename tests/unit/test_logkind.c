@@ -2,12 +2,11 @@
  * So many lines of a kind in a period, and a number in the place of the rest.
  */
 
-#include <check.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "common/logkind.h"
+#include "tests/check_main.h"
 
 static struct logkinds k;
 static const char one[] = "one %s", two[] = "two %d";
@@ -98,19 +97,12 @@ END_TEST
 int
 main(void)
 {
-	Suite *s = suite_create("logkind");
 	TCase *tc = tcase_create("logkind");
-	SRunner *sr = srunner_create(s);
-	int failed;
 
 	tcase_add_checked_fixture(tc, setup, NULL);
 	tcase_add_test(tc, test_burst);
 	tcase_add_test(tc, test_slow);
 	tcase_add_test(tc, test_number_first);
 	tcase_add_test(tc, test_many);
-	suite_add_tcase(s, tc);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return check_case("logkind", tc);
 }

@@ -3,13 +3,13 @@
  * was taken over.
  */
 
-#include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "tests/unit/guard.h"
 #include "vpnkit/logline.h"
+#include "tests/check_main.h"
 
 #define HEAD "[2026-01-02T03:04:05.123456789Z][vpnkit]"
 
@@ -100,18 +100,11 @@ END_TEST
 int
 main(void)
 {
-	Suite *s = suite_create("logline");
 	TCase *tc = tcase_create("logline");
-	SRunner *sr = srunner_create(s);
-	int failed;
 
 	tcase_add_loop_test(
 	    tc, test_lines, 0, sizeof(lines) / sizeof(lines[0]));
 	tcase_add_test(tc, test_long);
 	tcase_add_test(tc, test_records);
-	suite_add_tcase(s, tc);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return check_case("logline", tc);
 }

@@ -2,13 +2,10 @@
  * Rules of exclude and allow, the spec's eight among them.
  */
 
-#include <check.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "proxyd/match.h"
-
-#define nitems(a) (sizeof(a) / sizeof((a)[0]))
+#include "tests/check_main.h"
 
 /* clang-format off */
 static const struct {
@@ -79,16 +76,9 @@ END_TEST
 int
 main(void)
 {
-	Suite *s = suite_create("match");
 	TCase *tc = tcase_create("match");
-	SRunner *sr = srunner_create(s);
-	int failed;
 
 	tcase_add_loop_test(tc, rules, 0, nitems(rows));
 	tcase_add_test(tc, limits);
-	suite_add_tcase(s, tc);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return check_case("match", tc);
 }

@@ -3,17 +3,16 @@
  * vpnkit's own implementations are tested with.
  */
 
-#include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "portd/front/mux.h"
 
+#include "tests/check_main.h"
 #include "tests/unit/guard.h"
 
-#define nitems(a) (sizeof(a) / sizeof((a)[0]))
-#define B(s)	  s, sizeof(s) - 1
+#define B(s) s, sizeof(s) - 1
 
 /* clang-format off */
 static const struct {
@@ -660,16 +659,8 @@ int
 main(void)
 {
 	TCase *tc = tcase_create("mux");
-	Suite *s = suite_create("mux");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	add_tests(tc);
-	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return check_case("mux", tc);
 }

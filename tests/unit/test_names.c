@@ -2,16 +2,14 @@
  * dnsd's names, as the configuration writes them and as they are found.
  */
 
-#include <check.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "dnsd/names.h"
+#include "tests/check_main.h"
 
-#define nitems(a) (sizeof(a) / sizeof((a)[0]))
-#define L63	  "abcdefghijklmnopqrstuvwxyz0123456789abcdefghijklmnopqrstuvwxyz0"
-#define WIRE(s)	  (const uint8_t *)s, sizeof(s)
+#define L63	"abcdefghijklmnopqrstuvwxyz0123456789abcdefghijklmnopqrstuvwxyz0"
+#define WIRE(s) (const uint8_t *)s, sizeof(s)
 
 /* clang-format off */
 static const struct {
@@ -142,19 +140,11 @@ END_TEST
 int
 main(void)
 {
-	Suite *s = suite_create("names");
 	TCase *tc = tcase_create("names");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_loop_test(tc, test_parse, 0, (int)nitems(names));
 	tcase_add_loop_test(tc, test_zone, 0, (int)nitems(zones));
 	tcase_add_test(tc, test_find);
 	tcase_add_test(tc, test_full);
-	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return check_case("names", tc);
 }

@@ -3,7 +3,6 @@
  * the life of a forward, and what hostile clients try.
  */
 
-#include <check.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,9 +10,8 @@
 
 #include "portd/front/fs.h"
 
+#include "tests/check_main.h"
 #include "tests/unit/guard.h"
-
-#define nitems(a) (sizeof(a) / sizeof((a)[0]))
 
 /*
  * A world: the tree, a session, and a portd that answers when it is told to.
@@ -754,16 +752,8 @@ int
 main(void)
 {
 	TCase *tc = tcase_create("ninefs");
-	Suite *s = suite_create("ninefs");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	add_tests(tc);
-	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return check_case("ninefs", tc);
 }

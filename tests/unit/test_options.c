@@ -3,16 +3,15 @@
  * names from a file, and socket names.
  */
 
-#include <check.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "vpnkit/options.h"
 #include "vpnkit/url.h"
+#include "tests/check_main.h"
 
 #include "guard.h"
 
-#define nitems(a) (sizeof(a) / sizeof((a)[0]))
 #define MAXARGS	  8
 #define E	  "--ethernet=/tmp/e"
 
@@ -444,10 +443,7 @@ END_TEST
 int
 main(void)
 {
-	Suite *s = suite_create("options");
 	TCase *tc = tcase_create("options");
-	SRunner *sr = srunner_create(s);
-	int failed;
 
 	tcase_add_loop_test(tc, line, 0, nitems(cases));
 	tcase_add_loop_test(tc, prefixes, 0, nitems(cases));
@@ -460,9 +456,5 @@ main(void)
 	tcase_add_loop_test(tc, url, 0, nitems(urls));
 	tcase_add_loop_test(tc, url_prefixes, 0, nitems(urls));
 	tcase_add_loop_test(tc, test_tcp, 0, nitems(tcps));
-	suite_add_tcase(s, tc);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed != 0;
+	return check_case("options", tc);
 }

@@ -12,16 +12,14 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 
-#include <check.h>
-
 #include "common/plat/plat.h"
+#include "tests/check_main.h"
 
 #define NITEMS(a)  (sizeof(a) / sizeof((a)[0]))
 #define PATIENCE   10000 /* ms; only a failure waits so long */
@@ -654,18 +652,10 @@ add_other_tests(TCase *t)
 int
 main(void)
 {
-	Suite *s = suite_create("plat");
 	TCase *t = tcase_create("plat");
-	SRunner *sr;
-	int failed;
 
 	tcase_set_timeout(t, 30);
 	add_stream_tests(t);
 	add_other_tests(t);
-	suite_add_tcase(s, t);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return check_case("plat", t);
 }

@@ -3,13 +3,10 @@
  * without host-ip, and the list of servers dnsd may ask.
  */
 
-#include <check.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "portd/policy.h"
-
-#define nitems(a) (sizeof(a) / sizeof((a)[0]))
+#include "tests/check_main.h"
 
 static const struct policy_conf conf = {
 	.gateway_ip = 0xc0a84101,
@@ -169,10 +166,7 @@ END_TEST
 int
 main(void)
 {
-	Suite *s = suite_create("policy");
 	TCase *tc = tcase_create("policy");
-	SRunner *sr = srunner_create(s);
-	int failed;
 
 	tcase_add_loop_test(tc, verdicts, 0, nitems(cases));
 	tcase_add_loop_test(
@@ -180,9 +174,5 @@ main(void)
 	tcase_add_loop_test(tc, server_text, 0, nitems(servers));
 	tcase_add_test(tc, server_list);
 	tcase_add_test(tc, closed_ports);
-	suite_add_tcase(s, tc);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return check_case("policy", tc);
 }

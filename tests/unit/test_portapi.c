@@ -2,13 +2,11 @@
  * Ports as JSON: what Go's client sends, there and back.
  */
 
-#include <check.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "portd/front/api.h"
-
-#define nitems(a) (sizeof(a) / sizeof((a)[0]))
+#include "tests/check_main.h"
 
 #define TCP "\"proto\":\"tcp\",\"out_ip\":\"127.0.0.1\",\"out_port\":8080,"
 
@@ -182,18 +180,10 @@ int
 main(void)
 {
 	TCase *tc = tcase_create("portapi");
-	Suite *s = suite_create("portapi");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_loop_test(tc, ports, 0, nitems(cases));
 	tcase_add_loop_test(tc, prefixes, 0, nitems(cases));
 	tcase_add_loop_test(tc, route, 0, nitems(routes));
 	tcase_add_test(tc, error);
-	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return check_case("portapi", tc);
 }

@@ -1,9 +1,9 @@
-#include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "portd/ports.h"
+#include "tests/check_main.h"
 
 static struct ports p;
 
@@ -90,17 +90,10 @@ END_TEST
 int
 main(void)
 {
-	Suite *s = suite_create("ports");
 	TCase *tc = tcase_create("ports");
-	SRunner *sr = srunner_create(s);
-	int failed;
 
-	suite_add_tcase(s, tc);
 	tcase_add_loop_test(tc, test_keep, 0, NCASES);
 	tcase_add_test(tc, test_prefixes);
 	tcase_add_test(tc, test_limits);
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return check_case("ports", tc);
 }

@@ -2,11 +2,10 @@
  * The PROXY protocol's header, byte for byte as its specification has it.
  */
 
-#include <check.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "common/proxy2.h"
+#include "tests/check_main.h"
 
 #define SIG "\r\n\r\n\0\r\nQUIT\n"
 
@@ -56,17 +55,9 @@ END_TEST
 int
 main(void)
 {
-	Suite *s = suite_create("proxy2");
 	TCase *tc = tcase_create("proxy2");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_loop_test(
 	    tc, header, 0, sizeof(cases) / sizeof(cases[0]));
-	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return check_case("proxy2", tc);
 }

@@ -2,14 +2,11 @@
  * The text forms of forwards: --publish, PORT:IP:PORT, and the two files.
  */
 
-#include <check.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "tests/unit/guard.h"
 #include "vpnkit/publish.h"
-
-#define nitems(a) (sizeof(a) / sizeof((a)[0]))
+#include "tests/check_main.h"
 
 #define L50 "12345678901234567890123456789012345678901234567890"
 
@@ -253,10 +250,7 @@ END_TEST
 int
 main(void)
 {
-	Suite *s = suite_create("publish");
 	TCase *tc = tcase_create("publish");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_loop_test(tc, publish, 0, nitems(pubs));
 	tcase_add_loop_test(tc, publish_prefixes, 0, nitems(pubs));
@@ -264,10 +258,5 @@ main(void)
 	tcase_add_loop_test(tc, publish_end, 0, nitems(ends));
 	tcase_add_loop_test(tc, gateway_item, 0, nitems(gws));
 	tcase_add_loop_test(tc, file, 0, nitems(files));
-	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return check_case("publish", tc);
 }

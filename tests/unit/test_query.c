@@ -3,17 +3,16 @@
  * done to answers on their way.
  */
 
-#include <check.h>
 #include <ldns/ldns.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "dnsd/names.h"
 #include "dnsd/query.h"
+#include "tests/check_main.h"
 
 #include "guard.h"
 
-#define nitems(a)		(int)(sizeof(a) / sizeof((a)[0]))
 #define HDR			"\x12\x34\1\0\0\1\0\0\0\0\0\0"
 #define HDR_AR			"\x12\x34\1\0\0\1\0\0\0\0\0\1"
 #define NAME			"\3WWW\7example\0"
@@ -481,10 +480,7 @@ END_TEST
 int
 main(void)
 {
-	Suite *s = suite_create("query");
 	TCase *tc = tcase_create("query");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_loop_test(tc, test_parse, 0, nitems(queries));
 	tcase_add_loop_test(tc, test_parse_prefixes, 0, nitems(queries));
@@ -498,10 +494,5 @@ main(void)
 	tcase_add_test(tc, test_case);
 	tcase_add_test(tc, test_build);
 	tcase_add_test(tc, test_build_error);
-	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return check_case("query", tc);
 }

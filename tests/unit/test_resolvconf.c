@@ -2,16 +2,13 @@
  * resolv.conf: which lines name a server.
  */
 
-#include <check.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "vpnkit/resolvconf.h"
+#include "tests/check_main.h"
 
 #include "guard.h"
-
-#define nitems(a) (sizeof(a) / sizeof((a)[0]))
 
 /* clang-format off */
 static const struct {
@@ -116,17 +113,10 @@ END_TEST
 int
 main(void)
 {
-	Suite *s = suite_create("resolvconf");
 	TCase *tc = tcase_create("resolvconf");
-	SRunner *sr = srunner_create(s);
-	int failed;
 
 	tcase_add_loop_test(tc, text, 0, nitems(cases));
 	tcase_add_loop_test(tc, prefixes, 0, nitems(cases));
 	tcase_add_test(tc, zero_bytes);
-	suite_add_tcase(s, tc);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed != 0;
+	return check_case("resolvconf", tc);
 }

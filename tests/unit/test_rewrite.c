@@ -3,13 +3,10 @@
  * fields of one connection.
  */
 
-#include <check.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "proxyd/rewrite.h"
-
-#define nitems(a) (sizeof(a) / sizeof((a)[0]))
+#include "tests/check_main.h"
 
 static struct head head;
 static char out[REWRITE_MAX];
@@ -179,19 +176,12 @@ END_TEST
 int
 main(void)
 {
-	Suite *s = suite_create("rewrite");
 	TCase *tc = tcase_create("rewrite");
-	SRunner *sr = srunner_create(s);
-	int failed;
 
 	tcase_add_loop_test(tc, requests, 0, nitems(rows));
 	tcase_add_loop_test(tc, bad_targets, 0, nitems(bad));
 	tcase_add_test(tc, responses);
 	tcase_add_test(tc, pages);
 	tcase_add_test(tc, connect);
-	suite_add_tcase(s, tc);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return check_case("rewrite", tc);
 }

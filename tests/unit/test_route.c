@@ -2,14 +2,13 @@
  * Split DNS: which servers a name is asked of.
  */
 
-#include <check.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "dnsd/route.h"
+#include "tests/check_main.h"
 
-#define nitems(a) (int)(sizeof(a) / sizeof((a)[0]))
-#define WIRE(s)	  (const uint8_t *)s, sizeof(s)
+#define WIRE(s) (const uint8_t *)s, sizeof(s)
 
 /* One server: its order, then its zones. */
 struct spec {
@@ -108,17 +107,9 @@ END_TEST
 int
 main(void)
 {
-	Suite *s = suite_create("route");
 	TCase *tc = tcase_create("route");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_loop_test(tc, test_select, 0, nitems(cases));
 	tcase_add_test(tc, test_equal);
-	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return check_case("route", tc);
 }

@@ -2,10 +2,8 @@
  * Sequence numbers around the wrap.
  */
 
-#include <check.h>
-#include <stdlib.h>
-
 #include "netstackd/core/seq.h"
+#include "tests/check_main.h"
 
 static const struct {
 	const char *what;
@@ -40,17 +38,9 @@ END_TEST
 int
 main(void)
 {
-	Suite *s = suite_create("seq");
 	TCase *tc = tcase_create("order");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_loop_test(
 	    tc, test_order, 0, sizeof(cases) / sizeof(cases[0]));
-	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return check_case("seq", tc);
 }

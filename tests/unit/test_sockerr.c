@@ -1,6 +1,5 @@
 #include <sys/socket.h>
 #include <netinet/in.h>
-#include <check.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,9 +7,8 @@
 #include <linux/errqueue.h>
 
 #include "common/plat/sockerr.h"
+#include "tests/check_main.h"
 #include "guard.h"
-
-#define nitems(a) (sizeof(a) / sizeof((a)[0]))
 
 struct entry {
 	int level, type;
@@ -153,19 +151,11 @@ END_TEST
 int
 main(void)
 {
-	Suite *s = suite_create("sockerr");
 	TCase *tc = tcase_create("sockerr");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_test(tc, test_good);
 	tcase_add_loop_test(tc, test_others, 0, (int)nitems(cases));
 	tcase_add_test(tc, test_prefixes);
 	tcase_add_test(tc, test_lying_length);
-	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return check_case("sockerr", tc);
 }

@@ -3,15 +3,12 @@
  * refusals that docker and Go programs look for.
  */
 
-#include <check.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "portd/front/spec.h"
 
+#include "tests/check_main.h"
 #include "tests/unit/guard.h"
-
-#define nitems(a) (sizeof(a) / sizeof((a)[0]))
 
 /* 107 and 108 bytes of path. */
 #define B64_9	"Li4uLi4uLi4u"
@@ -196,19 +193,11 @@ int
 main(void)
 {
 	TCase *tc = tcase_create("spec");
-	Suite *s = suite_create("spec");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_loop_test(tc, parse, 0, nitems(cases));
 	tcase_add_loop_test(tc, prefixes, 0, nitems(cases));
 	tcase_add_test(tc, too_long);
 	tcase_add_loop_test(tc, error_texts, 0, nitems(errors));
 	tcase_add_test(tc, compare);
-	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return check_case("spec", tc);
 }

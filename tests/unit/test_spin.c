@@ -3,10 +3,8 @@
  * lead to, in virtual time.
  */
 
-#include <check.h>
-#include <stdlib.h>
-
 #include "common/spin.h"
+#include "tests/check_main.h"
 
 static const struct {
 	const char *what;
@@ -72,18 +70,10 @@ END_TEST
 int
 main(void)
 {
-	Suite *s = suite_create("spin");
 	TCase *t = tcase_create("spin");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_loop_test(t, habit, 0, sizeof(cases) / sizeof(cases[0]));
 	tcase_add_test(t, ends_by_itself);
 	tcase_add_test(t, forgets_when_it_spins_in_vain);
-	suite_add_tcase(s, t);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return check_case("spin", t);
 }

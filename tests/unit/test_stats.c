@@ -1,6 +1,5 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <check.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -9,6 +8,7 @@
 #include <unistd.h>
 
 #include "common/stats.h"
+#include "tests/check_main.h"
 
 static const char *const names[] = { "rx-frames", "tx-frames",
 	"a-name-that-is-longer-than-the-file-has-room-for" };
@@ -86,18 +86,10 @@ END_TEST
 int
 main(void)
 {
-	Suite *s = suite_create("stats");
 	TCase *t = tcase_create("stats");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_test(t, test_private);
 	tcase_add_test(t, test_shared);
 	tcase_add_test(t, test_bad);
-	suite_add_tcase(s, t);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return check_case("stats", t);
 }

@@ -3,12 +3,12 @@
  * what becomes of hostile bytes in it.
  */
 
-#include <check.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/view/pcapng.h"
 #include "common/view/view.h"
+#include "tests/check_main.h"
 
 static const struct style plain;
 static struct stats_file stats;
@@ -458,10 +458,7 @@ END_TEST
 int
 main(void)
 {
-	Suite *s = suite_create("status");
 	TCase *tc = tcase_create("status");
-	SRunner *sr = srunner_create(s);
-	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_show);
@@ -480,9 +477,5 @@ main(void)
 	tcase_add_test(tc, test_safe);
 	tcase_add_loop_test(
 	    tc, test_filter, 0, sizeof(filters) / sizeof(filters[0]));
-	suite_add_tcase(s, tc);
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? 0 : 1;
+	return check_case("status", tc);
 }

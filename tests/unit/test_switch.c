@@ -4,12 +4,11 @@
  */
 
 #include <sys/mman.h>
-#include <check.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "ethd/switch.h"
+#include "tests/check_main.h"
 
 #define SERVER "\366\26\66\274\371\306"
 #define VM(n)  "\2\120\0\0\0" n
@@ -238,12 +237,8 @@ END_TEST
 int
 main(void)
 {
-	Suite *s = suite_create("switch");
 	TCase *tc = tcase_create("switch");
-	SRunner *sr = srunner_create(s);
-	int failed;
 
-	suite_add_tcase(s, tc);
 	tcase_add_checked_fixture(tc, setup, NULL);
 	tcase_add_loop_test(tc, test_verdict, 0, (int)NCASES);
 	tcase_add_test(tc, test_short);
@@ -251,8 +246,5 @@ main(void)
 	tcase_add_test(tc, test_moving);
 	tcase_add_test(tc, test_forged);
 	tcase_add_test(tc, test_flood);
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return check_case("switch", tc);
 }

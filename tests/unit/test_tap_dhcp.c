@@ -2,17 +2,15 @@
  * The DHCP client of vpnkit-tap: what it says and which answers it takes.
  */
 
-#include <check.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "tools/tap_dhcp.h"
 
+#include "tests/check_main.h"
 #include "tests/unit/guard.h"
 
-#define nitems(a) (sizeof(a) / sizeof((a)[0]))
-#define OPT(s)	  s, sizeof(s) - 1
-#define OFFER	  "\x35\1\2"
+#define OPT(s) s, sizeof(s) - 1
+#define OFFER  "\x35\1\2"
 
 static const struct dhcp_client client = {
 	{ { 2, 0x50, 0, 0, 0, 1 } },
@@ -195,20 +193,12 @@ END_TEST
 int
 main(void)
 {
-	Suite *s = suite_create("tap_dhcp");
 	TCase *tc = tcase_create("tap_dhcp");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_loop_test(tc, test_options, 0, (int)nitems(cases));
 	tcase_add_loop_test(tc, test_prefixes, 0, (int)nitems(cases));
 	tcase_add_test(tc, test_numbers);
 	tcase_add_test(tc, test_others);
 	tcase_add_test(tc, test_build);
-	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return check_case("tap_dhcp", tc);
 }

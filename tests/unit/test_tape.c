@@ -3,11 +3,11 @@
  * hostile writer cannot lead a reader out of the file.
  */
 
-#include <check.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/tape.h"
+#include "tests/check_main.h"
 
 #define SNAP 128
 
@@ -230,10 +230,7 @@ END_TEST
 int
 main(void)
 {
-	Suite *s = suite_create("tape");
 	TCase *tc = tcase_create("tape");
-	SRunner *sr = srunner_create(s);
-	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_layout);
@@ -245,9 +242,5 @@ main(void)
 	tcase_add_test(tc, test_live);
 	tcase_add_loop_test(
 	    tc, test_classify, 0, sizeof(kinds) / sizeof(kinds[0]));
-	suite_add_tcase(s, tc);
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? 0 : 1;
+	return check_case("tape", tc);
 }

@@ -3,12 +3,11 @@
  * of each byte.
  */
 
-#include <check.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "netstackd/core/seq.h"
 #include "netstackd/core/tcp_board.h"
+#include "tests/check_main.h"
 
 #define BASE  0xffffff00u /* wraps soon */
 #define BYTES 400
@@ -219,17 +218,10 @@ END_TEST
 int
 main(void)
 {
-	Suite *s = suite_create("tcp_board");
 	TCase *tc = tcase_create("board");
-	SRunner *sr = srunner_create(s);
-	int failed;
 
 	tcase_add_loop_test(tc, random_steps, 0, 50);
 	tcase_add_test(tc, too_many_runs);
 	tcase_add_test(tc, in_order_is_one_record);
-	suite_add_tcase(s, tc);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? 0 : 1;
+	return check_case("tcp_board", tc);
 }

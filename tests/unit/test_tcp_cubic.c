@@ -1,9 +1,7 @@
 /* RFC 9438's curve, against numbers computed from its formulas by hand. */
 
-#include <check.h>
-#include <stdlib.h>
-
 #include "netstackd/core/tcp_cubic.h"
+#include "tests/check_main.h"
 
 #define MSS 1000
 
@@ -109,10 +107,7 @@ END_TEST
 int
 main(void)
 {
-	Suite *s = suite_create("tcp_cubic");
 	TCase *tc = tcase_create("cubic");
-	SRunner *sr = srunner_create(s);
-	int failed;
 
 	tcase_add_test(tc, root);
 	tcase_add_test(tc, reduce);
@@ -120,9 +115,5 @@ main(void)
 	tcase_add_test(tc, reno_friendly);
 	tcase_add_test(tc, idle);
 	tcase_add_test(tc, bounds);
-	suite_add_tcase(s, tc);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? 0 : 1;
+	return check_case("tcp_cubic", tc);
 }

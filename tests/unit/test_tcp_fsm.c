@@ -2,11 +2,10 @@
  * Walks the table of TCP's states.
  */
 
-#include <check.h>
 #include <stdbool.h>
-#include <stdlib.h>
 
 #include "netstackd/core/tcp.h"
+#include "tests/check_main.h"
 
 START_TEST(test_names)
 {
@@ -85,20 +84,12 @@ END_TEST
 int
 main(void)
 {
-	Suite *s = suite_create("tcp_fsm");
 	TCase *tc = tcase_create("table");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_test(tc, test_names);
 	tcase_add_test(tc, test_every_state_has_a_way_out);
 	tcase_add_test(tc, test_every_state_is_reached);
 	tcase_add_loop_test(tc, test_closing_ways, 0, 3);
 	tcase_add_test(tc, test_no_edge_changes_nothing);
-	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return check_case("tcp_fsm", tc);
 }

@@ -2,11 +2,11 @@
  * The queue of guest data that is not with the host yet.
  */
 
-#include <check.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "netstackd/core/tcp.h"
+#include "tests/check_main.h"
 
 #define BASE 0xffffff00u /* the wrap is in the middle of things */
 
@@ -182,10 +182,7 @@ END_TEST
 int
 main(void)
 {
-	Suite *s = suite_create("tcp_reasm");
 	TCase *tc = tcase_create("queue");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_loop_test(tc, test_add, 0, sizeof(cases) / sizeof(cases[0]));
@@ -193,10 +190,5 @@ main(void)
 	tcase_add_test(tc, test_limits);
 	tcase_add_test(tc, test_sack);
 	tcase_add_loop_test(tc, test_random, 0, 20);
-	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return check_case("tcp_reasm", tc);
 }

@@ -2,10 +2,8 @@
  * The retransmission timeout.
  */
 
-#include <check.h>
-#include <stdlib.h>
-
 #include "netstackd/core/tcp.h"
+#include "tests/check_main.h"
 
 static struct tcp
 fresh(void)
@@ -72,19 +70,11 @@ END_TEST
 int
 main(void)
 {
-	Suite *s = suite_create("tcp_rtt");
 	TCase *tc = tcase_create("rto");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_test(tc, test_first);
 	tcase_add_test(tc, test_second);
 	tcase_add_test(tc, test_bounds);
 	tcase_add_test(tc, test_backoff);
-	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return check_case("tcp_rtt", tc);
 }

@@ -2,11 +2,10 @@
  * TCP headers from and to the wire.
  */
 
-#include <check.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "netstackd/core/tcp_wire.h"
+#include "tests/check_main.h"
 #include "tests/unit/guard.h"
 
 /* Ports 1 and 2, seq 3, ack 4, ACK, window 5; the offset comes first. */
@@ -187,20 +186,12 @@ END_TEST
 int
 main(void)
 {
-	Suite *s = suite_create("tcp_wire");
 	TCase *tc = tcase_create("header");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_loop_test(tc, test_parse, 0, NCASE);
 	tcase_add_loop_test(tc, test_prefixes, 0, NCASE);
 	tcase_add_loop_test(
 	    tc, test_write_and_read, 0, sizeof(written) / sizeof(written[0]));
 	tcase_add_test(tc, test_write_bytes);
-	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return check_case("tcp_wire", tc);
 }

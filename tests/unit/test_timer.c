@@ -1,5 +1,4 @@
-#include <check.h>
-#include <stdlib.h>
+#include "tests/check_main.h"
 
 #include "nettest.h"
 
@@ -119,20 +118,12 @@ END_TEST
 int
 main(void)
 {
-	Suite *s = suite_create("timer");
 	TCase *tc = tcase_create("timer");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_loop_test(tc, test_random, 0, 5);
 	tcase_add_test(tc, test_not_early);
 	tcase_add_test(tc, test_clears_another);
 	tcase_add_test(tc, test_always_due);
-	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return check_case("timer", tc);
 }

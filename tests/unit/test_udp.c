@@ -1,6 +1,7 @@
-#include <check.h>
 #include <errno.h>
 #include <stdlib.h>
+
+#include "tests/check_main.h"
 
 #include "guard.h"
 #include "nettest.h"
@@ -1047,11 +1048,5 @@ udp_suite(void)
 int
 main(void)
 {
-	SRunner *sr = srunner_create(udp_suite());
-	int failed;
-
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return check_suite(udp_suite());
 }

@@ -3,12 +3,11 @@
  */
 
 #include <sys/mman.h>
-#include <check.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "ethd/vmnet.h"
+#include "tests/check_main.h"
 
 #define UUID  "01234567-89ab-4cde-8f01-23456789abcd"
 #define UUIDU "01234567-89AB-4CDE-8F01-23456789ABCD"
@@ -274,12 +273,8 @@ END_TEST
 int
 main(void)
 {
-	Suite *s = suite_create("vmnet");
 	TCase *tc = tcase_create("vmnet");
-	SRunner *sr = srunner_create(s);
-	int failed;
 
-	suite_add_tcase(s, tc);
 	tcase_add_loop_test(tc, test_init_msg, 0, (int)NINITS);
 	tcase_add_loop_test(tc, test_command, 0, (int)NCMDS);
 	tcase_add_test(tc, test_prefixes);
@@ -288,8 +283,5 @@ main(void)
 	tcase_add_loop_test(
 	    tc, test_put_vif, 0, (int)(sizeof(vifs) / sizeof(vifs[0])));
 	tcase_add_test(tc, test_put_disconnect);
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return check_case("vmnet", tc);
 }

@@ -1,8 +1,7 @@
-#include <check.h>
 #include <stdint.h>
-#include <stdlib.h>
 
 #include "common/wr.h"
+#include "tests/check_main.h"
 #include "guard.h"
 
 enum op { BYTES, ZERO, U8, U16, U32, LE16, LE32 };
@@ -102,18 +101,10 @@ END_TEST
 int
 main(void)
 {
-	Suite *s = suite_create("wr");
 	TCase *t = tcase_create("wr");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_loop_test(t, test_exact, 0, sizeof(cases) / sizeof(*cases));
 	tcase_add_loop_test(t, test_short, 0, sizeof(cases) / sizeof(*cases));
 	tcase_add_test(t, test_in_a_row);
-	suite_add_tcase(s, t);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return check_case("wr", t);
 }
