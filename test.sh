@@ -87,8 +87,9 @@ for step in "asan gcc" "clang clang" "release gcc"; do
 	case $name in
 	asan) BYTES=100000007 run asan --no-suite bench --no-suite long \
 	    --no-suite once ;;
-	clang) run clang --suite unit --suite pkt --suite sim --suite fuzz ;;
-	release) run release --suite integ ${LONG:+--suite long} ;;
+	clang) run clang --no-suite integ --no-suite bench --no-suite long \
+	    --no-suite once ;;
+	release) run release --suite integ --suite once ${LONG:+--suite long} ;;
 	esac
 done
 
