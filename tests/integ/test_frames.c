@@ -78,29 +78,34 @@ END_TEST
 /*
  * One twin asks for a megabyte and does not read it, so the stack's output
  * stops in the middle of a frame; then the other one sends.  Both streams must
- * stay whole, and what is left goes to the second.
+ * stay whole.  How many of the answers were on their way to the first by then
+ * is the machine's affair, so it is tried until it is some of them.
  */
 START_TEST(test_twin_takes_over)
 {
 	struct fakevm busy, idle;
-	int n;
+	uint16_t seq = 9000;
+	int n, tries = 0;
 
 	open_vm(&busy, 22);
 	open_vm(&idle, 22);
 	ck_assert_int_eq(fv_dhcp(&idle, FV_WAIT), 0);
 	busy.ip = idle.ip;
-	ck_assert_int_eq(fv_send_pings(&idle, 700), 0);
-	/* Otherwise it would be the last one to send. */
-	ck_assert_int_eq(fv_sent(&idle), 0);
-	/* The gateway's answer to the last of them is behind all others. */
-	ck_assert_int_eq(fv_ping(&busy, FV_GATEWAY, 9999, FV_WAIT), 0);
-	n = fv_drain(&idle, 1000);
-	ck_assert_int_gt(n, 0);
-	ck_assert_int_lt(n, 700);
-	ck_assert_int_eq(fv_ping(&idle, FV_GATEWAY, 9998, FV_WAIT), 0);
+	do {
+		ck_assert_int_eq(fv_send_pings(&idle, 700), 0);
+		/* Otherwise it would be the last one to send. */
+		ck_assert_int_eq(fv_sent(&idle), 0);
+		/* Its answer is behind all the others. */
+		ck_assert_int_eq(fv_ping(&busy, FV_GATEWAY, seq++, FV_WAIT), 0);
+		n = fv_drain(&idle, 1000);
+		ck_assert_int_ge(n, 0);
+		ck_assert_int_le(n, 700);
+		ck_assert_int_eq(fv_ping(&idle, FV_GATEWAY, seq++, FV_WAIT), 0);
+	} while ((n == 0 || n == 700) && ++tries < 20);
+	ck_assert_int_lt(tries, 20);
 	fv_close(&busy);
 	/* It has it all to itself again. */
-	ck_assert_int_eq(fv_ping(&idle, FV_GATEWAY, 9997, FV_WAIT), 0);
+	ck_assert_int_eq(fv_ping(&idle, FV_GATEWAY, seq, FV_WAIT), 0);
 	fv_close(&idle);
 }
 END_TEST
