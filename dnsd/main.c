@@ -117,18 +117,22 @@ dnsd_hosts(struct daemon *dm, struct ipc *from, struct ipc_msg *m)
 			stats_inc(&dm->stats, DNSS_BAD_CONF);
 }
 
-/* Other servers may know other things of every name. */
+/*
+ * Other servers may know other things of every name, and so may the same ones
+ * on another network, which is why we are told of them again.
+ */
 static void
 take_route(struct dnsd *d, bool in_turn)
 {
+	cache_flush(d->cache);
+	stats_set(&d->d->stats, DNSS_CACHED, 0);
 	if (route_equal(&d->route, &d->next_route) && d->in_turn == in_turn) {
 		route_clear(&d->next_route);
+		upstream_renew(d);
 		return;
 	}
 	lookups_cancel(d);
 	upstream_fini(d);
-	cache_flush(d->cache);
-	stats_set(&d->d->stats, DNSS_CACHED, 0);
 	route_clear(&d->route);
 	d->route = d->next_route;
 	d->next_route.n = 0;

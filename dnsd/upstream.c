@@ -370,6 +370,18 @@ upstream_set(struct dnsd *d)
 }
 
 void
+upstream_renew(struct dnsd *d)
+{
+	struct server *s;
+
+	for (s = d->server; s < d->server + d->route.n; s++) {
+		upstream_flush(s);
+		s->missed = 0;
+		s->offline = false;
+	}
+}
+
+void
 upstream_fini(struct dnsd *d)
 {
 	size_t i;

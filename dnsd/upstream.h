@@ -69,6 +69,8 @@ struct server {
 /* Replaces the servers by those of d->route; no attempt may be under way. */
 int upstream_set(struct dnsd *);
 void upstream_fini(struct dnsd *);
+/* The network may be another one: fresh sockets, and all may be there again. */
+void upstream_renew(struct dnsd *);
 /* Asks.  -1: failed at once, and the place is free. */
 int upstream_ask(struct server *, struct attempt *, bool tcp);
 /* Ends it whatever state it is in; says nothing to the lookup. */

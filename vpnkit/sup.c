@@ -452,16 +452,23 @@ forwards_changed(void *arg)
 		ports_send_via(&s->ports, s->kid[ROLE_PORT]->ipc);
 }
 
+/*
+ * Written again with the same servers it still tells that the host may be on
+ * another network, where they say other things: dnsd forgets what it has.
+ */
 static void
 resolv_changed(void *arg)
 {
 	struct sup *s = arg;
+	int got = conf_read_resolv(&s->conf);
 
-	if (conf_read_resolv(&s->conf) != 1)
+	if (got == -1)
 		return;
-	log_info("%s: new name servers", s->conf.resolv_path);
-	/* portd first: dnsd may use the new ones at once. */
-	sup_resend(s, ROLE_PORT);
+	if (got == 1) {
+		log_info("%s: new name servers", s->conf.resolv_path);
+		/* portd first: dnsd may use the new ones at once. */
+		sup_resend(s, ROLE_PORT);
+	}
 	sup_resend(s, ROLE_DNS);
 }
 

@@ -13,6 +13,7 @@
 
 #define UDP_BATCH     32   /* datagrams received or sent at once */
 #define UDP_QUEUE     16   /* datagrams one flow keeps for its socket */
+#define UDP_QUEUE_DNS 512  /* that of all the guest's questions */
 #define UDP_SLOT      2034 /* largest packet read at the small pitch */
 #define UDP_LIMIT_MIN 4	   /* flows, whatever max_flows says */
 

@@ -102,11 +102,12 @@ udp_enqueue(struct net *net, struct udp_flow *u, const struct net_dgram *d)
 	const struct iovec *iov = d->iov;
 	struct udp_pkt *p = NULL;
 	size_t len = 0;
+	unsigned most = u->f.proto == NET_DNS ? UDP_QUEUE_DNS : UDP_QUEUE;
 	int i, n = d->niov;
 
 	for (i = 0; i < n; i++)
 		len += iov[i].iov_len;
-	if (u->nq < UDP_QUEUE && net->queued <= net->conf.max_queue &&
+	if (u->nq < most && net->queued <= net->conf.max_queue &&
 	    sizeof(*p) + len <= net->conf.max_queue - net->queued)
 		p = malloc(sizeof(*p) + len);
 	if (p == NULL) {

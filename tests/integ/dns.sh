@@ -5,7 +5,7 @@
 # and musl the clients; the servers' addresses are the lab's.
 . "$(dirname "$0")/lib.sh"
 
-need unbound dnsmasq dig
+need unbound dnsmasq dig dnsperf
 
 # check DNS TEXT ARGS...: the guest's dig prints TEXT.
 asks() {
@@ -125,6 +125,39 @@ rm "$DIR/dns.conf"
 follows "the file is removed" 198.51.100.1 one.example
 echo "10.3.3.4 inhosts.example" >"$DIR/hosts"
 follows "another hosts file" 10.3.3.4 inhosts.example
+rm "$DIR/hosts"
+check "a hosts file that goes" asks 198.51.100.1 one.example
+
+# The same servers again: the host may have changed its network.
+# more TEXT N: the log has it more often than that.
+more() {
+	[ "$(grep -c "$1" "$LOG")" -gt "$2" ]
+}
+n=$(grep -c "names of our own" "$LOG")
+printf 'nameserver %s\n' $SERVER >"$DIR/resolv.conf"
+check "resolv.conf is written again" eventually more "names of our own" "$n"
+
+# Changes under load drop nothing.
+seq -f 'h%.0f.corp.example A' 3000 >"$DIR/queries"
+printf 'nameserver 192.0.2.2\n' >"$DIR/dns.conf"
+follows "the file is made again" 10.20.0.1 corp.example
+guest -- dnsperf -s $GATEWAY -d "$DIR/queries" -n 1 -q 20 -Q 1500 -t 8 \
+    >"$DIR/dnsperf" 2>&1 &
+load=$!
+i=0
+while kill -0 $load 2>/dev/null; do
+	i=$((i + 1))
+	n=$(grep -c "dns.conf: new name servers" "$LOG")
+	printf 'nameserver 192.0.2.2\norder %d\n' $i >"$DIR/new"
+	mv "$DIR/new" "$DIR/dns.conf"
+	eventually more "dns.conf: new name servers" "$n"
+done
+wait $load
+check "many changes under load" grep -q "NOERROR 3000 (100" "$DIR/dnsperf"
+check "were really made" [ $i -ge 3 ]
+[ $FAILED = 0 ] || cat "$DIR/dnsperf"
+rm "$DIR/dns.conf"
+follows "the host's servers again" 198.51.100.1 one.example
 
 # A dead server first: it costs little, and soon nothing.
 printf 'nameserver 192.0.2.3\nnameserver %s\n' $SERVER >"$DIR/resolv.conf"

@@ -595,6 +595,16 @@ START_TEST(test_cache)
 	ck_assert_uint_eq(buf[PREFIX + 3] & 15, _i == 0 ? 0 : 3);
 	ck_assert_uint_eq(counter("cache-hits"), 1);
 	ck_assert_uint_eq(counter("cache-entries"), 1);
+	/* The same servers may say other things on another network. */
+	conf("192.0.2.1", "2001:db8::1");
+	wait_counter("cache-entries", 0);
+	ask(fd, DGRAM(HDR OTHER A_IN));
+	up = asked("192.0.2.1", buf, sizeof(buf), &m);
+	memcpy(ans, buf, 2); /* the id, and the letters */
+	memcpy(ans + 12, buf + 12, sizeof(OTHER) - 1);
+	put(up, ans, n);
+	ck_assert_uint_eq(get(fd, buf, sizeof(buf)), PREFIX + n);
+	ck_assert_uint_eq(counter("cache-entries"), 1);
 	/* Other servers may say other things. */
 	conf("192.0.2.7", NULL);
 	wait_counter("cache-entries", 0);
