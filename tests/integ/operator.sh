@@ -144,4 +144,24 @@ suite --log "journal:$DIR/nobody"
 guest -- true
 check "without a journal it goes to stderr" eventually grep -q "ethd is ready" "$LOG"
 suite_stop
+
+# As a service: what systemd says of stderr decides, if it is still so.
+mount -t tmpfs none /run
+mkdir -p /run/systemd/journal
+collect /run/systemd/journal/socket "$DIR/auto.txt"
+: >"$LOG"
+JOURNAL_STREAM=$(stat -c %d:%i "$LOG")
+export JOURNAL_STREAM
+suite
+guest -- true
+check "stderr is the journal: fields by themselves" eventually grep -qx \
+    VPNKIT_DAEMON=dnsd "$DIR/auto.txt"
+check "and nothing twice" [ ! -s "$LOG" ]
+suite_stop
+export JOURNAL_STREAM=1:2
+suite
+guest -- true
+check "stderr is something else: it goes there" eventually grep -q \
+    "ethd is ready" "$LOG"
+suite_stop
 done_testing
