@@ -86,9 +86,6 @@ const struct opt opts[] = {
 	{ "forwards", "FILE", NULL, OFF(forwards), K_STR, C_NOW, G_OUT,
 	    false, 0, 4095, "JSON list of destinations reached through "
 	    "Unix sockets" },
-	{ "port-max-idle-time", "SECONDS", "300", OFF(port_max_idle_s),
-	    K_INT, C_LATER, G_OUT, false, INT32_MIN, INT32_MAX,
-	    "idle time of a destination; 0 disables" },
 
 	{ "port", "URL", NULL, OFF(port), K_URLS, C_NOW, G_IN, false, 0, 0,
 	    "port control server; may be given again" },
@@ -150,6 +147,8 @@ const struct opt opts[] = {
 	    true, 0, 0, "ignored" },
 	{ "gc-compact-interval", "SECONDS", NULL, OFF(unused), K_STR, C_OLD,
 	    G_OLD, false, 0, 0, "ignored" },
+	{ "port-max-idle-time", "SECONDS", NULL, OFF(unused), K_STR, C_OLD,
+	    G_OLD, false, 0, 0, "ignored: nothing that is idle is cut" },
 };
 /* clang-format on */
 
@@ -199,8 +198,6 @@ help_option(FILE *f, const struct opt *o)
 		snprintf(buf, sizeof(buf), "(default %s)", o->def);
 		help_words(f, buf, &col);
 	}
-	if (o->class == C_LATER)
-		help_words(f, "[not in this version]", &col);
 	fputc('\n', f);
 }
 

@@ -23,8 +23,7 @@ enum opt_kind {
 
 enum opt_class {
 	C_NOW,
-	C_LATER, /* understood, but this version does not do it yet */
-	C_OLD,	 /* had a meaning once; ignored */
+	C_OLD, /* had a meaning once; ignored */
 };
 
 enum opt_group { G_VM, G_ADDR, G_NAMES, G_OUT, G_IN, G_ADMIN, G_OLD };

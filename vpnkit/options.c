@@ -256,10 +256,7 @@ options_note(const struct options *op, size_t *row, char *buf)
 		if (op->given[o - opts] == GIVEN_NOT || o->class == C_NOW)
 			continue;
 		snprintf(buf, OPTIONS_ERRLEN,
-		    o->class == C_LATER
-			? "--%s: not in this version, ignored"
-			: "--%s: has no meaning any more, ignored",
-		    o->name);
+		    "--%s: has no meaning any more, ignored", o->name);
 		return buf;
 	}
 	return NULL;

@@ -51,7 +51,7 @@ struct options {
 	char *vsock_path, *port_forwards, *tunnel_protocol;
 	struct strlist allowed_bind;
 	int64_t max_connections; /* -1: no limit */
-	int64_t listen_backlog, port_max_idle_s;
+	int64_t listen_backlog;
 	struct strlist introspection, diagnostics, pcap;
 	int64_t pcap_snaplen;
 	char *admin, *metrics, *log;

@@ -95,7 +95,7 @@ clean --eth x --mtu=9000 --host-ip 0.0.0.0
 clean --ethernet fd:3 --domain example.org --max-connections 10
 clean --ethernet-qemu x --ethernet-dgram y
 clean --ethernet fd:3 --introspection fd:4
-accepted '--port-max-idle-time: not in this version' --ethernet fd:3 --port-max-idle-time 5
+accepted '--port-max-idle-time: has no meaning any more' --ethernet fd:3 --port-max-idle-time 5
 clean --ethernet fd:3 --vsock-path /x/connect --port fd:4
 clean --ethernet x --publish 127.0.0.1:8000-8003:192.168.65.3:80-83 --publish '[::1]:0:192.168.65.3:53/udp'
 accepted "$DIR/none: No such file" --ethernet x --http "$DIR/none"

@@ -189,7 +189,6 @@ START_TEST(defaults)
 	ck_assert_str_eq(op.gateway_names.v[0], "gateway.internal");
 	ck_assert_str_eq(op.vm_names.v[0], "vm.internal");
 	ck_assert_int_eq(op.max_connections, -1);
-	ck_assert_int_eq(op.port_max_idle_s, 300);
 	ck_assert_ptr_null(op.dhcp_path);
 	ck_assert_ptr_null(op.domain);
 	ck_assert(!op.debug && !op.check);
@@ -244,9 +243,9 @@ START_TEST(notes)
 
 	ck_assert_int_eq(parse(&op, args), 0);
 	ck_assert_str_eq(options_note(&op, &row, err),
-	    "--port-max-idle-time: not in this version, ignored");
-	ck_assert_str_eq(options_note(&op, &row, err),
 	    "--db: has no meaning any more, ignored");
+	ck_assert_str_eq(options_note(&op, &row, err),
+	    "--port-max-idle-time: has no meaning any more, ignored");
 	ck_assert_ptr_null(options_note(&op, &row, err));
 	options_fini(&op);
 }
