@@ -102,19 +102,19 @@ hostio_settle(struct stackd *s)
 		switch (h->late[i].what) {
 		case LATE_ERRORS_OFF:
 			plat_sockerr_keep(fd, false);
-			break;
+			continue;
 		case LATE_SHUTDOWN:
 			shutdown(fd, SHUT_WR);
-			break;
+			continue;
 		case LATE_RESET:
 			setsockopt(
 			    fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
-			/* FALLTHROUGH */
+			break;
 		case LATE_CLOSE:
-			plat_edge_del(h->set, fd);
-			close(fd);
 			break;
 		}
+		plat_edge_del(h->set, fd);
+		close(fd);
 	}
 	h->nlate = 0;
 }
