@@ -16,6 +16,11 @@
 #include "suite.h"
 
 #define TIMEOUT 280 /* seconds for one test, on a loaded machine */
+/*
+ * Their answers are more than a socket holds for who does not read, less than
+ * it and the ring do.
+ */
+#define PINGS 850
 
 static const char *exe;
 static struct suite suite; /* of all tests in one case */
@@ -313,7 +318,7 @@ START_TEST(test_stack_dies)
 	open_vm(&vm, 1);
 	ck_assert_int_eq(fv_dhcp(&vm, FV_WAIT), 0);
 	for (i = 1; i <= 3; i++) {
-		ck_assert_int_eq(fv_send_pings(&vm, 400), 0);
+		ck_assert_int_eq(fv_send_pings(&vm, PINGS), 0);
 		ck_assert_int_eq(fv_send_all(&vm, frame, 60), 0);
 		ck_assert_int_eq(fv_sent(&vm), 0);
 		kill(suite_find(&suite, "netstackd", 0), SIGKILL);
@@ -323,7 +328,7 @@ START_TEST(test_stack_dies)
 		ck_assert_int_eq(fv_send_all(&vm, frame + 60, 42), 0);
 		n = fv_drain(&vm, 1000);
 		ck_assert_int_gt(n, 0);
-		ck_assert_int_lt(n, 400);
+		ck_assert_int_lt(n, PINGS);
 		ck_assert_int_eq(fv_ping(&vm, FV_GATEWAY, 9000, FV_WAIT), 0);
 	}
 	fv_close(&vm);
