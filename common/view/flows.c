@@ -281,7 +281,7 @@ explain_counters(struct table *t, const struct snapshot *s)
 	uint64_t n;
 	size_t i;
 
-	for (p = s->v; p < s->v + s->n; p++) {
+	for (p = s->v; p < snapshot_end(s); p++) {
 		for (i = 0; i < sizeof(meaning) / sizeof(meaning[0]); i++) {
 			n = read_counter(&p->counters, meaning[i].counter);
 			if (n == 0)
@@ -302,7 +302,7 @@ counters_json(const struct snapshot *s)
 	uint64_t n;
 	size_t i;
 
-	for (p = s->v; p < s->v + s->n; p++) {
+	for (p = s->v; p < snapshot_end(s); p++) {
 		for (i = 0; i < sizeof(meaning) / sizeof(meaning[0]); i++) {
 			n = read_counter(&p->counters, meaning[i].counter);
 			if (n == 0)

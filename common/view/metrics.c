@@ -69,7 +69,7 @@ family(FILE *out, const char *name, const char *type, const char *help)
 static void
 process_samples(FILE *out, const struct snapshot *s)
 {
-	const struct process *p, *end = s->v + s->n;
+	const struct process *p, *end = snapshot_end(s);
 	char l[512];
 
 	family(out, "process_up", "gauge", "Whether the process runs.");
@@ -125,7 +125,7 @@ counter_samples(FILE *out, const struct snapshot *s,
 	snprintf(full, sizeof(full), "%s_%s", role, name);
 	fprintf(
 	    out, "# TYPE vpnkit_%s %s\n", full, gauge ? "gauge" : "counter");
-	for (p = first; p < s->v + s->n; p++) {
+	for (p = first; p < snapshot_end(s); p++) {
 		if (strcmp(p->role, first->role) != 0 || p->counters.p == NULL)
 			continue;
 		fprintf(out, "vpnkit_%s%s{process=\"%s\"} %llu\n", full,
@@ -161,7 +161,7 @@ metrics_print(FILE *out, const struct snapshot *s)
 	fprintf(out, "vpnkit_build_info{version=\"%s\"} 1\n",
 	    label(s->version, l, sizeof(l)));
 	process_samples(out, s);
-	for (p = s->v; p < s->v + s->n; p++) {
+	for (p = s->v; p < snapshot_end(s); p++) {
 		if (!is_first(s, p))
 			continue;
 		n = read_counters(&p->counters, c, STATS_MAX);

@@ -90,7 +90,7 @@ show_processes(FILE *out, const struct snapshot *s, const struct style *st)
 	struct table t;
 
 	table_init(&t, head, 7);
-	for (p = s->v; p < s->v + s->n; p++) {
+	for (p = s->v; p < snapshot_end(s); p++) {
 		table_cell(&t, "%s", p->name);
 		table_cell(&t, "%lld", (long long)p->pid);
 		table_cell(&t, "%s", p->state);
@@ -109,7 +109,7 @@ show_ends(FILE *out, const struct snapshot *s)
 	const struct process *p;
 	char why[1024];
 
-	for (p = s->v; p < s->v + s->n; p++) {
+	for (p = s->v; p < snapshot_end(s); p++) {
 		if (p->why[0] != '\0')
 			fprintf(out, "%s last %s\n", p->name,
 			    print_safe(p->why, why, sizeof(why)));
@@ -136,11 +136,11 @@ show_sandboxes(FILE *out, const struct snapshot *s)
 	const struct process *p, *q;
 	char text[1024];
 
-	for (p = s->v; p < s->v + s->n; p++) {
+	for (p = s->v; p < snapshot_end(s); p++) {
 		if (!is_first_with(s, p))
 			continue;
 		fputs("Sandbox of", out);
-		for (q = p; q < s->v + s->n; q++) {
+		for (q = p; q < snapshot_end(s); q++) {
 			if (strcmp(q->sandbox, p->sandbox) == 0)
 				fprintf(out, " %s",
 				    print_safe(q->name, text, sizeof(text)));
@@ -162,7 +162,7 @@ show_vms(FILE *out, const struct snapshot *s, const struct style *st)
 	struct table t;
 
 	table_init(&t, head, 7);
-	for (p = s->v; p < s->v + s->n; p++) {
+	for (p = s->v; p < snapshot_end(s); p++) {
 		if (p->vm == 0)
 			continue;
 		table_cell(&t, "%u", p->vm);

@@ -64,6 +64,13 @@ struct snapshot {
 	usec_t now; /* monotonic, as in the flow tables */
 };
 
+/* Behind the last process, also when there is none. */
+static inline struct process *
+snapshot_end(const struct snapshot *s)
+{
+	return s->n > 0 ? s->v + s->n : s->v;
+}
+
 /* print.c */
 struct style {
 	bool color;
