@@ -51,10 +51,15 @@ int sup_init(struct sup *, const struct options *);
 /* Starts the daemons and runs until a signal ends it; -1: could not start. */
 int sup_run(struct sup *);
 void sup_fini(struct sup *);
-/* Reads the files again. */
-void sup_reload(struct sup *);
 /* Tells a daemon its configuration, if it is there. */
 void sup_resend(struct sup *, enum ipc_role);
+
+/*
+ * sup_files.c: reads all files, and watches them from then on; the second one
+ * reads them again, and tries again for ports that could not be had.
+ */
+void sup_files_init(struct sup *);
+void sup_reload(struct sup *);
 
 /* sup_http.c: there are new settings; front asks on behalf of a client. */
 void sup_http_resend(struct sup *);
