@@ -27,6 +27,7 @@
  */
 #define TCP_RTO_MIN  (200 * USEC_MS)
 #define TCP_RTO_INIT (1 * USEC_SEC)  /* RFC 6298 2.1 */
+#define TCP_RTO_LOST (3 * USEC_SEC)  /* 5.7: after a SYN sent twice */
 #define TCP_RTO_MAX  (60 * USEC_SEC) /* RFC 6298 2.5 */
 /*
  * Retransmissions before a silent guest is given up: 522 s from the shortest
@@ -218,6 +219,13 @@ tcp_expect(const struct net *net, const struct tcp *t)
 	return t->rcv_nxt + (net->tcp->batch == t ? net->tcp->batch_len : 0);
 }
 
+/* Our timestamp, RFC 7323 3; in milliseconds. */
+static inline uint32_t
+tcp_ts(const struct net *net, usec_t at)
+{
+	return (uint32_t)(at / USEC_MS) + net->tcp->ts_off;
+}
+
 /* tcp_open.c: flows that we open. */
 /* The socket is there: the SYN. */
 void tcp_open(struct net *, usec_t now, struct tcp *);
@@ -250,6 +258,9 @@ void tcp_rexmit_sent(usec_t now, struct tcp *);
 
 /* tcp_rtt.c */
 void tcp_rtt_sample(struct tcp *, usec_t rtt);
+/* By the timestamp a segment gives back; false: it has none of use. */
+bool tcp_rtt_echoed(
+    const struct net *, usec_t now, struct tcp *, const struct tcp_seg *);
 usec_t tcp_rto(const struct tcp *); /* with back-off */
 
 #endif

@@ -23,6 +23,8 @@ struct tcp_news {
 	uint32_t top;	    /* the highest report before it */
 	uint32_t acked;	    /* snd_una moved by so much */
 	uint32_t delivered; /* bytes the guest is new to have */
+	uint32_t tsecr;	    /* when what it answers left, in ms; if echo */
+	bool echo;
 	bool dup;	    /* a duplicate ACK, of a guest without SACK */
 	bool dsack;	    /* it got something twice */
 };

@@ -29,6 +29,13 @@ challenge(struct net *net, usec_t now, struct tcp *t)
 	}
 }
 
+/* Not the next number, but one that may come. */
+static bool
+in_window(const struct tcp *t, uint32_t seq)
+{
+	return seq_gt(seq, t->rcv_nxt) && seq_lt(seq, t->rcv_adv);
+}
+
 /* No flow has these addresses. */
 static void
 in_closed(struct net *net, usec_t now, const struct ip4_pkt *pkt,
@@ -77,6 +84,8 @@ in_time_wait(struct net *net, usec_t now, struct tcp *t,
 		if (s->seq == t->rcv_nxt) {
 			stat_inc(net, NETS_TCP_RST_RX);
 			tcp_free(net, t, false);
+		} else if (in_window(t, s->seq)) {
+			challenge(net, now, t);
 		}
 		return;
 	}
@@ -138,7 +147,7 @@ step_rst(struct net *net, usec_t now, struct tcp *t, struct tcp_seg *s)
 		stat_inc(net, NETS_TCP_RST_RX);
 		tcp_event(t, TCPE_RESET);
 		tcp_free(net, t, true);
-	} else if (seq_gt(s->seq, t->rcv_nxt) && seq_lt(s->seq, t->rcv_adv)) {
+	} else if (in_window(t, s->seq)) {
 		challenge(net, now, t);
 	} else {
 		stat_inc(net, NETS_TCP_BADSEQ);
@@ -230,7 +239,11 @@ tcp_ack_of_syn(struct net *net, usec_t now, struct tcp *t, struct tcp_seg *s)
 	stat_inc(net, NETS_TCP_ESTABLISHED);
 	if (t->rtt_running)
 		tcp_rtt_sample(t, now - t->rtt_at);
+	else if (t->rexmits > 0 && !tcp_rtt_echoed(net, now, t, s))
+		t->rto = TCP_RTO_LOST;
 	t->rtt_running = false;
+	if (t->rexmits > 1) /* RFC 6928 2: not by the first one lost */
+		t->cwnd = t->mss;
 	t->snd_una = t->snd_nxt = t->snd_max = s->ack;
 	t->recover = t->dsack_round = s->ack;
 	t->rexmits = 0;
@@ -249,22 +262,13 @@ static bool
 measure(
     const struct net *net, usec_t now, struct tcp *t, const struct tcp_seg *s)
 {
-	uint32_t ms;
-
-	if (t->rtt_running) {
-		if (seq_lt(s->ack, t->rtt_seq))
-			return false;
-		t->rtt_running = false;
-		tcp_rtt_sample(t, now - t->rtt_at);
-		return true;
-	}
-	if (!t->ts_on || (s->opt.has & TCPO_TS) == 0 || s->opt.tsecr == 0 ||
-	    (!t->loss && !t->recovery))
+	if (!t->rtt_running)
+		return (t->loss || t->recovery) &&
+		       tcp_rtt_echoed(net, now, t, s);
+	if (seq_lt(s->ack, t->rtt_seq))
 		return false;
-	ms = (uint32_t)(now / USEC_MS) + net->tcp->ts_off - s->opt.tsecr;
-	if (ms >= TCP_RTO_MAX / USEC_MS)
-		return false;
-	tcp_rtt_sample(t, ms * USEC_MS);
+	t->rtt_running = false;
+	tcp_rtt_sample(t, now - t->rtt_at);
 	return true;
 }
 
@@ -337,6 +341,8 @@ step_ack(struct net *net, usec_t now, struct tcp *t, struct tcp_seg *s)
 		return -1;
 	}
 	n.flight = t->snd_nxt - t->snd_una;
+	n.echo = t->ts_on && (s->opt.has & TCPO_TS) != 0 && s->opt.tsecr != 0;
+	n.tsecr = s->opt.tsecr - tcp_ts(net, 0);
 	if (t->sack_on)
 		tcp_rack_sack(&n, s);
 	tcp_rack_tail(&n, s);

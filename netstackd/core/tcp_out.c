@@ -123,7 +123,7 @@ seg_init(const struct net *net, usec_t now, const struct tcp *t,
 	s->flags = flags;
 	if (t->ts_on) {
 		s->opt.has = TCPO_TS;
-		s->opt.tsval = (uint32_t)(now / USEC_MS) + net->tcp->ts_off;
+		s->opt.tsval = tcp_ts(net, now);
 		s->opt.tsecr = t->ts_recent;
 	}
 }
@@ -168,6 +168,9 @@ timed(struct net *net, usec_t now, struct tcp *t, uint32_t seq, uint32_t end)
 {
 	if (seq_lt(seq, t->snd_max)) {
 		stat_inc(net, NETS_TCP_RETRANS);
+		/* RFC 6298 3: nobody could tell which one is answered. */
+		if (seq_lt(seq, t->rtt_seq) && seq_geq(end, t->rtt_seq))
+			t->rtt_running = false;
 	} else if (!t->rtt_running) {
 		t->rtt_running = true;
 		t->rtt_seq = end;
@@ -441,7 +444,7 @@ send_syn(struct net *net, usec_t now, struct tcp *t)
 	s.opt.has = TCPO_MSS | TCPO_SACKOK | TCPO_WSCALE | TCPO_TS;
 	s.opt.mss = (uint16_t)(net->conf.mtu - IP4_HDRLEN - TCP_HDRLEN);
 	s.opt.wscale = TCP_WND_SHIFT;
-	s.opt.tsval = (uint32_t)(now / USEC_MS) + net->tcp->ts_off;
+	s.opt.tsval = tcp_ts(net, now);
 	s.ack = 0;
 	s.wnd = (uint16_t)(win < UINT16_MAX ? win : UINT16_MAX);
 	if (emit_bare(net, t->f.host_ip, &s) == -1)

@@ -25,7 +25,8 @@ delivered(void *arg, const struct tcp_sent *s, uint32_t len)
 			t->min_rtt = (uint32_t)(rtt > 0 ? rtt : 1);
 		if (seq_lt(s->end, n->top))
 			t->reordered = true;
-	} else if (rtt < t->min_rtt) {
+	} else if (rtt < t->min_rtt ||
+		   (n->echo && seq_lt(n->tsecr, (uint32_t)(s->at / USEC_MS)))) {
 		return; /* the first one was late, not lost */
 	}
 	if (s->at > t->rack_at ||

@@ -7,18 +7,11 @@
 
 #define CLOCK_G 1000 /* usec */
 
-void
-tcp_rtt_sample(struct tcp *t, usec_t rtt)
+static void
+update(struct tcp *t, uint32_t r)
 {
-	uint32_t r, diff, var;
+	uint32_t diff, var;
 
-	if (rtt < 1)
-		rtt = 1;
-	if (rtt > TCP_RTO_MAX)
-		rtt = TCP_RTO_MAX;
-	r = (uint32_t)rtt;
-	if (r < t->min_rtt)
-		t->min_rtt = r;
 	if (t->srtt == 0) { /* 2.2 */
 		t->srtt = r;
 		t->rttvar = r / 2;
@@ -35,6 +28,34 @@ tcp_rtt_sample(struct tcp *t, usec_t rtt)
 		t->rto = TCP_RTO_MIN;
 	if (t->rto > TCP_RTO_MAX)
 		t->rto = TCP_RTO_MAX;
+}
+
+void
+tcp_rtt_sample(struct tcp *t, usec_t rtt)
+{
+	if (rtt < 1)
+		rtt = 1;
+	if (rtt > TCP_RTO_MAX)
+		rtt = TCP_RTO_MAX;
+	if (rtt < t->min_rtt)
+		t->min_rtt = (uint32_t)rtt;
+	update(t, (uint32_t)rtt);
+}
+
+/* A tick of it may be nothing, which is nobody's least round trip. */
+bool
+tcp_rtt_echoed(
+    const struct net *net, usec_t now, struct tcp *t, const struct tcp_seg *s)
+{
+	uint32_t ms;
+
+	if (!t->ts_on || (s->opt.has & TCPO_TS) == 0 || s->opt.tsecr == 0)
+		return false;
+	ms = tcp_ts(net, now) - s->opt.tsecr;
+	if (ms >= TCP_RTO_MAX / USEC_MS)
+		return false;
+	update(t, ms > 0 ? ms * (uint32_t)USEC_MS : 1);
+	return true;
 }
 
 /* 5.5: doubled with every timeout in a row. */
