@@ -261,6 +261,7 @@ static const struct {
 	{ "frag-timeout", "fragments whose rest never came" },
 	{ "icmp-limit", "more errors at once than may be sent" },
 	{ "icmp-ignored", "ICMP that is not served" },
+	{ "icmp-unwanted", "clients of ports the guest's firewall refused" },
 	{ "udp-queue-full", "datagrams before there was a socket" },
 	{ "udp-failed", "datagrams the host's kernel refused" },
 	{ "udp-limit", "UDP flows ended early: too many" },

@@ -159,11 +159,14 @@ enum ip4_dst ip4_classify(const struct net *, uint32_t dst);
 #define ICMP_TIME_EXCEEDED 11
 #define ICMP_PARAMETER	   12
 
-#define UNREACH_NET   0
-#define UNREACH_HOST  1
-#define UNREACH_PORT  3
-#define UNREACH_FRAG  4
-#define UNREACH_ADMIN 13
+#define UNREACH_NET	   0
+#define UNREACH_HOST	   1
+#define UNREACH_PROTO	   2
+#define UNREACH_PORT	   3
+#define UNREACH_FRAG	   4
+#define UNREACH_NET_ADMIN  9
+#define UNREACH_HOST_ADMIN 10
+#define UNREACH_ADMIN	   13
 
 /* An ICMP error toward the guest. */
 struct icmp_msg {
@@ -240,8 +243,8 @@ const char *info_error(enum net_error);
 /* Inputs by protocol; pkt is checked, addressed to us, checksum not yet. */
 void arp_input(struct net *, usec_t now, struct rd *);
 void icmp_input(struct net *, usec_t now, const struct ip4_pkt *);
-/* An ICMP error of the guest; false: it changes nothing. */
-bool icmp_guest_error(struct net *, const struct ip4_pkt *);
+/* What is no echo request: an error of the guest, or of no use. */
+void icmp_guest_error(struct net *, const struct ip4_pkt *);
 /* An echo request to a remote host; the message is checked. */
 void icmp_flow_input(struct net *, usec_t now, const struct ip4_pkt *);
 void udp_input(struct net *, usec_t now, const struct ip4_pkt *);
@@ -369,6 +372,7 @@ stat_is_drop(enum net_stat s)
 	case NETS_FRAG_BAD:
 	case NETS_ICMP_LIMIT:
 	case NETS_ICMP_IGNORED:
+	case NETS_ICMP_UNWANTED:
 	case NETS_UDP_EXPIRED:
 	case NETS_UDP_QUEUE_FULL:
 	case NETS_UDP_FAILED:

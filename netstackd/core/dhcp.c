@@ -32,6 +32,7 @@ static const uint8_t eth_all[6] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
 static int
 dhcp_parse(struct rd *r, struct dhcp_msg *m)
 {
+	struct rd sname, file;
 	uint8_t op, htype, hlen;
 	uint32_t cookie;
 
@@ -42,12 +43,20 @@ dhcp_parse(struct rd *r, struct dhcp_msg *m)
 	    rd_u16(r, &m->flags) == -1 || rd_u32(r, &m->ciaddr) == -1 ||
 	    rd_skip(r, 8) == -1 || rd_u32(r, &m->giaddr) == -1 ||
 	    rd_bytes(r, m->chaddr, sizeof(m->chaddr)) == -1 ||
-	    rd_skip(r, 64 + 128) == -1 || rd_u32(r, &cookie) == -1)
+	    rd_sub(r, 64, &sname) == -1 || rd_sub(r, 128, &file) == -1 ||
+	    rd_u32(r, &cookie) == -1)
 		return -1;
 	if (op != BOOTP_REQUEST || htype != 1 || hlen != 6 ||
 	    (m->chaddr[0] & 1) != 0 || cookie != COOKIE)
 		return -1;
-	return dhcp_opt_parse(*r, m);
+	/* RFC 2131 4.1: in this order. */
+	if (dhcp_opt_parse(*r, m) == -1 ||
+	    ((m->overload & DHCP_OVERLOAD_FILE) != 0 &&
+		dhcp_opt_parse(file, m) == -1) ||
+	    ((m->overload & DHCP_OVERLOAD_SNAME) != 0 &&
+		dhcp_opt_parse(sname, m) == -1))
+		return -1;
+	return 0;
 }
 
 /* The type of the answer; 0 for none. */

@@ -30,11 +30,15 @@ struct dhcp_msg {
 	uint8_t type;
 	uint32_t server_id, requested;
 	uint16_t max_size;
+	uint8_t overload; /* fields that hold more options, a bit for each */
 	uint8_t asked[32]; /* parameter request list, a bit for each code */
 	struct rd class_id, client_id; /* borrowed */
 };
 
-/* r is what follows the fixed part and the magic cookie.  -1: malformed. */
+#define DHCP_OVERLOAD_FILE  1
+#define DHCP_OVERLOAD_SNAME 2
+
+/* Options up to their end mark, more of them with each call.  -1: malformed. */
 int dhcp_opt_parse(struct rd r, struct dhcp_msg *);
 
 /*

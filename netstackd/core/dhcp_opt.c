@@ -3,8 +3,8 @@
  *
  * Out, the order is fixed: the message's type first, which some clients rely
  * on, then lease and timers, the server, an echo of what the client said of
- * itself, and what it asked for sorted by code.  Option overload is neither
- * used nor followed: names in the fields that it would reuse are ignored.
+ * itself, and what it asked for sorted by code.  Option overload is followed,
+ * but not used.
  */
 
 #include <string.h>
@@ -16,7 +16,7 @@
 enum {
 	OPT_PAD = 0, OPT_MASK = 1, OPT_ROUTER = 3, OPT_DNS = 6,
 	OPT_DOMAIN = 15, OPT_MTU = 26, OPT_BROADCAST = 28, OPT_NTP = 42,
-	OPT_REQUESTED = 50, OPT_LEASE = 51, OPT_TYPE = 53,
+	OPT_REQUESTED = 50, OPT_LEASE = 51, OPT_OVERLOAD = 52, OPT_TYPE = 53,
 	OPT_SERVER_ID = 54, OPT_ASKED = 55, OPT_MESSAGE = 56,
 	OPT_MAX_SIZE = 57, OPT_T1 = 58, OPT_T2 = 59, OPT_CLASS_ID = 60,
 	OPT_CLIENT_ID = 61, OPT_SEARCH = 119, OPT_ROUTES = 121,
@@ -45,6 +45,8 @@ opt_take(uint8_t code, struct rd o, struct dhcp_msg *m)
 	switch (code) {
 	case OPT_TYPE:
 		return o.len == 1 ? rd_u8(&o, &m->type) : -1;
+	case OPT_OVERLOAD:
+		return o.len == 1 ? rd_u8(&o, &m->overload) : -1;
 	case OPT_REQUESTED:
 		return opt_u32(o, &m->requested);
 	case OPT_SERVER_ID:

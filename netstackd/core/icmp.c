@@ -2,8 +2,8 @@
  * ICMP (RFC 792, RFC 1122 3.2.2, RFC 1812 4.3), as far as it ends here.
  *
  * Echo requests to the gateway and the host are answered here, of any size;
- * those to remote hosts have flows (icmp_flow.c).  Other messages are counted
- * and not served.
+ * those to remote hosts have flows (icmp_flow.c).  Other messages are counted,
+ * and served if icmp_guest.c knows them.
  *
  * Errors toward the guest come in two ways: of our own, as "destination
  * unreachable" with the code that says why a host socket failed, or "time
@@ -15,6 +15,11 @@
 #include <string.h>
 
 #include "netstackd/core/core.h"
+
+/* RFC 1812 4.3.2.5: an error's precedence is that of internetwork control, the
+ * rest, without the bits of ECN, that of the packet. */
+#define TOS_CONTROL 0xc0
+#define TOS_REST    0x1c
 
 /* An error fits into 576 bytes (RFC 1812 4.3.2.3). */
 #define ICMP_QUOTE (576 - IP4_HDRLEN - ICMP_HDRLEN)
@@ -56,10 +61,8 @@ icmp_input(struct net *net, usec_t now, const struct ip4_pkt *pkt)
 		stat_inc(net, NETS_RX_SHORT);
 	else if (cksum_finish(cksum_add(0, msg->p, msg->len)) != 0)
 		stat_inc(net, NETS_RX_BADSUM);
-	else if (icmp_guest_error(net, pkt))
-		stat_inc(net, NETS_ICMP_NARROW);
 	else if (msg->p[0] != ICMP_ECHO_REQUEST || msg->p[1] != 0)
-		stat_inc(net, NETS_ICMP_IGNORED);
+		icmp_guest_error(net, pkt);
 	else if (ip4_classify(net, pkt->dst) == DST_REMOTE)
 		icmp_flow_input(net, now, pkt);
 	else
@@ -139,7 +142,8 @@ icmp_error(struct net *net, usec_t now, const struct ip4_pkt *pkt,
 	sum = cksum_finish(cksum_add(0, msg, len));
 	memcpy(msg + 2, &sum, sizeof(sum));
 	if (ip4_send(net, m->src != 0 ? m->src : net->conf.gateway_ip,
-		IPPROTO4_ICMP, msg, len, 0, false) == 0)
+		IPPROTO4_ICMP, msg, len, TOS_CONTROL | (pkt->tos & TOS_REST),
+		false) == 0)
 		stat_inc(net, NETS_ICMP_TX);
 }
 

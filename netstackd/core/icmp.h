@@ -10,7 +10,7 @@
 #define ICMP_QUEUE     4    /* requests a flow keeps for its socket */
 #define ICMP_MAXFLOWS  1024 /* or an eighth of all, if that is less */
 #define ICMP_LIMIT_MIN 4
-#define ICMP_READS     64 /* replies taken at one event of a flow */
+#define ICMP_READS     64 /* of no use, taken at one event of a flow */
 #define ICMP_IDLE      (60 * USEC_SEC) /* RFC 5508 REQ-2: at least this */
 
 /* A request that waits: the whole packet. */

@@ -312,8 +312,11 @@ reply_parse(const struct icmp_flow *c, struct rd *r, uint8_t *ttl)
 	return r->len >= ICMP_HDRLEN ? 0 : -1;
 }
 
-/* A reply to the guest: from the address it asked, with its identifier. */
-static void
+/*
+ * A reply to the guest: from the address it asked, with its identifier.  False:
+ * it is no such thing.
+ */
+static bool
 icmp_reply(struct net *net, struct icmp_flow *c, const struct net_dgram *d)
 {
 	struct ip4_out o = { .eth_dst = net->guest_eth,
@@ -329,7 +332,7 @@ icmp_reply(struct net *net, struct icmp_flow *c, const struct net_dgram *d)
 	    r.p[1] != 0 || get_u16(r.p + 4) != c->echo_id ||
 	    d->addr != c->f.host_ip || r.len > UINT16_MAX - IP4_HDRLEN) {
 		stat_inc(net, NETS_ICMP_BADREPLY);
-		return;
+		return false;
 	}
 	m = (uint8_t *)d->iov[0].iov_base + (d->len - r.len);
 	put_u16(m + 4, c->f.guest_port);
@@ -340,6 +343,7 @@ icmp_reply(struct net *net, struct icmp_flow *c, const struct net_dgram *d)
 	iov = (struct iovec){ m, r.len };
 	if (ip4_sendo(net, &o, &iov, 1) == 0)
 		stat_inc(net, NETS_ICMP_IN);
+	return true;
 }
 
 static void
@@ -351,7 +355,11 @@ icmp_block(struct net *net, struct icmp_flow *c)
 	TAILQ_INSERT_TAIL(&net->icmp->blocked, c, wait);
 }
 
-/* Until the socket or the channel has no more. */
+/*
+ * Until the socket or the channel has no more.  Errors and replies for others
+ * take no space in the channel, so who sends them without end would keep us
+ * here.
+ */
 static void
 icmp_pull(struct net *net, usec_t now, struct icmp_flow *c)
 {
@@ -368,8 +376,10 @@ icmp_pull(struct net *net, usec_t now, struct icmp_flow *c)
 		d.iov[0] = (struct iovec){ net->icmp->buf, ICMP_BUF };
 		d.ttl = 0;
 		if (net->hook->recv(net->arg, c->f.id, &d, 1) == 1) {
-			icmp_touch(net, now, c);
-			icmp_reply(net, c, &d);
+			if (icmp_reply(net, c, &d))
+				icmp_touch(net, now, c);
+			else
+				errors++;
 		} else if (errno == EAGAIN || errno == EWOULDBLOCK) {
 			return;
 		} else {

@@ -59,7 +59,8 @@ frag_tell(struct net *net, usec_t now, const struct frag *f)
 		.code = 1 };
 	struct ip4_pkt pkt = { .src = net->conf.guest_ip,
 		.dst = f->dst,
-		.proto = f->proto };
+		.proto = f->proto,
+		.tos = f->tos };
 
 	if (f->hdrlen == 0 || f->bad)
 		return;

@@ -57,6 +57,7 @@ const char *const net_stat_name[NETS__MAX] = {
 	[NETS_PMTU_LEARNT] = "pmtu-learnt",
 	[NETS_PMTU_TOOBIG] = "pmtu-too-big",
 	[NETS_ICMP_NARROW] = "icmp-narrowed",
+	[NETS_ICMP_UNWANTED] = "icmp-unwanted",
 	[NETS_UDP_RX] = "udp-rx",
 	[NETS_UDP_TX] = "udp-tx",
 	[NETS_UDP_FLOWS] = "udp-flows",

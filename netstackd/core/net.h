@@ -222,6 +222,7 @@ enum net_stat {
 	NETS_ICMP_BADERR,  /* such that make no sense */
 	NETS_PMTU_LEARNT, NETS_PMTU_TOOBIG,
 	NETS_ICMP_NARROW,  /* flows the guest has made send less */
+	NETS_ICMP_UNWANTED, /* that its firewall has refused */
 	NETS_UDP_RX, NETS_UDP_TX, NETS_UDP_FLOWS, NETS_UDP_EXPIRED,
 	NETS_UDP_QUEUE_FULL, NETS_UDP_FAILED,
 	NETS_UDP_LIMIT,	  /* ended early: too many */

@@ -67,36 +67,44 @@ offer_least(const struct net *net, usec_t now, struct tcp *t)
  * (RFC 9293 3.8.6), and small steps are not made (3.8.6.2.2).  The socket is
  * asked only when something was received.
  */
-static uint16_t
-window(struct net *net, usec_t now, struct tcp *t)
+static void
+offer(struct net *net, usec_t now, struct tcp *t)
 {
 	uint32_t max = t->wscale_on ? TCP_WND_MAX : UINT16_MAX;
 	uint32_t keep = tcp_queue_room(net, NULL), win, step;
-	uint32_t unit = 1u << t->rcv_shift;
 	size_t room;
 
+	if (t->host_shut || t->host_full || t->guest_fin || t->queue != NULL ||
+	    (t->rcv_nxt == t->last_ack && t->rcv_adv != t->rcv_nxt))
+		return;
+	room = net->hook->room(net->arg, t->f.id);
+	win = offer_least(net, now, t);
+	win = keep < win ? keep : win;
+	if (room > win)
+		win = room < max ? (uint32_t)room : max;
+	if (win > max)
+		win = max;
+	step = t->mss < max / 2 ? t->mss : max / 2;
+	if (seq_ahead(t->rcv_adv, t->rcv_nxt + win) >= step)
+		t->rcv_adv = t->rcv_nxt + win;
+}
+
+/* What a segment that leaves now says of it; it carries an ACK. */
+static uint16_t
+window(struct net *net, usec_t now, struct tcp *t)
+{
+	uint32_t unit = 1u << t->rcv_shift, win;
+
+	offer(net, now, t);
+	t->last_ack = t->rcv_nxt;
+	t->ack_at = USEC_NEVER;
+	t->ack_now = false;
 	if (t->host_shut)
 		return 0;
-	if (!t->host_full && !t->guest_fin && t->queue == NULL &&
-	    (t->rcv_nxt != t->last_ack || t->rcv_adv == t->rcv_nxt)) {
-		room = net->hook->room(net->arg, t->f.id);
-		win = offer_least(net, now, t);
-		win = keep < win ? keep : win;
-		if (room > win)
-			win = room < max ? (uint32_t)room : max;
-		if (win > max)
-			win = max;
-		step = t->mss < max / 2 ? t->mss : max / 2;
-		if (seq_ahead(t->rcv_adv, t->rcv_nxt + win) >= step)
-			t->rcv_adv = t->rcv_nxt + win;
-	}
 	win = (seq_ahead(t->rcv_nxt, t->rcv_adv) + unit - 1) / unit;
 	if (win > UINT16_MAX)
 		win = UINT16_MAX;
 	t->rcv_adv = seq_max(t->rcv_adv, t->rcv_nxt + win * unit);
-	t->last_ack = t->rcv_nxt;
-	t->ack_at = USEC_NEVER;
-	t->ack_now = false;
 	return (uint16_t)win;
 }
 

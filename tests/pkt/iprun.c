@@ -5,12 +5,12 @@
  * The guest (<):	udp LEN, echo LEN, syn; behind it: ttl N, tos N, df,
  *			id N, seq N (echo)
  * To the guest (>):	udp LEN, reply LEN seq N, icmp TYPE CODE; behind it:
- *			from A.B.C.D, ttl N, mtu N.  An ICMP error must quote
- *			the guest's last packet of the flow, to the byte but
- *			for TTL and header checksum.
+ *			from A.B.C.D, ttl N, tos N (icmp), mtu N.  An ICMP
+ *			error must quote the guest's last packet of the flow,
+ *			to the byte but for TTL and header checksum.
  * Host side (!):	opened, raw, connecting, fail NAME, send-error NAME,
  *			room N, mtu N, dgram LEN,
- *			reply LEN seq N ttl N from A.B.C.D,
+ *			reply LEN seq N ttl N from A.B.C.D many N,
  *			error TYPE CODE from A.B.C.D mtu N cut N (quoting what
  *			was sent last, the first N bytes), told (the event of
  *			it), portd-gone, portd-ready
@@ -224,8 +224,10 @@ check_quote(const struct run *r, const uint8_t *q, size_t len)
 }
 
 static int
-check_icmp(const struct run *r, const uint8_t *p, size_t len)
+check_icmp(const struct run *r, const uint8_t *ip, size_t len)
 {
+	const uint8_t *p = ip + IP4_HDRLEN, tos = ip[1];
+
 	if (len < 8 || cksum_finish(cksum_add(0, p, len)) != 0)
 		return fail(r, "the ICMP checksum is wrong");
 	if (is(r, "reply")) {
@@ -241,6 +243,8 @@ check_icmp(const struct run *r, const uint8_t *p, size_t len)
 	}
 	if (!is(r, "icmp") || p[0] != argument(r, 1) || p[1] != argument(r, 2))
 		return fail(r, "got icmp %u %u", p[0], p[1]);
+	if (option(r, "tos") != NULL && tos != number(r, "tos", 0))
+		return fail(r, "the TOS is %u", tos);
 	if ((uint32_t)(p[6] << 8 | p[7]) != number(r, "mtu", 0))
 		return fail(r, "the MTU is %u", p[6] << 8 | p[7]);
 	return check_quote(r, p + 8, len - 8);
@@ -263,7 +267,7 @@ check_frame(const struct run *r, const uint8_t *f, size_t flen)
 	if (ip[8] != number(r, "ttl", IP4_TTL))
 		return fail(r, "the TTL is %u", ip[8]);
 	if (ip[9] == IPPROTO4_ICMP)
-		return check_icmp(r, ip + IP4_HDRLEN, len);
+		return check_icmp(r, ip, len);
 	if (ip[9] != IPPROTO4_UDP || !is(r, "udp") || len != 8 + argument(r, 1))
 		return fail(r, "protocol %u, %zu bytes", ip[9], len);
 	return 0;
@@ -389,7 +393,7 @@ do_host(struct run *r, struct host *h)
 		h->bounded = true;
 		h->room = argument(r, 1);
 	} else if (is(r, "dgram") || is(r, "reply")) {
-		h->dgrams = 1;
+		h->dgrams = (unsigned)number(r, "many", 1);
 		h->dgram_len = argument(r, 1);
 		h->dgram_src = address(r, h->ask.dst);
 		h->dgram_port =

@@ -7,7 +7,8 @@
  *			hold (batch what the guest sends), flush,
  *			offer (a client, as dst, wants to speak with the guest),
  *			narrow MTU SEQ (the guest says "fragmentation needed"
- *			about our segment of that number)
+ *			about our segment of that number), unwanted CODE SEQ
+ *			("unreachable" with that code)
  * What is so (?):	open portd, opens N, no-open, written N, consumed N,
  *			hold N, shutdown, not-shutdown, closed, reset,
  *			not-closed, flows N, stat NAME N,
@@ -360,9 +361,9 @@ do_offer(struct run *r)
 	return 0;
 }
 
-/* "Fragmentation needed" of the guest, quoting eight bytes of the segment. */
+/* "Unreachable" of the guest, quoting eight bytes of the segment. */
 static void
-guest_narrow(struct run *r, uint16_t mtu, uint32_t seq)
+guest_error(struct run *r, uint8_t code, uint16_t mtu, uint32_t seq)
 {
 	uint8_t f[FRAME_HDRLEN + 8 + IP4_HDRLEN + 8] = { 0 };
 	uint8_t *icmp = f + FRAME_HDRLEN, *ip = icmp + 8, *tcp = ip + 20;
@@ -375,7 +376,7 @@ guest_narrow(struct run *r, uint16_t mtu, uint32_t seq)
 	ip4_put(r->w.net, f, &o, sizeof(f) - FRAME_HDRLEN);
 	memcpy(f + 6, r->w.conf.guest_mac, 6);
 	icmp[0] = 3;
-	icmp[1] = 4;
+	icmp[1] = code;
 	put_u16(icmp + 6, mtu);
 	ip[0] = 0x45;
 	ip[9] = IPPROTO4_TCP;
@@ -413,7 +414,10 @@ do_event(struct run *r)
 	} else if (strcmp(what, "offer") == 0) {
 		return do_offer(r);
 	} else if (strcmp(what, "narrow") == 0 && r->step->nword == 3) {
-		guest_narrow(r, (uint16_t)atoi(arg),
+		guest_error(r, UNREACH_FRAG, (uint16_t)atoi(arg),
+		    (uint32_t)strtoul(r->step->word[2], NULL, 10));
+	} else if (strcmp(what, "unwanted") == 0 && r->step->nword == 3) {
+		guest_error(r, (uint8_t)atoi(arg), 0,
 		    (uint32_t)strtoul(r->step->word[2], NULL, 10));
 	} else if (strcmp(what, "flush") == 0) {
 		r->hold = false;

@@ -166,8 +166,6 @@ static const struct {
 	    NT_GUEST, NT_GUEST, LEASE " 61:0102" },
 	{ "pads", { .type = 1, .more = "\0\0\0\75\1\1", .morelen = 6 }, 2,
 	    NT_GUEST, NT_GUEST, LEASE " 61:01" },
-	{ "overload", { .type = 1, .more = "\64\1\3", .morelen = 3 }, 2,
-	    NT_GUEST, NT_GUEST, LEASE },
 	{ "sorted by code", { .type = 1, .asked = "\167\62\34\17\6\3\1\52\32" },
 	    2, NT_GUEST, NT_GUEST,
 	    LEASE " 1:ffffff00 3:c0a84101 6:c0a84101 26:05dc 28:c0a841ff "
@@ -243,6 +241,35 @@ START_TEST(test_bare_discover)
 	ck_assert_uint_eq(k.dst, 0xffffffff);
 	ck_assert_uint_eq(k.data[240], 53);
 	ck_assert_uint_eq(k.data[242], 2);
+}
+END_TEST
+
+static const struct {
+	const char *what;
+	uint8_t overload, type;
+} overloads[] = { { "none", 0, 2 }, { "file", 1, 5 }, { "sname", 2, 6 },
+	{ "both, the second counts", 3, 6 } };
+
+/* Where the option says so, the fields of names have options (RFC 2131 4.1);
+ * where it does not, they are names. */
+START_TEST(test_overload)
+{
+	static const uint8_t file[] = { 53, 1, 3, 50, 4, 192, 168, 65, 3, 255 };
+	static const uint8_t sname[] = { 53, 1, 3, 50, 4, 10, 0, 0, 1, 255 };
+	char more[3] = { 52, 1, (char)overloads[_i].overload };
+	struct say c = { .type = 1, .more = more, .morelen = 3 };
+	uint8_t m[300];
+	struct nt_pkt k;
+	size_t len = write_msg(m, &c);
+
+	m[len++] = 255;
+	memcpy(m + 44, sname, sizeof(sname));
+	memcpy(m + 108, file, sizeof(file));
+	put_u32(m + 108 + 5, NT_GUEST);
+	nt_udp(&t, 68, NT_GATEWAY, 67, m, len);
+	nt_pkt(&t, &k);
+	ck_assert_msg(
+	    k.data[242] == overloads[_i].type, "%s", overloads[_i].what);
 }
 END_TEST
 
@@ -448,6 +475,7 @@ main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_loop_test(tc, test_messages, 0, nitems(cases));
 	tcase_add_test(tc, test_bare_discover);
+	tcase_add_loop_test(tc, test_overload, 0, nitems(overloads));
 	tcase_add_test(tc, test_unicast_renewal);
 	tcase_add_loop_test(tc, test_names, 0, nitems(names));
 	tcase_add_loop_test(tc, test_long_search, 0, 4);
