@@ -3,7 +3,10 @@
  * of order, and in-order ones that it would not take.  Copies, because the
  * frames they came in are given back; bounded per flow and per VM.
  *
- * What is held is never replaced: of two versions of a byte the first wins.
+ * They lie in runs of consecutive bytes, a sorted array of them, so that a
+ * guest which sends every other byte first costs no more than a search and a
+ * move within a few pages for each.  What is held is never replaced: of two
+ * versions of a byte the first wins.
  */
 
 #include <stdlib.h>
@@ -24,29 +27,103 @@ tcp_queue_room(const struct net *net, const struct tcp_queue *q)
 	return room > TCP_SEG_COST ? room - TCP_SEG_COST : 0;
 }
 
-/* Links a copy in behind prev, NULL for the head. */
-static int
-held_new(struct net *net, struct tcp_queue *q, struct tcp_held *prev,
-    uint32_t seq, const uint8_t *p, uint32_t len)
+static struct tcp_held *
+held_new(struct net *net, struct tcp_queue *q, const uint8_t *p, uint32_t len)
 {
 	struct tcp_held *h;
 
 	if (len > tcp_queue_room(net, q) ||
 	    (h = malloc(sizeof(*h) + len)) == NULL)
-		return -1;
-	h->seq = seq;
+		return NULL;
+	h->next = NULL;
 	h->len = len;
 	h->off = 0;
 	memcpy(h->data, p, len);
-	h->next = prev != NULL ? prev->next : q->head;
-	if (prev != NULL)
-		prev->next = h;
-	else
-		q->head = h;
-	if (h->next == NULL)
-		q->tail = h;
 	q->cost += len + TCP_SEG_COST;
 	net->queued += len + TCP_SEG_COST;
+	return h;
+}
+
+static void
+uncharge(struct net *net, struct tcp_queue *q, uint32_t n)
+{
+	q->cost -= n;
+	net->queued -= n;
+}
+
+/* The first run that ends behind seq; q->n when there is none. */
+static uint32_t
+run_find(const struct tcp_queue *q, uint32_t seq)
+{
+	uint32_t lo = 0, hi = q->n, mid;
+
+	/* Mostly it goes behind everything. */
+	if (hi > 0 && seq_geq(seq, q->run[hi - 1].end))
+		return hi;
+	while (lo < hi) {
+		mid = (lo + hi) / 2;
+		if (seq_gt(q->run[mid].end, seq))
+			hi = mid;
+		else
+			lo = mid + 1;
+	}
+	return lo;
+}
+
+static void
+run_remove(struct tcp_queue *q, uint32_t i)
+{
+	q->n--;
+	memmove(
+	    &q->run[i], &q->run[i + 1], (q->n - i) * sizeof(struct tcp_run));
+}
+
+/* Makes one more, at i.  -1: there are too many. */
+static int
+run_insert(struct tcp_queue *q, uint32_t i, const struct tcp_run *r)
+{
+	uint32_t cap = q->cap > 0 ? 2 * q->cap : 4;
+	struct tcp_run *p;
+
+	if (q->n == q->cap) {
+		if (q->n == TCP_QUEUE_RUNS ||
+		    (p = realloc(q->run, cap * sizeof(*p))) == NULL)
+			return -1;
+		q->run = p;
+		q->cap = cap;
+	}
+	memmove(
+	    &q->run[i + 1], &q->run[i], (q->n - i) * sizeof(struct tcp_run));
+	q->run[i] = *r;
+	q->n++;
+	return 0;
+}
+
+/* Enters a segment that fills what is missing before run i, or a part of it. */
+static int
+run_add(struct tcp_queue *q, uint32_t i, uint32_t seq, struct tcp_held *h)
+{
+	struct tcp_run one = { seq, seq + h->len, h, h };
+	struct tcp_run *prev = i > 0 ? &q->run[i - 1] : NULL;
+	struct tcp_run *next = i < q->n ? &q->run[i] : NULL;
+
+	if (next != NULL && next->seq == one.end) {
+		h->next = next->head;
+		next->head = h;
+		next->seq = seq;
+		if (prev == NULL || prev->end != seq)
+			return 0;
+		prev->tail->next = next->head;
+		prev->tail = next->tail;
+		prev->end = next->end;
+		run_remove(q, i);
+		return 0;
+	}
+	if (prev == NULL || prev->end != seq)
+		return run_insert(q, i, &one);
+	prev->tail->next = h;
+	prev->tail = h;
+	prev->end = one.end;
 	return 0;
 }
 
@@ -55,44 +132,26 @@ static int
 add_missing(struct net *net, struct tcp_queue *q, uint32_t first,
     const uint8_t *p, uint32_t len)
 {
-	struct tcp_held *prev = NULL, *h = q->head;
-	uint32_t seq = first, end = first + len, stop;
+	uint32_t seq = first, end = first + len, stop, i;
+	struct tcp_held *h;
 
-	/* Mostly it goes behind everything. */
-	if (q->tail != NULL && seq_geq(seq, q->tail->seq)) {
-		prev = q->tail;
-		seq = seq_max(seq, prev->seq + prev->len);
-		h = NULL;
-	}
-	while (seq_lt(seq, end)) {
-		stop = h != NULL ? seq_min(end, h->seq) : end;
-		if (seq_lt(seq, stop) &&
-		    held_new(
-			net, q, prev, seq, p + (seq - first), stop - seq) == -1)
-			return -1;
+	for (; seq_lt(seq, end); seq = stop) {
+		i = run_find(q, seq);
+		if (i < q->n && seq_leq(q->run[i].seq, seq)) {
+			stop = q->run[i].end;
+			continue;
+		}
+		stop = i < q->n ? seq_min(end, q->run[i].seq) : end;
+		h = held_new(net, q, p + (seq - first), stop - seq);
 		if (h == NULL)
-			break;
-		seq = seq_max(seq, h->seq + h->len);
-		prev = h;
-		h = h->next;
+			return -1;
+		if (run_add(q, i, seq, h) == -1) {
+			uncharge(net, q, h->len + TCP_SEG_COST);
+			free(h);
+			return -1;
+		}
 	}
 	return 0;
-}
-
-/* The block around seq; false when that byte is not held. */
-static bool
-block_at(const struct tcp_queue *q, uint32_t seq, struct tcp_range *b)
-{
-	const struct tcp_held *h = q->head;
-
-	while (h != NULL && seq_leq(h->seq, seq)) {
-		b->start = b->end = h->seq;
-		for (; h != NULL && h->seq == b->end; h = h->next)
-			b->end += h->len;
-		if (seq_lt(seq, b->end))
-			return true;
-	}
-	return false;
 }
 
 /* Puts a block first, in the place of all that are part of it. */
@@ -112,48 +171,44 @@ note_recent(struct tcp_queue *q, struct tcp_range b)
 	}
 }
 
-/*
- * The block that [seq, end) will be part of, when that is plain without a
- * look at the list: a long one costs a walk for each segment.
- */
-static bool
-block_behind(
-    const struct tcp_queue *q, uint32_t seq, uint32_t end, struct tcp_range *b)
+/* All of it, and then it is the newest block. */
+static int
+add_all(struct net *net, struct tcp_queue *q, uint32_t seq, const uint8_t *p,
+    uint32_t len)
 {
-	uint32_t last = q->tail != NULL ? q->tail->seq + q->tail->len : seq - 1;
+	struct tcp_range b;
+	uint32_t i;
 
-	b->start = seq;
-	b->end = end;
-	if (seq_gt(seq, last))
-		return true;
-	if (seq != last || q->nrecent == 0 || q->recent[0].end != last)
-		return false;
-	b->start = q->recent[0].start;
-	return true;
+	if (add_missing(net, q, seq, p, len) == -1)
+		return -1;
+	i = run_find(q, seq);
+	b = (struct tcp_range){ q->run[i].seq, q->run[i].end };
+	note_recent(q, b);
+	return 0;
+}
+
+static void
+queue_done(struct tcp_queue **qp)
+{
+	if ((*qp)->n > 0)
+		return;
+	free((*qp)->run);
+	free(*qp);
+	*qp = NULL;
 }
 
 int
 tcp_queue_add(struct net *net, struct tcp_queue **qp, uint32_t seq,
     const uint8_t *p, size_t len)
 {
-	struct tcp_queue *q = *qp;
-	struct tcp_range b;
-	bool behind;
 	int ret;
 
 	if (len == 0)
 		return 0;
-	if (q == NULL && (q = calloc(1, sizeof(*q))) == NULL)
+	if (*qp == NULL && (*qp = calloc(1, sizeof(**qp))) == NULL)
 		return -1;
-	behind = block_behind(q, seq, seq + (uint32_t)len, &b);
-	ret = add_missing(net, q, seq, p, (uint32_t)len);
-	if (q->head == NULL) {
-		free(q);
-		q = NULL;
-	} else if (ret == 0 && (behind || block_at(q, seq, &b))) {
-		note_recent(q, b);
-	}
-	*qp = q;
+	ret = add_all(net, *qp, seq, p, (uint32_t)len);
+	queue_done(qp);
 	return ret;
 }
 
@@ -161,13 +216,14 @@ int
 tcp_queue_iov(
     const struct tcp_queue *q, uint32_t seq, struct iovec *iov, int max)
 {
-	struct tcp_held *h = q != NULL ? q->head : NULL;
+	struct tcp_held *h = NULL;
 	int n;
 
-	for (n = 0; h != NULL && h->seq == seq && n < max; n++, h = h->next) {
+	if (q != NULL && q->run[0].seq == seq)
+		h = q->run[0].head;
+	for (n = 0; h != NULL && n < max; n++, h = h->next) {
 		iov[n].iov_base = h->data + h->off;
 		iov[n].iov_len = h->len;
-		seq += h->len;
 	}
 	return n;
 }
@@ -175,18 +231,22 @@ tcp_queue_iov(
 uint32_t
 tcp_queue_end(const struct tcp_queue *q, uint32_t seq)
 {
-	const struct tcp_held *h = q != NULL ? q->head : NULL;
-
-	for (; h != NULL && h->seq == seq; h = h->next)
-		seq += h->len;
-	return seq;
+	return q != NULL && q->run[0].seq == seq ? q->run[0].end : seq;
 }
 
+/* Forgets the first segment of the first run. */
 static void
-uncharge(struct net *net, struct tcp_queue *q, uint32_t n)
+drop_first(struct net *net, struct tcp_queue *q)
 {
-	q->cost -= n;
-	net->queued -= n;
+	struct tcp_run *r = &q->run[0];
+	struct tcp_held *h = r->head;
+
+	r->seq += h->len;
+	r->head = h->next;
+	uncharge(net, q, h->len + h->off + TCP_SEG_COST);
+	free(h);
+	if (r->head == NULL)
+		run_remove(q, 0);
 }
 
 void
@@ -199,43 +259,32 @@ tcp_queue_drop(struct net *net, struct tcp_queue **qp, uint32_t before)
 
 	if (q == NULL)
 		return;
-	while ((h = q->head) != NULL && seq_leq(h->seq + h->len, before)) {
-		q->head = h->next;
-		uncharge(net, q, h->len + h->off + TCP_SEG_COST);
-		free(h);
-	}
-	if (h == NULL) {
-		free(q);
-		*qp = NULL;
-		return;
+	while (q->n > 0 && (cut = seq_ahead(q->run[0].seq, before)) > 0) {
+		h = q->run[0].head;
+		if (cut >= h->len) {
+			drop_first(net, q);
+			continue;
+		}
+		/* The bytes cut off are held until their segment goes. */
+		q->run[0].seq += cut;
+		h->len -= cut;
+		h->off += cut;
 	}
 	for (i = 0; i < q->nrecent; i++) {
 		if (seq_gt(q->recent[i].end, before))
 			q->recent[n++] = q->recent[i];
 	}
 	q->nrecent = (uint8_t)n;
-	/* The bytes cut off are held until their segment goes. */
-	cut = seq_ahead(h->seq, before);
-	h->seq += cut;
-	h->len -= cut;
-	h->off += cut;
+	queue_done(qp);
 }
 
 void
 tcp_queue_free(struct net *net, struct tcp_queue **qp)
 {
-	struct tcp_queue *q = *qp;
-	struct tcp_held *h;
-
-	if (q == NULL)
-		return;
-	while ((h = q->head) != NULL) {
-		q->head = h->next;
-		free(h);
+	while (*qp != NULL) {
+		drop_first(net, *qp);
+		queue_done(qp);
 	}
-	net->queued -= q->cost;
-	free(q);
-	*qp = NULL;
 }
 
 int

@@ -12,21 +12,28 @@
 
 struct net;
 
-#define TCP_QUEUE_MAX (4u << 20) /* held for one flow, with overhead */
-#define TCP_SEG_COST  64	 /* overhead of one held segment */
+#define TCP_QUEUE_MAX  (4u << 20) /* held for one flow, with overhead */
+#define TCP_QUEUE_RUNS 1024	  /* with something missing between them */
+#define TCP_SEG_COST   64	  /* overhead of one held segment */
 
-/* A segment, or what was missing of it; the list is sorted, disjoint. */
+/* A segment, or what was missing of it. */
 struct tcp_held {
-	struct tcp_held *next; /* owned */
-	uint32_t seq, len;
-	uint32_t off; /* data[off] is the byte seq */
+	struct tcp_held *next; /* owned; what follows it */
+	uint32_t len, off;     /* its bytes begin at data[off] */
 	uint8_t data[];
 };
 
-struct tcp_queue {
+/* [seq, end), and what is held of it: all. */
+struct tcp_run {
+	uint32_t seq, end;
 	struct tcp_held *head; /* owned */
 	struct tcp_held *tail; /* borrowed from the list */
-	uint32_t cost;	       /* of TCP_QUEUE_MAX */
+};
+
+struct tcp_queue {
+	struct tcp_run *run; /* owned; sorted, none touches the next */
+	uint32_t n, cap;
+	uint32_t cost; /* of TCP_QUEUE_MAX */
 	uint8_t nrecent;
 	/* Blocks in which segments came last, whole, newest first. */
 	struct tcp_range recent[TCP_NSACK];

@@ -112,7 +112,7 @@ START_TEST(test_limits)
 	uint32_t i, n = 0;
 
 	/* Of the flow: tiny segments pay for their overhead. */
-	for (i = 0; i < TCP_QUEUE_MAX; i += 2)
+	for (i = 0; i < TCP_QUEUE_MAX; i++)
 		n += tcp_queue_add(&net, &q, i, big, 1) == 0;
 	ck_assert_uint_le(n, TCP_QUEUE_MAX / (TCP_SEG_COST + 1));
 	ck_assert_uint_gt(n, TCP_QUEUE_MAX / (TCP_SEG_COST + 1) - 2);
@@ -126,6 +126,30 @@ START_TEST(test_limits)
 	ck_assert_ptr_null(q);
 	ck_assert_int_eq(tcp_queue_add(&net, &q, 0, big, 400), 0);
 	net.queued -= 500;
+}
+END_TEST
+
+/* Every other byte, the last first: only so many pieces, and what is between
+ * them still fits. */
+START_TEST(test_pieces)
+{
+	struct iovec iov[64];
+	uint32_t i, n = 0;
+
+	for (i = 0; i < sizeof(stream); i += 2)
+		n += add(sizeof(stream) - 2 - i, sizeof(stream) - 1 - i) == 0;
+	ck_assert_uint_eq(n, TCP_QUEUE_RUNS);
+	i = sizeof(stream) - 2 * TCP_QUEUE_RUNS;
+	ck_assert_int_eq(add(0, 1), -1);
+	ck_assert_int_eq(add(i + 1, i + 2), 0);
+	ck_assert_int_eq(add(0, 1), 0);
+	ck_assert_int_eq(add(0, sizeof(stream)), 0);
+	ck_assert_uint_eq(
+	    tcp_queue_end(q, BASE), BASE + (uint32_t)sizeof(stream));
+	tcp_queue_drop(&net, &q, BASE + i);
+	ck_assert_int_eq(tcp_queue_iov(q, BASE + i, iov, 64), 64);
+	for (n = 0; n < 64; n++)
+		ck_assert_mem_eq(iov[n].iov_base, stream + i + n, 1);
 }
 END_TEST
 
@@ -188,6 +212,7 @@ main(void)
 	tcase_add_loop_test(tc, test_add, 0, sizeof(cases) / sizeof(cases[0]));
 	tcase_add_test(tc, test_drop);
 	tcase_add_test(tc, test_limits);
+	tcase_add_test(tc, test_pieces);
 	tcase_add_test(tc, test_sack);
 	tcase_add_loop_test(tc, test_random, 0, 20);
 	return check_case("tcp_reasm", tc);
