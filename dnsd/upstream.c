@@ -304,7 +304,11 @@ upstream_sock_fresh(struct daemon *dm, struct ipc *from, struct ipc_msg *m)
 			return;
 }
 
-/* Who waits now has failed; who waits again after that has not. */
+/*
+ * Who waits now has failed; who waits again after that has not.  That a server
+ * is none (EACCES) only says that portd has the next configuration already, or
+ * not yet this one: who waits then asks once more with its next try.
+ */
 void
 upstream_sock_refused(struct daemon *dm, struct ipc *from, struct ipc_msg *m)
 {
@@ -313,18 +317,21 @@ upstream_sock_refused(struct daemon *dm, struct ipc *from, struct ipc_msg *m)
 	struct server *s = request_server(d, id);
 	struct attempt *a;
 	unsigned missed;
+	const char *error = ipc_str(m, "error");
 	size_t n;
 
 	stats_inc(&dm->stats, DNSS_SOCK_REFUSED);
 	if (log_rate_ok(&d->refused_log, usec_now(dm->loop), &missed))
-		log_warnx("no socket for a server: %s (%u more times)",
-		    ipc_str(m, "error"), missed);
+		log_warnx("no socket for a server: %s (%u more times)", error,
+		    missed);
 	if (s == NULL)
 		return;
 	if (id & REQ_TCP) {
 		conns_refused(s);
 		return;
 	}
+	if (strcmp(error, "EACCES") == 0)
+		return;
 	for (n = s->nwait; n > 0 && (a = TAILQ_FIRST(&s->wait)) != NULL; n--)
 		lookup_attempt_failed(a->lookup, a);
 }

@@ -114,6 +114,7 @@ portd_peer_gone(struct daemon *d, struct ipc *link)
 	client_peer_gone(p, link);
 	host_forget(p, link);
 	again_forget(p, link);
+	pairs_forget(p, link);
 	if (ipc_peer(link) == ROLE_FRONT)
 		opener_front_gone(p);
 	vm_free(p, vm_find(p, link));
@@ -126,8 +127,11 @@ portd_peer(struct daemon *d, struct ipc *link)
 
 	/* We only answer: unread answers are descriptors of ours. */
 	ipc_hold(link);
-	if (ipc_peer(link) == ROLE_STACK && vm_new(p, link) == NULL)
+	if (ipc_peer(link) != ROLE_STACK)
+		return;
+	if (vm_new(p, link) == NULL)
 		log_warn("stack of VM %u", ipc_vm(link));
+	pairs_stack(p, link);
 }
 
 static int
@@ -152,6 +156,7 @@ portd_start(struct daemon *d)
 	LIST_INIT(&p->vms);
 	LIST_INIT(&p->again);
 	opener_init(p);
+	pairs_init(p);
 	forward_init(p);
 	d->data = p;
 	return 0;
@@ -166,6 +171,7 @@ portd_stop(struct daemon *d)
 		vm_free(p, LIST_FIRST(&p->vms));
 	forward_fini(p);
 	again_forget(p, NULL);
+	pairs_forget(p, NULL);
 	opener_fini(p);
 	routes_fini(p);
 	free(p);

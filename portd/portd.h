@@ -82,6 +82,7 @@ struct client;
 struct forward;
 struct hostreq;
 struct again;
+struct pair_early;
 
 struct flow {
 	uint32_t id; /* the stack's number for it */
@@ -172,6 +173,9 @@ struct portd {
 	LIST_HEAD(, hostreq) hostreqs; /* owned */
 	size_t nhostreq;
 	uint32_t next_client, next_host, next_via, next_again;
+	TAILQ_HEAD(, pair_early) early; /* owned; pairs.c */
+	size_t nearly;
+	struct ev_timer early_look; /* runs while one waits */
 	LIST_HEAD(, again) again; /* owned; again.c */
 	size_t nagain;		  /* sockets in there */
 	struct limits_vm front_used; /* by clients of the tunnel */
@@ -268,7 +272,12 @@ void again_forget(struct portd *, const struct ipc *); /* NULL: everybody's */
 void again_ask(struct daemon *, struct ipc *, struct ipc_msg *);
 
 /* pairs.c: what a stack and dnsd or proxyd hold the ends of. */
+void pairs_init(struct portd *);
 void pairs_open(struct daemon *, struct ipc *, struct ipc_msg *);
+/* There is a new stack: who has asked for it is served. */
+void pairs_stack(struct portd *, struct ipc *stack);
+/* Of who asked; NULL: of all. */
+void pairs_forget(struct portd *, const struct ipc *);
 /* http.c: streams to proxyd, and sockets for it. */
 bool http_allowed(const struct portd *, const struct flow *);
 int http_flow(struct portd *, const struct flow *); /* -1 with errno */

@@ -47,6 +47,7 @@ static struct {
 	unsigned again; /* sockets for which that was asked */
 	uint64_t done;	/* sockets that portd need not keep */
 	enum { GIVE, REFUSE, IGNORE } portd;
+	const char *refusal; /* NULL: EMFILE */
 	unsigned asked; /* sock-open messages */
 	unsigned asked_tcp;
 	enum ipc_type flow_answer;
@@ -143,7 +144,8 @@ on_port(struct ipc *ipc, struct ipc_msg *m)
 	else if (t.portd == REFUSE)
 		ck_assert_int_eq(
 		    ipc_send(t.port, IPC_SOCK_REFUSED, NULL, 0, "{s:I,s:s}",
-			"id", (json_int_t)ipc_u64(m, "id"), "error", "EMFILE"),
+			"id", (json_int_t)ipc_u64(m, "id"), "error",
+			t.refusal != NULL ? t.refusal : "EMFILE"),
 		    0);
 }
 
@@ -1029,6 +1031,30 @@ START_TEST(test_refused)
 }
 END_TEST
 
+/* portd has not heard of the server yet: nothing that was asked is lost. */
+START_TEST(test_refused_early)
+{
+	uint8_t buf[600];
+	unsigned before;
+	size_t n;
+	int fd, s;
+
+	t.portd = REFUSE;
+	t.refusal = "EACCES";
+	fd = flow(1, "dns");
+	before = t.asked;
+	ask(fd, DGRAM(HDR OTHER A_IN));
+	while (t.asked < before + 2)
+		turn();
+	t.portd = GIVE;
+	s = asked("192.0.2.1", buf, sizeof(buf), &n);
+	buf[2] |= 0x80;
+	put(s, buf, n);
+	ck_assert_uint_eq(get(fd, buf, sizeof(buf)), PREFIX + n);
+	ck_assert_uint_eq(buf[PREFIX + 3] & 15, 0);
+}
+END_TEST
+
 /* Nobody reads what is sent: every attempt fails at once. */
 START_TEST(test_unreachable)
 {
@@ -1484,6 +1510,7 @@ main(int argc, char *argv[])
 	tcase_add_test(tc, test_next_server);
 	tcase_add_test(tc, test_slow_server);
 	tcase_add_test(tc, test_refused);
+	tcase_add_test(tc, test_refused_early);
 	tcase_add_test(tc, test_unreachable);
 	tcase_add_test(tc, test_no_server);
 	tcase_add_test(tc, test_reconfigured);

@@ -714,12 +714,55 @@ START_TEST(pairs_for_dnsd)
 	ck_assert_int_eq(read(d->fd[0], &c, 1), 1);
 	ck_assert_uint_eq(t.stack[0].nseen, 0);
 	ck_assert_uint_eq(counter("flows"), 0);
-	/* A VM without a stack, now. */
-	ck_assert_int_eq(ipc_send(t.dns.ipc, IPC_PAIR_OPEN, NULL, 0,
-			     "{s:i,s:i,s:s}", "id", 9, "vm", 3, "proto", "dns"),
+}
+END_TEST
+
+static void
+pair_open(uint32_t id, uint32_t vm)
+{
+	ck_assert_int_eq(
+	    ipc_send(t.dns.ipc, IPC_PAIR_OPEN, NULL, 0, "{s:i,s:i,s:s}", "id",
+		(int)id, "vm", (int)vm, "proto", "dns"),
 	    0);
-	ck_assert_str_eq(
-	    wait_msg(&t.dns, IPC_PAIR_REFUSED)->text, "ECONNREFUSED");
+}
+
+/*
+ * dnsd may hear of a stack before portd does.  What it asks then waits for the
+ * stack; of one that does not come, or whose dnsd has gone, nothing is left.
+ */
+START_TEST(pairs_before_the_stack)
+{
+	struct seen *s, *d;
+	char c = 'x';
+
+	conf(-1);
+	link_to(&t.stack[0], ROLE_STACK, 1);
+	link_to(&t.dns, ROLE_DNS, 0);
+	pair_open(9, 2);
+	pair_open(8, 3);
+	pair_open(7, 1);
+	ck_assert_uint_eq(wait_msg(&t.dns, IPC_PAIR_FD)->id, 7);
+	t.dns.nseen = 0;
+	if (_i == 1) { /* another dnsd */
+		ipc_free(t.dns.ipc);
+		link_to(&t.dns, ROLE_DNS, 0);
+		pair_open(6, 2);
+		pair_open(5, 3);
+	}
+	link_to(&t.stack[1], ROLE_STACK, 2);
+	d = wait_msg(&t.dns, IPC_PAIR_FD);
+	s = wait_msg(&t.stack[1], IPC_FLOW_FD);
+	ck_assert_uint_eq(d->id, _i == 0 ? 9 : 6);
+	ck_assert_uint_eq(s->id, _i == 0 ? 9 : 6);
+	ck_assert_int_eq(write(s->fd[0], &c, 1), 1);
+	ck_assert_int_eq(read(d->fd[0], &c, 1), 1);
+	/* A VM without a stack. */
+	d = wait_msg(&t.dns, IPC_PAIR_REFUSED);
+	ck_assert_str_eq(d->text, "ECONNREFUSED");
+	ck_assert_uint_eq(d->id, _i == 0 ? 8 : 5);
+	ck_assert_uint_eq(t.dns.nseen, 2);
+	ck_assert_uint_eq(t.stack[1].nseen, 1);
+	ck_assert_uint_eq(counter("pairs-refused"), 1);
 }
 END_TEST
 
@@ -931,6 +974,7 @@ main(int argc, char *argv[])
 	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, setup_few, teardown);
 	tcase_add_loop_test(tc, pairs_for_dnsd, 0, 2);
+	tcase_add_loop_test(tc, pairs_before_the_stack, 0, 2);
 	tcase_add_test(tc, waits_for_descriptors);
 	suite_add_tcase(s, tc);
 	if (geteuid() == 0) {
