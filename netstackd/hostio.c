@@ -475,6 +475,20 @@ recv_icmp(const struct hostflow *f, struct net_dgram *d)
 	return 1;
 }
 
+/* Those from before the socket was there come first. */
+static int
+recv_many(struct hostflow *f, struct mmsghdr *mm, unsigned n)
+{
+	int got = -1;
+
+	if (f->early != -1) {
+		got = recvmmsg(f->early, mm, n, MSG_DONTWAIT, NULL);
+		if (got <= 0)
+			early_close(f); /* there will be no more */
+	}
+	return got > 0 ? got : recvmmsg(f->fd, mm, n, MSG_DONTWAIT, NULL);
+}
+
 int
 hostio_recv(void *arg, uint32_t id, struct net_dgram *d, int n)
 {
@@ -502,14 +516,7 @@ hostio_recv(void *arg, uint32_t id, struct net_dgram *d, int n)
 			.msg_iovlen = (size_t)d[i].niov,
 		};
 	}
-	got = -1;
-	if (f->early != -1) {
-		got = recvmmsg(f->early, mm, (unsigned)n, MSG_DONTWAIT, NULL);
-		if (got <= 0)
-			early_close(f); /* there will be no more */
-	}
-	if (got <= 0)
-		got = recvmmsg(f->fd, mm, (unsigned)n, MSG_DONTWAIT, NULL);
+	got = recv_many(f, mm, (unsigned)n);
 	for (i = 0; i < got; i++) {
 		d[i].len = mm[i].msg_len;
 		show_moved(arg, id, 0, d[i].len);

@@ -5,10 +5,10 @@
  * The shell around the core: everything that touches a descriptor, the bus or
  * the clock.  One process is one guest.
  *
- *	link.c	  the packet channel from ethd	<-> frames of the core
- *	hostio.c  host sockets			<-> flows of the core
- *	broker.c  portd, dnsd, proxyd		<-> the core's requests for
- *sockets clock.c	  one timer			<-> the core's deadlines
+ *	link.c	  the packet channel	<-> frames of the core
+ *	hostio.c  host sockets		<-> flows of the core
+ *	broker.c  portd, dnsd, proxyd	<-> the core's requests for sockets
+ *	clock.c	  one timer		<-> the core's deadlines
  *
  * Each callback finds its struct, takes the time, does its system call and
  * tells the core.  What the core has pushed toward the guest goes out in one

@@ -32,10 +32,11 @@
  * tcp_cc.c	congestion, recovery	tcp_cubic.c	its curve
  * tcp_rack.c	what is lost		tcp_board.c	what is under way
  * tcp_rtt.c	round-trip time		tcp_timer.c	deadlines
- * tcp_open.c	flows that we open	tcp.c		life of a flow
+ * tcp_ack.c	windows and ACKs	tcp_open.c	flows that we open
+ * tcp.c	life of a flow
  *
  * Not done: urgent data (read as ordinary), delayed ACKs (one for each batch
- * instead, but see tcp_out.c on answers), ECN; docs/rfc.md.
+ * instead, but see tcp_ack.c on answers), ECN; docs/rfc.md.
  */
 
 #include <stddef.h>

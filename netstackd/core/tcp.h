@@ -236,6 +236,12 @@ void tcp_in_syn_sent(struct net *, usec_t now, struct tcp *,
 /* tcp_in.c: the guest has our SYN.  -1: it acknowledged something else. */
 int tcp_ack_of_syn(struct net *, usec_t now, struct tcp *, struct tcp_seg *);
 
+/* tcp_ack.c */
+/* The window field of a segment that leaves now, with an ACK. */
+uint16_t tcp_window(struct net *, usec_t now, struct tcp *);
+/* Whether the ACK that is due may wait, until t->ack_at. */
+bool tcp_hold_ack(const struct net *, usec_t now, struct tcp *);
+
 /* tcp_out.c */
 void tcp_output(struct net *, usec_t now, struct tcp *); /* may free */
 void tcp_probe(struct net *, usec_t now, struct tcp *);	 /* may free */
