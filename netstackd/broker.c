@@ -12,7 +12,6 @@
  */
 
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "netstackd/netstackd.h"
 

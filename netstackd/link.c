@@ -7,7 +7,6 @@
  */
 
 #include <errno.h>
-#include <unistd.h>
 
 #include "common/log.h"
 #include "netstackd/netstackd.h"

@@ -4,8 +4,6 @@
  * with; the flow may then be gone.
  */
 
-#include <string.h>
-
 #include "netstackd/core/tcp.h"
 
 /*
