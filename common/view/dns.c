@@ -84,18 +84,16 @@ is_of(const struct dnstab_query *q, const char *name)
 	return name == NULL || strcasecmp(q->name, name) == 0;
 }
 
-void
-dns_names(const struct snapshot *s, struct flow *v, size_t n)
+const char *
+dns_name(
+    const struct snapshot *s, const struct flow *v, struct dnstab_name *buf)
 {
 	const struct dnstab_file *f = table_of(s);
-	struct dnstab_name name;
-	size_t i;
 
-	for (i = 0; f != NULL && i < n; i++) {
-		if (v[i].f.host_ip != 0 &&
-		    dnstab_find_name(f, v[i].vm, v[i].f.host_ip, &name))
-			memcpy(v[i].name, name.name, sizeof(v[i].name));
-	}
+	if (f == NULL || v->f.host_ip == 0 ||
+	    !dnstab_find_name(f, v->vm, v->f.host_ip, buf))
+		return NULL;
+	return buf->name;
 }
 
 /*

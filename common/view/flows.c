@@ -69,52 +69,46 @@ flows_sort(struct flow *v, size_t n, enum flow_sort by, usec_t now)
 	free(copy);
 }
 
-static int
-by_key(const void *pa, const void *pb)
+/* In the order of reading. */
+static bool
+is_before(const struct flow *a, const struct flow *b)
 {
-	const struct flow *a = pa, *b = pb;
-	int c;
+	return a->serial != b->serial ? a->serial < b->serial
+				      : a->slot < b->slot;
+}
 
-#define CMP(x) (a->x < b->x ? -1 : a->x > b->x)
-	if ((c = CMP(vm)) != 0 || (c = CMP(f.guest_port)) != 0 ||
-	    (c = CMP(f.host_port)) != 0 || (c = CMP(f.host_ip)) != 0 ||
-	    (c = CMP(f.opened)) != 0)
-		return c;
-#undef CMP
-	return strcmp(a->f.proto, b->f.proto);
+/* A place in the table may have another flow by now. */
+static bool
+is_same(const struct flow *a, const struct flow *b)
+{
+	return a->serial == b->serial && a->slot == b->slot &&
+	       a->f.opened == b->f.opened &&
+	       a->f.guest_port == b->f.guest_port &&
+	       a->f.host_port == b->f.host_port && a->f.host_ip == b->f.host_ip;
+}
+
+static double
+rate(uint64_t bytes, uint64_t before, double secs)
+{
+	return bytes >= before ? (double)(bytes - before) * 8 / secs : 0;
 }
 
 void
 flows_rates(
     struct flow *v, size_t n, const struct flow *old, size_t nold, usec_t dt)
 {
-	struct flow *was = calloc(nold + 1, sizeof(*was)), *w;
+	static const struct flowtab_flow none;
 	double secs = (double)dt / (double)USEC_SEC;
-	size_t i;
+	const struct flowtab_flow *was;
+	size_t i, k = 0;
 
-	if (was == NULL || dt <= 0) {
-		free(was);
-		return;
+	for (i = 0; i < n && dt > 0; i++) {
+		while (k < nold && is_before(&old[k], &v[i]))
+			k++;
+		was = k < nold && is_same(&old[k], &v[i]) ? &old[k].f : &none;
+		v[i].out_bps = rate(v[i].f.to_host, was->to_host, secs);
+		v[i].in_bps = rate(v[i].f.to_guest, was->to_guest, secs);
 	}
-	if (nold > 0)
-		memcpy(was, old, nold * sizeof(*was));
-	qsort(was, nold, sizeof(*was), by_key);
-	for (i = 0; i < n; i++) {
-		uint64_t o = 0, g = 0;
-
-		w = bsearch(&v[i], was, nold, sizeof(*was), by_key);
-		if (w != NULL) {
-			o = w->f.to_host;
-			g = w->f.to_guest;
-		}
-		v[i].out_bps = v[i].f.to_host >= o
-				   ? (double)(v[i].f.to_host - o) * 8 / secs
-				   : 0;
-		v[i].in_bps = v[i].f.to_guest >= g
-				  ? (double)(v[i].f.to_guest - g) * 8 / secs
-				  : 0;
-	}
-	free(was);
 }
 
 /* Without a second look: the mean over the flow's life. */
@@ -153,13 +147,15 @@ remote_cells(struct table *t, const struct flow *f)
 }
 
 void
-flows_table(FILE *out, const struct flow *v, size_t n, usec_t now,
+flows_table(FILE *out, const struct snapshot *s, const struct flow *v, size_t n,
     const struct style *st)
 {
 	static const char *const head[] = { ">VM", "PROTO", "GUEST", "REMOTE",
 		"NAME", "STATE", "LIMITED BY", ">SENT", ">RATE", ">RECEIVED",
 		">RATE", ">RTT GUEST", ">RTT HOST", ">AGE" };
+	struct dnstab_name buf;
 	char b[PRINT_NUM];
+	const char *name;
 	struct table t;
 	size_t i;
 
@@ -171,7 +167,8 @@ flows_table(FILE *out, const struct flow *v, size_t n, usec_t now,
 		table_cell(&t, "%s", f->proto);
 		table_cell(&t, "%s", print_addr(f->guest_ip, f->guest_port, b));
 		remote_cells(&t, &v[i]);
-		table_cell(&t, "%s", v[i].name[0] != '\0' ? v[i].name : "-");
+		name = dns_name(s, &v[i], &buf);
+		table_cell(&t, "%s", name != NULL ? name : "-");
 		table_cell(&t, "%s", f->state);
 		table_cell(&t, "%s", f->limit[0] != '\0' ? f->limit : "-");
 		table_cell(&t, "%s", print_bytes((double)f->to_host, b));
@@ -180,30 +177,32 @@ flows_table(FILE *out, const struct flow *v, size_t n, usec_t now,
 		table_cell(&t, "%s", print_rate(v[i].in_bps, b));
 		table_cell(&t, "%s", rtt_text(f->rtt_guest, b));
 		table_cell(&t, "%s", rtt_text(f->rtt_host, b));
-		table_cell(&t, "%s", print_time(since(now, f->opened), b));
+		table_cell(&t, "%s", print_time(since(s->now, f->opened), b));
 	}
 	table_print(out, &t, st);
 }
 
 static json_t *
-flow_json(const struct flow *v, usec_t now)
+flow_json(const struct snapshot *s, const struct flow *v)
 {
 	const struct flowtab_flow *f = &v->f;
 	char g[PRINT_NUM], h[PRINT_NUM];
+	struct dnstab_name buf;
+	const char *name = dns_name(s, v, &buf);
 
 	return json_pack("{s:I, s:o, s:s, s:s, s:o, s:o, s:o, s:I, s:I, s:f, "
 			 "s:f, s:f, s:f, s:f}",
 	    "vm", (json_int_t)v->vm, "proto", print_json(f->proto), "guest",
 	    print_addr(f->guest_ip, f->guest_port, g), "remote",
 	    print_addr(f->host_ip, f->host_port, h), "name",
-	    v->name[0] != '\0' ? print_json(v->name) : json_null(), "state",
+	    name != NULL ? print_json(name) : json_null(), "state",
 	    print_json(f->state), "limited-by",
 	    f->limit[0] != '\0' ? print_json(f->limit) : json_null(),
 	    "bytes-sent", (json_int_t)f->to_host, "bytes-received",
 	    (json_int_t)f->to_guest, "bits-per-second-sent", v->out_bps,
 	    "bits-per-second-received", v->in_bps, "rtt-guest",
 	    f->rtt_guest / 1e6, "rtt-host", f->rtt_host / 1e6, "age",
-	    (double)since(now, f->opened) / 1e6);
+	    (double)since(s->now, f->opened) / 1e6);
 }
 
 static size_t
@@ -234,10 +233,10 @@ flows_print(
 	if (st->json) {
 		a = json_array();
 		for (i = 0; i < n; i++)
-			json_array_append_new(a, flow_json(&v[i], s->now));
+			json_array_append_new(a, flow_json(s, &v[i]));
 		print_json_dump(out, json_pack("{s:o}", "flows", a));
 	} else {
-		flows_table(out, v, n, s->now, st);
+		flows_table(out, s, v, n, st);
 	}
 	free(v);
 }
@@ -359,19 +358,19 @@ ends_table(FILE *out, const struct flow *v, size_t n, usec_t now,
 }
 
 static json_t *
-ends_json(const struct flow *v, size_t n, usec_t now)
+ends_json(const struct snapshot *s, const struct flow *v, size_t n)
 {
 	json_t *a = json_array(), *j;
 	size_t i;
 
 	for (i = 0; i < n; i++) {
-		j = flow_json(&v[i], now);
+		j = flow_json(s, &v[i]);
 		json_object_del(j, "limited-by");
 		json_object_set_new(j, "ended-by",
 		    v[i].f.limit[0] != '\0' ? print_json(v[i].f.limit)
 					    : json_null());
 		json_object_set_new(j, "ago",
-		    json_real((double)since(now, v[i].f.changed) / 1e6));
+		    json_real((double)since(s->now, v[i].f.changed) / 1e6));
 		json_array_append_new(a, j);
 	}
 	return a;
@@ -379,16 +378,20 @@ ends_json(const struct flow *v, size_t n, usec_t now)
 
 /* The text of one of a flow's ends is what the user gave. */
 static size_t
-only_matching(struct flow *v, size_t n, const char *what)
+only_matching(
+    const struct snapshot *s, struct flow *v, size_t n, const char *what)
 {
 	char g[PRINT_NUM], h[PRINT_NUM];
+	struct dnstab_name buf;
+	const char *name;
 	size_t i, k = 0;
 
 	for (i = 0; i < n; i++) {
 		print_addr(v[i].f.guest_ip, v[i].f.guest_port, g);
 		print_addr(v[i].f.host_ip, v[i].f.host_port, h);
+		name = dns_name(s, &v[i], &buf);
 		if (strstr(g, what) == g || strstr(h, what) == h ||
-		    (v[i].name[0] != '\0' && strcasecmp(v[i].name, what) == 0))
+		    (name != NULL && strcasecmp(name, what) == 0))
 			v[k++] = v[i];
 	}
 	return k;
@@ -408,7 +411,7 @@ drops_print(FILE *out, const struct snapshot *s, const struct style *st)
 	if (st->json) {
 		print_json_dump(
 		    out, json_pack("{s:o, s:o}", "counters", counters_json(s),
-			     "ended", ends_json(v, n, s->now)));
+			     "ended", ends_json(s, v, n)));
 	} else {
 		table_init(&t, head, 4);
 		explain_counters(&t, s);
@@ -430,9 +433,9 @@ explain_json(FILE *out, const struct snapshot *s, const char *what,
 	size_t i, nq = json_array_size(queries);
 
 	for (i = 0; i < n; i++)
-		json_array_append_new(a, flow_json(&v[i], s->now));
+		json_array_append_new(a, flow_json(s, &v[i]));
 	print_json_dump(out, json_pack("{s:o, s:o, s:o}", "flows", a, "ended",
-				 ends_json(e, ne, s->now), "queries", queries));
+				 ends_json(s, e, ne), "queries", queries));
 	return nq;
 }
 
@@ -444,7 +447,7 @@ explain_tables(FILE *out, const struct snapshot *s, const char *what,
 	size_t nq;
 
 	if (n > 0)
-		flows_table(out, v, n, s->now, st);
+		flows_table(out, s, v, n, st);
 	if (n > 0 && ne > 0)
 		fputc('\n', out);
 	if (ne > 0)
@@ -469,9 +472,9 @@ explain_print(FILE *out, const struct snapshot *s, const char *what,
 		return 0;
 	}
 	n = read_flows(s, &v);
-	n = only_matching(v, n, what);
+	n = only_matching(s, v, n, what);
 	ne = read_ends(s, &e);
-	ne = only_matching(e, ne, what);
+	ne = only_matching(s, e, ne, what);
 	for (i = 0; i < n; i++)
 		mean_rate(&v[i], s->now);
 	if (st->json)

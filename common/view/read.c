@@ -69,22 +69,24 @@ read_counter(const struct file *file, const char *name)
 }
 
 static size_t
-add(struct flow **v, size_t n, size_t *cap, uint32_t vm,
-    const struct flowtab_flow *f)
+add(struct flow **v, size_t n, size_t *cap, const struct process *p,
+    uint32_t slot, const struct flowtab_flow *f)
 {
-	struct flow *p = *v;
+	struct flow *to = *v;
 
 	if (n == *cap) {
-		p = reallocarray(*v, *cap > 0 ? *cap * 2 : 256, sizeof(*p));
-		if (p == NULL)
+		to = reallocarray(to, *cap > 0 ? *cap * 2 : 256, sizeof(*to));
+		if (to == NULL)
 			return n;
 		*cap = *cap > 0 ? *cap * 2 : 256;
-		*v = p;
+		*v = to;
 	}
-	memset(&p[n], 0, sizeof(p[n]));
-	p[n].vm = vm;
-	p[n].f = *f;
-	p[n].out_bps = p[n].in_bps = -1;
+	to += n;
+	to->vm = p->vm;
+	to->serial = p->serial;
+	to->slot = slot;
+	to->f = *f;
+	to->out_bps = to->in_bps = -1;
 	return n + 1;
 }
 
@@ -104,10 +106,9 @@ read_flows(const struct snapshot *s, struct flow **v)
 		top = flowtab_top(t);
 		for (k = 0; k < top; k++) {
 			if (flowtab_get(t, k, &f))
-				n = add(v, n, &cap, s->v[i].vm, &f);
+				n = add(v, n, &cap, &s->v[i], k, &f);
 		}
 	}
-	dns_names(s, *v, n);
 	return n;
 }
 
@@ -126,9 +127,8 @@ read_ends(const struct snapshot *s, struct flow **v)
 			continue;
 		for (k = 0; k < FLOWTAB_ENDS; k++) {
 			if (flowtab_get_end(t, k, &f))
-				n = add(v, n, &cap, s->v[i].vm, &f);
+				n = add(v, n, &cap, &s->v[i], k, &f);
 		}
 	}
-	dns_names(s, *v, n);
 	return n;
 }

@@ -50,10 +50,11 @@ struct process {
 	struct file counters, flows, capture, queries; /* owned mappings */
 };
 
+/* Ten thousand of these are read a second: what few lines need is not here. */
 struct flow {
 	uint32_t vm;
+	uint32_t serial, slot; /* of the process, in its table */
 	struct flowtab_flow f;
-	char name[256];		/* what the guest asked for; "" unknown */
 	double out_bps, in_bps; /* bits a second; < 0: not known */
 };
 
@@ -114,7 +115,7 @@ void table_print(FILE *, struct table *, const struct style *); /* and frees */
 /* read.c */
 size_t read_counters(const struct file *, struct counter *, size_t max);
 uint64_t read_counter(const struct file *, const char *name);
-/* All flows of all VMs; the caller frees *v. */
+/* All flows of all VMs, by serial and slot; the caller frees *v. */
 size_t read_flows(const struct snapshot *, struct flow **v);
 size_t read_ends(const struct snapshot *, struct flow **v);
 int read_map(struct file *, int fd); /* fd becomes owned */
@@ -131,9 +132,9 @@ void flows_print(
     FILE *, const struct snapshot *, uint32_t vm, const struct style *);
 enum flow_sort { SORT_RATE, SORT_BYTES, SORT_AGE, SORT_RTT };
 void flows_sort(struct flow *, size_t n, enum flow_sort, usec_t now);
-void flows_table(
-    FILE *, const struct flow *, size_t n, usec_t now, const struct style *);
-/* Rates, from what the same flows had before, dt ago. */
+void flows_table(FILE *, const struct snapshot *, const struct flow *, size_t n,
+    const struct style *);
+/* Rates, from what was read dt ago; neither is sorted yet. */
 void flows_rates(
     struct flow *, size_t n, const struct flow *old, size_t nold, usec_t dt);
 /* explain: why did flows end, and packets not pass. */
@@ -147,8 +148,9 @@ void dns_print(FILE *, const struct snapshot *, const struct style *);
 size_t dns_queries(FILE *, const struct snapshot *, const char *name,
     const struct style *);
 json_t *dns_queries_json(const struct snapshot *, const char *name);
-/* Puts the names that their guests asked for into the flows. */
-void dns_names(const struct snapshot *, struct flow *, size_t n);
+/* The name its guest asked for; NULL: not known. */
+const char *dns_name(
+    const struct snapshot *, const struct flow *, struct dnstab_name *buf);
 
 /* metrics.c */
 void metrics_print(FILE *, const struct snapshot *);

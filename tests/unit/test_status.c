@@ -333,19 +333,35 @@ START_TEST(test_hostile)
 }
 END_TEST
 
+static struct flow
+flow_at(uint32_t serial, uint32_t slot, usec_t opened, uint64_t sent)
+{
+	return (struct flow){ .serial = serial,
+		.slot = slot,
+		.f = { .opened = opened, .to_host = sent },
+		.out_bps = -1,
+		.in_bps = -1 };
+}
+
 START_TEST(test_rates)
 {
-	struct flow now[1], old[1];
+	struct flow old[] = { flow_at(2, 0, 1, 1000), flow_at(2, 3, 1, 1000),
+		flow_at(2, 4, 1, 1000), flow_at(3, 0, 1, 1000) };
+	struct flow now[] = { flow_at(2, 0, 1, 3000), flow_at(2, 2, 5, 500),
+		flow_at(2, 4, 6, 700), flow_at(3, 0, 1, 1000),
+		flow_at(3, 1, 7, 100), flow_at(4, 0, 7, 0) };
+	static const double want[] = { 8000, 2000, 2800, 0, 400, 0 };
+	size_t i;
 
-	memset(now, 0, sizeof(now));
-	memset(old, 0, sizeof(old));
-	now[0].f.to_host = 3000;
-	old[0].f.to_host = 1000;
-	old[0].f.to_guest = 77; /* it shrank: another flow, or a lie */
-	flows_rates(now, 1, old, 1, 2 * USEC_SEC);
-	ck_assert(now[0].out_bps == 8000);
-	ck_assert(now[0].in_bps == 0);
+	old[3].f.to_guest = 77; /* it shrinks: a lie */
+	flows_rates(now, nitems(now), old, nitems(old), 2 * USEC_SEC);
+	for (i = 0; i < nitems(now); i++) {
+		ck_assert(now[i].out_bps == want[i]);
+		ck_assert(now[i].in_bps == 0);
+	}
 	flows_rates(now, 1, NULL, 0, USEC_SEC);
+	ck_assert(now[0].out_bps == 24000);
+	flows_rates(now, 1, NULL, 0, 0); /* no time has passed */
 	ck_assert(now[0].out_bps == 24000);
 }
 END_TEST

@@ -119,7 +119,7 @@ draw(struct top *t, const struct snapshot *s, struct flow *v, size_t n,
 	    "(q quit, r rate, b bytes, a age, t round trip, + -)\n\n",
 	    n, print_rate(out, a), print_rate(in, b), by[t->by],
 	    t->delay_ms / 1000.);
-	flows_table(f, v, n < lines ? n : lines, s->now, st);
+	flows_table(f, s, v, n < lines ? n : lines, st);
 	fclose(f);
 	fputs("\033[H", stdout);
 	put_cut(text, lines - 1, cols);
