@@ -19,7 +19,7 @@
 #include "common/usec.h"
 
 #define FLOWTAB_MAGIC	0x7466766bu
-#define FLOWTAB_VERSION 1u
+#define FLOWTAB_VERSION 2u
 #define FLOWTAB_SLOTS	32768u
 #define FLOWTAB_ENDS	256u
 
@@ -27,7 +27,7 @@ struct flowtab_flow {
 	uint32_t guest_ip, host_ip; /* host order */
 	uint16_t guest_port, host_port;
 	uint32_t rtt_guest, rtt_host; /* usec; 0: not known */
-	char proto[8];
+	char proto[12];
 	char state[16];
 	char limit[24];		    /* what it waits for, or why it ended */
 	uint64_t to_host, to_guest; /* bytes that have arrived there */

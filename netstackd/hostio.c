@@ -502,7 +502,7 @@ hostio_recv(void *arg, uint32_t id, struct net_dgram *d, int n)
 		return -1;
 	if (f->proto == NET_ICMP) {
 		if ((got = recv_icmp(f, d)) == 1)
-			show_moved(arg, id, 0, d->len);
+			show_moved(arg, id, 0, show_len(f->proto, d));
 		return got;
 	}
 	named = f->proto == NET_UDP_BIND;
@@ -519,7 +519,7 @@ hostio_recv(void *arg, uint32_t id, struct net_dgram *d, int n)
 	got = recv_many(f, mm, (unsigned)n);
 	for (i = 0; i < got; i++) {
 		d[i].len = mm[i].msg_len;
-		show_moved(arg, id, 0, d[i].len);
+		show_moved(arg, id, 0, show_len(f->proto, &d[i]));
 		d[i].addr = named ? ntohl(from[i].sin_addr.s_addr) : 0;
 		d[i].port = named ? ntohs(from[i].sin_port) : 0;
 	}
@@ -618,8 +618,9 @@ gso_refused(struct hostflow *f, size_t size)
 
 /* Each message to dnsd says how long it is, so many make one datagram. */
 static int
-dns_send(struct hostflow *f, const struct net_dgram *d, int n)
+dns_send(struct stackd *s, uint32_t id, const struct net_dgram *d, int n)
 {
+	struct hostflow *f = flow_get(s, id);
 	struct iovec iov[2 * HOSTIO_MAXDGRAM];
 	int i, k, niov = 0;
 
@@ -629,7 +630,10 @@ dns_send(struct hostflow *f, const struct net_dgram *d, int n)
 		for (k = 0; k < d[i].niov; k++)
 			iov[niov++] = d[i].iov[k];
 	}
-	return writev(f->fd, iov, niov) == -1 ? -1 : n;
+	if (writev(f->fd, iov, niov) == -1)
+		return -1;
+	show_moved(s, id, dgrams_len(d, n) - (size_t)n * SHOW_DNS_PREFIX, 0);
+	return n;
 }
 
 /* How the next packets leave.  What the system refuses stays as it is. */
@@ -679,7 +683,7 @@ hostio_send(void *arg, uint32_t id, const struct net_dgram *d, int n)
 	if (f == NULL)
 		return -1;
 	if (f->proto == NET_DNS)
-		return dns_send(f, d, n);
+		return dns_send(arg, id, d, n);
 	leave_as(f, &d[0]);
 	for (i = 0; i < n; i += k) {
 		k = burst_len(f, &d[i], n - i);

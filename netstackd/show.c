@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/rd.h"
 #include "netstackd/netstackd.h"
 
 /*
@@ -153,6 +154,35 @@ show_moved(struct stackd *s, uint32_t id, uint64_t host, uint64_t guest)
 	f = &s->show.flow[id];
 	f->to_host += host;
 	f->to_guest += guest;
+}
+
+/* Each message of dnsd's has an address, a port and its length before it. */
+static size_t
+dns_len(const uint8_t *p, size_t n)
+{
+	struct rd r = rd_init(p, n);
+	size_t sum = 0;
+	uint16_t len;
+
+	while (rd_skip(&r, SHOW_DNS_PREFIX - 2) == 0 && rd_u16(&r, &len) == 0 &&
+	       rd_skip(&r, len) == 0)
+		sum += len;
+	return sum;
+}
+
+size_t
+show_len(enum net_proto proto, const struct net_dgram *d)
+{
+	const uint8_t *p = d->iov[0].iov_base;
+	size_t n = d->len < d->iov[0].iov_len ? d->len : d->iov[0].iov_len;
+	size_t head;
+
+	if (proto == NET_DNS)
+		return dns_len(p, n);
+	/* Raw sockets give IP's header too; no ICMP message begins like it. */
+	head =
+	    proto == NET_ICMP && n > 0 && p[0] >> 4 == 4 ? (p[0] & 15) * 4u : 0;
+	return d->len > head ? d->len - head : 0;
 }
 
 void

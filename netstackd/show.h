@@ -67,6 +67,9 @@ void show_capture_end(struct daemon *, struct ipc *, struct ipc_msg *);
 void show_flow(void *arg, uint32_t id, enum net_flow_event);
 /* So many bytes went through. */
 void show_moved(struct stackd *, uint32_t id, uint64_t host, uint64_t guest);
+/* Of what came from a host socket, the bytes that are for guests. */
+#define SHOW_DNS_PREFIX 8
+size_t show_len(enum net_proto, const struct net_dgram *);
 void show_settle(struct stackd *);
 /* why: it was dropped; NULL: it was not. */
 void show_frame(struct stackd *, enum tape_dir, const uint8_t *, size_t len,

@@ -44,6 +44,7 @@ sum_changed(uint16_t sum, uint16_t from, uint16_t to)
 static void
 icmp_touch(struct net *net, usec_t now, struct icmp_flow *c)
 {
+	flow_changed(net, &c->f);
 	c->used = now;
 	TAILQ_REMOVE(&net->icmp->lru, c, lru);
 	TAILQ_INSERT_HEAD(&net->icmp->lru, c, lru);

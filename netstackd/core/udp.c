@@ -349,6 +349,7 @@ udp_to_dns(struct net *net, usec_t now, const struct ip4_pkt *pkt,
 	/* The flush may have found that dnsd is gone, and ended the flow. */
 	if ((u = udp_dns_flow(net, now)) == NULL)
 		return;
+	udp_touch(net, now, u, false);
 	dns_prefix(b->prefix[b->n], pkt, h->sport, payload.len);
 	batch_add(net, now, u, payload, &how, pkt->copied);
 }

@@ -46,9 +46,9 @@ lru_del(struct net *net, struct udp_flow *u)
 void
 udp_touch(struct net *net, usec_t now, struct udp_flow *u, bool inbound)
 {
+	flow_changed(net, &u->f);
 	if (u->f.proto == NET_DNS)
 		return;
-	flow_changed(net, &u->f);
 	lru_del(net, u);
 	u->used = now;
 	if (inbound)
