@@ -215,8 +215,8 @@ servers_table(FILE *out, const struct snapshot *s, const struct dnstab_file *f,
 }
 
 size_t
-dns_queries(FILE *out, const struct snapshot *s, const char *name,
-    const struct style *st)
+dns_queries(FILE *out, const char *lead, const struct snapshot *s,
+    const char *name, const struct style *st)
 {
 	static const char *const head[] = { ">AGO", ">VM", "TYPE", "ANSWER",
 		">TOOK", "BY", "NAME" };
@@ -241,8 +241,10 @@ dns_queries(FILE *out, const struct snapshot *s, const char *name,
 		table_cell(&t, "%s", q.by);
 		table_cell(&t, "%s", q.name);
 	}
-	if (n > 0)
+	if (n > 0) {
+		fputs(lead, out);
 		table_print(out, &t, st);
+	}
 	return n;
 }
 
@@ -260,7 +262,6 @@ dns_print(FILE *out, const struct snapshot *s, const struct style *st)
 		return;
 	}
 	servers_table(out, s, f, st);
-	fputc('\n', out);
-	if (dns_queries(out, s, NULL, st) == 0)
-		fputs("No name was asked for.\n", out);
+	if (dns_queries(out, "\n", s, NULL, st) == 0)
+		fputs("\nNo name was asked for.\n", out);
 }

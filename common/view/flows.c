@@ -452,7 +452,7 @@ explain_tables(FILE *out, const struct snapshot *s, const char *what,
 		fputc('\n', out);
 	if (ne > 0)
 		ends_table(out, e, ne, s->now, st);
-	nq = dns_queries(out, s, what, st);
+	nq = dns_queries(out, n + ne > 0 ? "\n" : "", s, what, st);
 	if (n + ne + nq == 0)
 		fputs("No such flow or query, and none of the last ones that "
 		      "ended.\n",

@@ -21,7 +21,8 @@ static uint64_t
 nflows(const struct process *p)
 {
 	return read_counter(&p->counters, "tcp-flows") +
-	       read_counter(&p->counters, "udp-flows");
+	       read_counter(&p->counters, "udp-flows") +
+	       read_counter(&p->counters, "icmp-flows");
 }
 
 bool

@@ -144,9 +144,12 @@ int explain_print(
 /* dns.c */
 #define DNS_LASTQUERIES 40 /* of a table; in JSON there are all */
 void dns_print(FILE *, const struct snapshot *, const struct style *);
-/* The last queries for a name (NULL: any): how many, and a table of them. */
-size_t dns_queries(FILE *, const struct snapshot *, const char *name,
-    const struct style *);
+/*
+ * The last queries for a name (NULL: any): how many, and a table of them, with
+ * lead before it.
+ */
+size_t dns_queries(FILE *, const char *lead, const struct snapshot *,
+    const char *name, const struct style *);
 json_t *dns_queries_json(const struct snapshot *, const char *name);
 /* The name its guest asked for; NULL: not known. */
 const char *dns_name(

@@ -1,7 +1,8 @@
 #!/bin/sh
 # The Debian package in a system of its own, booted by systemd-nspawn: socket
-# activation, the sandbox under the unit's rules, kill, watchdog, upgrade; and
-# that install, remove and purge leave nothing.
+# activation, the sandbox under the unit's rules, the journal, kill, watchdog,
+# upgrade, a user's own service; and that install, remove and purge leave
+# nothing.
 #
 #	package.sh BUILD [ROOT [DEB]]	a root of debootstrap and a package
 #					that are there already
@@ -70,21 +71,31 @@ else
 	cp "$DIR"/vpnkit_*.deb "$DIR/vpnkit.deb"
 fi
 
+# The same as an earlier version, to be upgraded.
+older() {
+	dpkg-deb -R "$DIR/vpnkit.deb" "$DIR/older" &&
+	    sed -i 's/^Version: .*/Version: 0.0.1/' "$DIR/older/DEBIAN/control" &&
+	    dpkg-deb -b --root-owner-group "$DIR/older" "$DIR/older.deb"
+}
+check "a package of an earlier version" older
+
 # The system.
 if [ $# -ge 2 ]; then
 	mkdir "$DIR/root"
 	cp -a "$2/." "$DIR/root/"
 else
 	debootstrap --variant=minbase --include=systemd,systemd-sysv,dbus,\
-libev4,libbsd0,libjansson4,libldns3,libseccomp2,iproute2,procps,iputils-ping \
+libpam-systemd,libev4,libbsd0,libjansson4,libldns3,libseccomp2,iproute2,procps,\
+iputils-ping \
 	    bookworm "$DIR/root" >"$DIR/debootstrap.log" 2>&1 ||
 	    skip "debootstrap cannot reach a mirror"
 fi
 ROOT=$DIR/root
-in_root true || skip "systemd-nspawn does not work here"
-cp "$DIR/vpnkit.deb" "$ROOT/root/"
+in_root true 2>/dev/null || skip "systemd-nspawn does not work here"
+cp "$DIR/vpnkit.deb" "$DIR/older.deb" "$ROOT/root/"
+in_root useradd -m someone 2>/dev/null
 files >"$DIR/before"
-check "install" in_root dpkg -i /root/vpnkit.deb
+check "install" in_root dpkg -i /root/older.deb
 check "its user is there" in_root id vpnkit
 check "its socket is enabled" in_root systemctl is-enabled vpnkit.socket
 check "exposure is at most 1.5" sh -c "systemd-analyze security --offline=true \
@@ -121,11 +132,36 @@ another() {
 guest() {
 	vpnkit-tap --socket /run/vpnkit/ethernet.sock -- ip -4 addr show tap0
 }
+# Since the service started the watchdog has been told so for this long.
+fed() {
+	at=$(systemctl show -P WatchdogTimestampMonotonic vpnkit.service)
+	[ $((at - since)) -ge $1 ]
+}
+version() {
+	dpkg-query -W -f '${Version}' vpnkit
+}
+as_someone() {
+	runuser -u someone -- env XDG_RUNTIME_DIR="$theirs" "$@"
+}
+their_manager() {
+	as_someone systemctl --user is-system-running | grep -qE 'running|degraded'
+}
 check "the socket listens" systemctl is-active vpnkit.socket
 check "nothing runs yet" sh -c '! systemctl is-active vpnkit.service'
 check "a guest starts the service" guest
 check "the service is active" systemctl is-active vpnkit.service
 check "vpnkit-status finds it by itself" vpnkit-status
+for d in vpnkit ethd netstackd dnsd portd proxyd; do
+	check "the journal knows the lines of $d" sh -c \
+	    "journalctl -q -o cat VPNKIT_ROLE=$d | grep -q '^$d'"
+done
+check "dnsd's own line is there" sh -c "journalctl -q -o cat \
+    VPNKIT_DAEMON=dnsd | grep -q '^dnsd: .* servers$'"
+check "with its level" sh -c "journalctl -q -o cat -p info VPNKIT_ROLE=dnsd |
+    grep -q servers"
+check "all are the unit's" sh -c "[ \$(journalctl -q -o cat -u vpnkit \
+    VPNKIT_DAEMON=dnsd | wc -l) = \$(journalctl -q -o cat \
+    VPNKIT_DAEMON=dnsd | wc -l) ]"
 check "it does not run as root" sh -c \
     "[ \"\$(stat -c %U /proc/$(pid))\" != root ]"
 for layer in user-ns net-ns pid-ns no-caps no-new-privs seccomp; do
@@ -137,23 +173,43 @@ kill -9 "$old"
 check "killed: it is there again" comes another "$old"
 check "and serves" guest
 mkdir -p /run/systemd/system/vpnkit.service.d
-printf '[Service]\nWatchdogSec=1\n' >/run/systemd/system/vpnkit.service.d/w.conf
+printf '[Service]\nWatchdogSec=2\n' >/run/systemd/system/vpnkit.service.d/w.conf
 systemctl daemon-reload
 systemctl restart vpnkit.service
 old=$(pid)
-sleep 3 # nothing is to happen, for three times the watchdog's second
-check "it keeps the watchdog content" [ "$(pid)" = "$old" ]
+since=$(systemctl show -P WatchdogTimestampMonotonic vpnkit.service)
+check "it feeds the watchdog, for three of its periods" comes fed 6000000
+check "and was not ended by it" [ "$(pid)" = "$old" ]
 kill -STOP "$old"
 check "hung: the watchdog starts it again" comes another "$old"
 check "and it serves" guest
 check "reload" systemctl reload vpnkit.service
+check "the earlier version" [ "$(version)" = 0.0.1 ]
 old=$(pid)
 check "upgrade" dpkg -i /root/vpnkit.deb
+check "it is the later one" dpkg --compare-versions "$(version)" gt 0.0.1
+check "the service was started again" comes another "$old"
+check "the socket still listens" systemctl is-active vpnkit.socket
 check "a guest after the upgrade" guest
 check "stop" systemctl stop vpnkit.socket vpnkit.service
 check "the socket is gone" [ ! -e /run/vpnkit/ethernet.sock ]
 check "start again" systemctl start vpnkit.socket
 check "a guest after that" guest
+
+# A user's own.
+theirs=/run/user/$(id -u someone)
+check "a user's manager" loginctl enable-linger someone
+check "runs" comes their_manager
+check "the user's socket" as_someone systemctl --user start vpnkit.socket
+check "a guest starts the user's service" vpnkit-tap \
+    --socket "$theirs/vpnkit/ethernet.sock" -- ip -4 addr show tap0
+check "which runs as the user" pgrep -u someone -x netstackd
+check "and is found by vpnkit-status" as_someone vpnkit-status
+check "it stops" as_someone systemctl --user stop vpnkit.socket \
+    vpnkit.service
+check "nothing of it is left" [ ! -e "$theirs/vpnkit/ethernet.sock" ]
+loginctl disable-linger someone
+
 check "remove" dpkg -r vpnkit
 check "no process is left" sh -c '! pgrep -u vpnkit'
 check "purge" dpkg -P vpnkit
@@ -171,12 +227,12 @@ Type=oneshot
 ExecStart=/bin/sh /root/test.sh
 StandardOutput=file:/root/result
 StandardError=inherit
-TimeoutStartSec=240
+TimeoutStartSec=600
 [Install]
 WantedBy=default.target
 IN
 in_root systemctl enable test.service >/dev/null 2>&1
-timeout 300 systemd-nspawn -q --keep-unit --register=no --private-network \
+timeout 700 systemd-nspawn -q --keep-unit --register=no --private-network \
     --bind=/dev/net/tun --capability=CAP_NET_ADMIN -b -D "$ROOT" \
     >"$DIR/boot" 2>&1 </dev/null
 cat "$ROOT/root/result"
