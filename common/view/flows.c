@@ -245,76 +245,48 @@ flows_print(
  * Why.
  */
 
-static const struct {
-	const char *counter, *text;
-} meaning[] = {
-	{ "rx-short", "frames cut short, or with lengths that lie" },
-	{ "rx-ethertype", "neither IPv4 nor ARP: IPv6 is not served" },
-	{ "rx-not-for-us", "frames for another Ethernet address" },
-	{ "rx-bad-checksum", "a wrong checksum: often offload in the guest" },
-	{ "rx-bad-source", "not from the address that DHCP gave" },
-	{ "rx-bad-destination", "to an address nobody can have" },
-	{ "rx-protocol", "an IP protocol that is not served" },
-	{ "tx-full", "the guest does not take its packets" },
-	{ "frag-limit", "too many fragments at a time" },
-	{ "frag-timeout", "fragments whose rest never came" },
-	{ "icmp-limit", "more errors at once than may be sent" },
-	{ "icmp-ignored", "ICMP that is not served" },
-	{ "icmp-unwanted", "clients of ports the guest's firewall refused" },
-	{ "udp-queue-full", "datagrams before there was a socket" },
-	{ "udp-failed", "datagrams the host's kernel refused" },
-	{ "udp-limit", "UDP flows ended early: too many" },
-	{ "tcp-refused", "connections the other end, or policy, refused" },
-	{ "tcp-timeout", "connections whose guest fell silent" },
-	{ "tcp-evicted", "connects that waited and made room for others" },
-	{ "flow-limit", "flows beyond the limit" },
-	{ "refused-policy", "addresses the guest may not reach" },
-	{ "limit-all", "connections beyond --max-connections" },
-	{ "limit-vm", "connections of one VM beyond its share" },
-	{ "limit-destination", "connections to one destination, too many" },
-};
-
+/* Calls fn for each counter of something lost that is not zero. */
 static void
-explain_counters(struct table *t, const struct snapshot *s)
+each_loss(const struct snapshot *s,
+    void (*fn)(void *arg, const struct process *, const struct counter *,
+	const char *text),
+    void *arg)
 {
+	struct counter c[STATS_MAX];
 	const struct process *p;
-	uint64_t n;
-	size_t i;
+	const char *text;
+	size_t i, n;
 
 	for (p = s->v; p < snapshot_end(s); p++) {
-		for (i = 0; i < sizeof(meaning) / sizeof(meaning[0]); i++) {
-			n = read_counter(&p->counters, meaning[i].counter);
-			if (n == 0)
-				continue;
-			table_cell(t, "%s", p->name);
-			table_cell(t, "%llu", (unsigned long long)n);
-			table_cell(t, "%s", meaning[i].counter);
-			table_cell(t, "%s", meaning[i].text);
+		n = read_counters(&p->counters, c, STATS_MAX);
+		for (i = 0; i < n; i++) {
+			text = meaning_of_loss(p->role, c[i].name);
+			if (c[i].value != 0 && text != NULL)
+				fn(arg, p, &c[i], text);
 		}
 	}
 }
 
-static json_t *
-counters_json(const struct snapshot *s)
+static void
+loss_cells(void *arg, const struct process *p, const struct counter *c,
+    const char *text)
 {
-	json_t *a = json_array();
-	const struct process *p;
-	uint64_t n;
-	size_t i;
+	struct table *t = arg;
 
-	for (p = s->v; p < snapshot_end(s); p++) {
-		for (i = 0; i < sizeof(meaning) / sizeof(meaning[0]); i++) {
-			n = read_counter(&p->counters, meaning[i].counter);
-			if (n == 0)
-				continue;
-			json_array_append_new(
-			    a, json_pack("{s:o, s:s, s:I, s:s}", "process",
-				   print_json(p->name), "counter",
-				   meaning[i].counter, "count", (json_int_t)n,
-				   "meaning", meaning[i].text));
-		}
-	}
-	return a;
+	table_cell(t, "%s", p->name);
+	table_cell(t, "%llu", (unsigned long long)c->value);
+	table_cell(t, "%s", c->name);
+	table_cell(t, "%s", text);
+}
+
+static void
+loss_json(void *arg, const struct process *p, const struct counter *c,
+    const char *text)
+{
+	json_array_append_new(
+	    arg, json_pack("{s:o, s:s, s:I, s:s}", "process",
+		     print_json(p->name), "counter", c->name, "count",
+		     (json_int_t)c->value, "meaning", text));
 }
 
 /* Flows that came to an end for a reason, newest first. */
@@ -402,6 +374,7 @@ drops_print(FILE *out, const struct snapshot *s, const struct style *st)
 {
 	static const char *const head[] = { "PROCESS", ">COUNT", "COUNTER",
 		"MEANING" };
+	json_t *losses;
 	struct flow *v;
 	struct table t;
 	size_t n;
@@ -409,12 +382,13 @@ drops_print(FILE *out, const struct snapshot *s, const struct style *st)
 	n = read_ends(s, &v);
 	n = with_reason(v, n);
 	if (st->json) {
-		print_json_dump(
-		    out, json_pack("{s:o, s:o}", "counters", counters_json(s),
-			     "ended", ends_json(s, v, n)));
+		losses = json_array();
+		each_loss(s, loss_json, losses);
+		print_json_dump(out, json_pack("{s:o, s:o}", "counters", losses,
+					 "ended", ends_json(s, v, n)));
 	} else {
 		table_init(&t, head, 4);
-		explain_counters(&t, s);
+		each_loss(s, loss_cells, &t);
 		if (t.n == 0)
 			fputs("Nothing was dropped or refused.\n\n", out);
 		else

@@ -8,22 +8,6 @@
 
 #include "common/view/view.h"
 
-/* Values that go up and down; all others only grow. */
-static const char *const gauges[] = { "tcp-flows", "udp-flows", "flows",
-	"in-flight", "inflight", "icmp-flows", "listeners" };
-
-static bool
-is_gauge(const char *name)
-{
-	size_t i;
-
-	for (i = 0; i < sizeof(gauges) / sizeof(gauges[0]); i++) {
-		if (strcmp(gauges[i], name) == 0)
-			return true;
-	}
-	return false;
-}
-
 /* Letters, digits and underlines; the daemons' names may hold anything. */
 static const char *
 metric_name(const char *s, char *buf, size_t size)
@@ -116,7 +100,8 @@ counter_samples(FILE *out, const struct snapshot *s,
 {
 	char role[32], name[64], full[128], l[512];
 	const struct process *p;
-	bool gauge = is_gauge(c->name);
+	bool gauge = meaning_is_gauge(first->role, c->name);
+	const char *text = meaning_of_loss(first->role, c->name);
 
 	metric_name(first->role, role, sizeof(role));
 	metric_name(c->name, name, sizeof(name));
@@ -125,6 +110,8 @@ counter_samples(FILE *out, const struct snapshot *s,
 	snprintf(full, sizeof(full), "%s_%s", role, name);
 	fprintf(
 	    out, "# TYPE vpnkit_%s %s\n", full, gauge ? "gauge" : "counter");
+	if (text != NULL)
+		fprintf(out, "# HELP vpnkit_%s %s\n", full, text);
 	for (p = first; p < snapshot_end(s); p++) {
 		if (strcmp(p->role, first->role) != 0 || p->counters.p == NULL)
 			continue;

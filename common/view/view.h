@@ -9,6 +9,7 @@
  *	show.c	   processes and counters
  *	flows.c	   flows, and why they ended
  *	dns.c	   name servers and queries
+ *	meaning.c  what counters mean
  *	metrics.c  all of it as OpenMetrics
  *	snap.c	   a snapshot from messages of the bus
  *
@@ -154,6 +155,10 @@ json_t *dns_queries_json(const struct snapshot *, const char *name);
 /* The name its guest asked for; NULL: not known. */
 const char *dns_name(
     const struct snapshot *, const struct flow *, struct dnstab_name *buf);
+
+/* meaning.c.  NULL: nothing was lost. */
+bool meaning_is_gauge(const char *role, const char *counter);
+const char *meaning_of_loss(const char *role, const char *counter);
 
 /* metrics.c */
 void metrics_print(FILE *, const struct snapshot *);

@@ -49,7 +49,13 @@ json() {
 	    elif .key == "version" then .value = "VERSION"
 	    elif .key == "guest" then
 		.value |= sub("^192.168.65.3:[0-9]{2,5}$"; "GUEST:PORT")
-	    else . end) else . end)'
+	    else . end) else . end) |
+	    if .flows then .flows |= sort_by(.proto, .remote) else . end'
+}
+
+# Those that have moved as many bytes are in no order.
+rows() {
+	plain | sort
 }
 
 # How many were dropped, of what and why.
@@ -94,7 +100,7 @@ refused() {
 
 lab
 lab_dns
-suite --publish 127.0.0.1:8080:$GUEST:80
+suite --diagnostics "$DIR/diag" --publish 127.0.0.1:8080:$GUEST:80
 mkfifo "$DIR/ask" "$DIR/answer" "$DIR/hold"
 guest --uuid aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa -- sh -c '
 	while read -r line <"$1/ask"; do
@@ -128,7 +134,7 @@ held() {
 check "the flows are there" eventually held
 
 both show processes show
-both flows plain flows
+both flows rows flows
 both dns plain dns
 both ports plain ports
 both counters numbers counters portd
@@ -141,6 +147,19 @@ golden help.txt cat status --help
 golden capture.txt packets sh -c "
 	'$STATUS' -s '$SOCK' capture --last -w '$DIR/c'"
 golden refused.txt cat refused
+
+# What counters mean is said of counters that are there, and of each whose name
+# sounds like a loss.
+sed -nE 's/^\t\{ "([a-z]+)", "([a-z0-9-]+)", .*/\1 \2/p' \
+    "$HERE/../../common/view/meaning.c" | sort >"$DIR/said"
+status --json counters --all | jq -r 'to_entries[] |
+    (.key | sub("-[0-9]+$"; "")) + " " + (.value | keys[])' | sort >"$DIR/there"
+check "all counters with a meaning are there" sh -c "
+	comm -23 '$DIR/said' '$DIR/there' | grep . && exit 1 || exit 0"
+check "all losses have a meaning" sh -c "
+	grep -E 'refused|dropped|limit|bad-|lost|failed|full|evicted|too-big|forged' \
+	    '$DIR/there' | grep -v 'idle-upstream-limit' |
+	    comm -23 - '$DIR/said' | grep . && exit 1 || exit 0"
 
 # top: its last picture.
 mkfifo "$DIR/keys"
@@ -157,7 +176,7 @@ picture() {
 	tr -d '\r' <"$DIR/top.out" | awk -v RS='\033\\[H' '/by bytes/ { p = $0 }
 	    END { printf "%s", p }' | sed -E 's/\x1b\[\??[0-9]*[A-Za-z]//g'
 }
-golden top.txt plain picture
+golden top.txt rows picture
 
 tell leave
 wait "$GUESTPID"
