@@ -163,8 +163,15 @@ const struct ipc_desc ipc_desc[IPC__MAX] = {
 	    F_IP("ip") } },
 	/* It has been gone for ten seconds: its stack can go too. */
 	[IPC_VM_CLOSE] = { "vm-close", P_ETH, P_MAIN, 0, 0, { F_VM } },
-	/* A packet channel: socket, arena to write, arena to read. */
-	[IPC_CHAN] = { "chan", P_MAIN, P_ETH | P_STACK, 3, 3, { F_VM } },
+	/*
+	 * A packet channel: socket, arena to write, arena to read.  tap: the
+	 * machine's TAP is the stack's, who gets it as a fourth descriptor;
+	 * then the channel has what goes between VMs, and no more.
+	 */
+	[IPC_CHAN] = { "chan", P_MAIN, P_ETH | P_STACK, 3, 4,
+	    { F_VM, { "tap", F_BOOL, 0, 0 } } },
+	/* It takes and gives no more frames. */
+	[IPC_TAP_LOST] = { "tap-lost", P_STACK, P_MAIN, 0, 0, { { 0 } } },
 	/* The address of the VM whose stack is, or will be, a peer. */
 	[IPC_VM_IP] = { "vm-ip", P_MAIN, P_PORT, 0, 0, { F_VM, F_IP("ip") } },
 
@@ -308,6 +315,13 @@ const struct ipc_desc ipc_desc[IPC__MAX] = {
 	    { F_VM, { "snaplen", F_INT, 1, 65535 } } },
 	[IPC_ADMIN_CAPTURE_FD] = { "admin-capture-fd", P_MAIN, P_ADMIN, 1, 1,
 	    { F_VM } },
+
+	/*
+	 * The TAP device of a connected VM: its stack is to use it itself, as
+	 * long as this client stays.  Answered by admin-done.
+	 */
+	[IPC_ADMIN_TAP] = { "admin-tap", P_ADMIN, P_MAIN, 1, 1,
+	    { { "uuid", F_STR, 36, 36 } } },
 
 	/*
 	 * Ports of the host that lead to a guest, one after the other: answered

@@ -61,6 +61,7 @@ enum ipc_type {
 	IPC_VM_OPEN,
 	IPC_VM_CLOSE,
 	IPC_CHAN,
+	IPC_TAP_LOST,
 	IPC_VM_IP,
 	/* Flows of a guest. */
 	IPC_FLOW_OPEN,
@@ -96,6 +97,7 @@ enum ipc_type {
 	IPC_ADMIN_DONE,
 	IPC_ADMIN_CAPTURE,
 	IPC_ADMIN_CAPTURE_FD,
+	IPC_ADMIN_TAP,
 	IPC_PORTS_NEXT,
 	IPC_PORTS_ENTRY,
 	IPC_PORTS_ADD,

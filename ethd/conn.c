@@ -165,10 +165,6 @@ conn_copy(struct conn *c, const uint8_t *frame, size_t len)
 	size_t plen = framer_prefix(c->framing);
 	uint8_t prefix[FRAMER_MAXPREFIX];
 
-	if (len > c->eth->mtu + ETH_OVERHEAD) {
-		eth_count(c->eth, ETHS_SW_TOOBIG, 1);
-		return;
-	}
 	if (c->framing == FRAMING_NONE) {
 		dgram_copy(c, frame, len);
 		return;
@@ -219,6 +215,8 @@ conn_read_cb(struct ev_loop *loop, struct ev_io *w, int revents)
 		nic_read(c);
 	else if (c->vm == NULL)
 		greeting_read(c);
+	else if (c->vm->tap)
+		input_idle(c);
 	else if (c->framing == FRAMING_NONE)
 		dgram_read(c);
 	else

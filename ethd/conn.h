@@ -75,7 +75,7 @@ void conn_dirty(struct conn *);
 int conn_write(struct conn *); /* -1: it is dead */
 /* Bytes for the wire, before any frame.  -1: no room, counted. */
 int conn_queue(struct conn *, const void *, size_t len);
-/* Another VM's frame, dropped when it is too long or the queue full. */
+/* Another VM's frame, not above the MTU; dropped when the queue is full. */
 void conn_copy(struct conn *, const uint8_t *frame, size_t len);
 /* The rest of the half-written first frame of the VM goes to the queue. */
 int conn_unwritten(struct conn *);

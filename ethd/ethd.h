@@ -49,6 +49,7 @@ enum eth_stat {
 	ETHS_RX_SHORT,
 	ETHS_RX_LENGTH,
 	ETHS_RX_NOCHAN,
+	ETHS_RX_TAP,
 	ETHS_TX_FRAMES,
 	ETHS_TX_BYTES,
 	ETHS_TX_TOOBIG,
@@ -87,6 +88,8 @@ struct ethd {
 	/* Scratch of one write. */
 	struct iovec iov[ETH_IOVS];
 	uint8_t prefix[ETH_IOVS][FRAMER_MAXPREFIX];
+	/* And of one read from a channel. */
+	uint8_t frame[CHAN_MAXFRAME];
 };
 
 /* main.c */

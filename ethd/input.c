@@ -35,18 +35,42 @@ input_push(struct vm *vm, const uint8_t *frame, size_t len)
 	eth_count(vm->eth, ETHS_RX_BYTES, len);
 }
 
+/* To another VM, by the channel of its stack, which has the TAP. */
+static void
+input_hand(struct vm *to, const uint8_t *frame, size_t len)
+{
+	size_t space = 0;
+	uint8_t *p = NULL;
+
+	if (to->chan != NULL)
+		p = chan_space(to->chan, &space);
+	if (space < len) {
+		eth_count(to->eth, ETHS_SW_FULL, 1);
+		return;
+	}
+	memcpy(p, frame, len);
+	chan_push(to->chan, 0, len);
+	vm_dirty(to);
+}
+
 /* To another VM. */
 static void
 input_copy(struct vm *to, const uint8_t *frame, size_t len, enum eth_stat s)
 {
+	struct ethd *e = to->eth;
 	struct conn *c = TAILQ_FIRST(&to->conns);
 
-	if (c == NULL) {
-		eth_count(to->eth, ETHS_SW_GONE, 1);
-		return;
+	if (len > e->mtu + ETH_OVERHEAD) {
+		eth_count(e, ETHS_SW_TOOBIG, 1);
+	} else if (to->tap) {
+		eth_count(e, s, 1);
+		input_hand(to, frame, len);
+	} else if (c == NULL) {
+		eth_count(e, ETHS_SW_GONE, 1);
+	} else {
+		eth_count(e, s, 1);
+		conn_copy(c, frame, len);
 	}
-	eth_count(to->eth, s, 1);
-	conn_copy(c, frame, len);
 }
 
 /* To every other VM. */
@@ -77,34 +101,49 @@ input_forged(struct vm *vm, const uint8_t *frame, size_t len)
 	return true;
 }
 
+/* Copies a frame to the VMs it is for. */
+static enum switch_verdict
+input_switch(struct vm *vm, const uint8_t *frame, size_t len)
+{
+	struct ethd *e = vm->eth;
+	enum switch_verdict v;
+	uint32_t to;
+
+	v = switch_input(&e->sw, vm->lease->vm, frame, len, &to);
+	if (v == SWITCH_SHORT)
+		eth_bad(e, ETHS_RX_SHORT);
+	else if (v == SWITCH_VM && !input_forged(vm, frame, len))
+		input_copy(e->vm[to], frame, len, ETHS_SW_UNICAST);
+	else if (v == SWITCH_ALL && !input_forged(vm, frame, len))
+		input_flood(vm, frame, len);
+	return v;
+}
+
 /* One frame, which lies in the free space of the arena. */
 static void
 input_frame(struct vm *vm, const uint8_t *frame, size_t len)
 {
 	struct ethd *e = vm->eth;
-	uint32_t to;
 
 	if (len == 0) {
 		eth_bad(e, ETHS_RX_ZERO);
 		return;
 	}
-	switch (switch_input(&e->sw, vm->lease->vm, frame, len, &to)) {
+	switch (input_switch(vm, frame, len)) {
 	case SWITCH_STACK:
-		input_push(vm, frame, len);
-		break;
-	case SWITCH_VM:
-		if (!input_forged(vm, frame, len))
-			input_copy(e->vm[to], frame, len, ETHS_SW_UNICAST);
-		break;
 	case SWITCH_ALL:
-		if (!input_forged(vm, frame, len))
-			input_flood(vm, frame, len);
 		input_push(vm, frame, len);
 		break;
 	default:
-		eth_bad(e, ETHS_RX_SHORT);
 		break;
 	}
+}
+
+void
+input_others(struct vm *vm, const uint8_t *frame, size_t len)
+{
+	if (input_switch(vm, frame, len) == SWITCH_STACK)
+		eth_count(vm->eth, ETHS_SW_GONE, 1);
 }
 
 /* Room for one more record, if need be by sending those that wait. */
@@ -237,6 +276,20 @@ input_recv(struct vm *vm, struct conn *c, size_t space)
 	vm->in_have += (size_t)n;
 	daemon_moved(c->eth->d, (size_t)n);
 	return input_parse(vm);
+}
+
+void
+input_idle(struct conn *c)
+{
+	uint8_t byte;
+	ssize_t n;
+
+	n = recv(c->fd, &byte, 1, MSG_DONTWAIT);
+	if (n == -1 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n > 0)
+		eth_bad(c->eth, ETHS_RX_TAP);
+	conn_close(c);
 }
 
 void

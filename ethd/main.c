@@ -37,6 +37,7 @@ static const char *const stat_name[ETHS__MAX] = {
 	[ETHS_RX_SHORT] = "rx-short",
 	[ETHS_RX_LENGTH] = "rx-bad-length",
 	[ETHS_RX_NOCHAN] = "rx-no-channel",
+	[ETHS_RX_TAP] = "rx-beside-tap",
 	[ETHS_TX_FRAMES] = "tx-frames",
 	[ETHS_TX_BYTES] = "tx-bytes",
 	[ETHS_TX_TOOBIG] = "tx-too-big",
@@ -65,6 +66,7 @@ static const char *const bad_text[ETHS__MAX] = {
 	[ETHS_RX_ZERO] = "empty frame from a VM",
 	[ETHS_RX_SHORT] = "frame without a whole header from a VM",
 	[ETHS_RX_LENGTH] = "impossible frame length from a VM",
+	[ETHS_RX_TAP] = "VM that has a TAP sends on a connection, too",
 	[ETHS_SW_FORGED] = "VM that speaks as another one or the gateway",
 	[ETHS_TX_TOOBIG] = "frame above the MTU toward a VM",
 	[ETHS_DGRAM_TRUNC] = "datagram longer than a frame",
@@ -195,7 +197,7 @@ on_chan(struct daemon *d, struct ipc *from, struct ipc_msg *msg)
 		free(chan);
 		return;
 	}
-	vm_chan(e->vm[vm], chan);
+	vm_chan(e->vm[vm], chan, ipc_bool(msg, "tap"));
 }
 
 static int

@@ -123,6 +123,23 @@ vm_out_consume(struct vm *vm, size_t plen, size_t n)
 	return n - left;
 }
 
+/*
+ * What the machine sends to others, by way of its stack.  The arena is memory
+ * that the stack can change, and a header is looked at here: so a copy is.
+ */
+static void
+vm_relay(struct vm *vm)
+{
+	uint8_t *frame = vm->eth->frame;
+	struct chan_frame f;
+
+	while (chan_next(vm->chan, &f)) {
+		memcpy(frame, f.p, f.len);
+		chan_release(vm->chan, f.end);
+		input_others(vm, frame, f.len);
+	}
+}
+
 static void
 vm_chan_read_cb(struct ev_loop *loop, struct ev_io *w, int revents)
 {
@@ -135,7 +152,10 @@ vm_chan_read_cb(struct ev_loop *loop, struct ev_io *w, int revents)
 	}
 	if (r == 0)
 		return;
-	vm_take(vm);
+	if (vm->tap)
+		vm_relay(vm);
+	else
+		vm_take(vm);
 	input_resume(vm);
 	vm_dirty(vm);
 }
@@ -154,11 +174,12 @@ vm_chan_write_cb(struct ev_loop *loop, struct ev_io *w, int revents)
 }
 
 void
-vm_chan(struct vm *vm, struct chan *chan)
+vm_chan(struct vm *vm, struct chan *chan, bool tap)
 {
 	if (vm->chan != NULL)
 		vm_lost(vm, 0);
 	vm->chan = chan;
+	vm->tap = tap;
 	vm->opened = true;
 	vm->out_end = 0;
 	ev_io_init(&vm->chan_rd, vm_chan_read_cb, chan->fd, EV_READ);

@@ -30,6 +30,11 @@ struct vm {
 	struct chan *chan; /* owned; NULL while there is no netstackd */
 	struct ev_io chan_rd, chan_wr;
 	/*
+	 * The stack has the machine's TAP: the channel brings what is for
+	 * others, and takes what others send.
+	 */
+	bool tap;
+	/*
 	 * From the guest: in_have bytes at in_at, in the arena, are what
 	 * in_owner's stream brought and nobody was given yet: the start of a
 	 * frame, and whole frames before it while in_blocked.
@@ -54,6 +59,10 @@ size_t input_room(struct conn *);
 /* One of these. */
 void input_dgram(struct conn *, const uint8_t *frame, size_t len);
 void input_resume(struct vm *);
+/* The same of a VM whose frames do not come here: it may only leave. */
+void input_idle(struct conn *); /* may close it */
+/* A frame for others, from the stack of a VM with a TAP. */
+void input_others(struct vm *, const uint8_t *frame, size_t len);
 /* The arena is about to go: saves the start of an unfinished frame. */
 void input_leave(struct vm *);
 
@@ -61,9 +70,10 @@ void input_leave(struct vm *);
 struct vm *vm_new(struct ethd *, struct lease *);
 void vm_free(struct vm *); /* closes its connections, ends its lease */
 void vm_attach(struct vm *, struct conn *);
-void vm_detach(struct conn *);		  /* only for conn_close() */
-void vm_chan(struct vm *, struct chan *); /* owns it; replaces an older one */
-void vm_lost(struct vm *, int err);	  /* no netstackd; 0: a new one */
+void vm_detach(struct conn *); /* only for conn_close() */
+/* Owns it; replaces an older one.  tap: the stack has the machine's own. */
+void vm_chan(struct vm *, struct chan *, bool tap);
+void vm_lost(struct vm *, int err); /* no netstackd; 0: a new one */
 void vm_dirty(struct vm *);
 void vm_flush(struct vm *);
 void vm_watch(struct vm *); /* what can be read, and what has room */

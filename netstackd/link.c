@@ -4,9 +4,12 @@
  * When ethd dies the channel goes and the flows stay; the supervisor sends a
  * new channel.  Hooks run while the core may still hold frames of the channel,
  * so a channel found dead there is only marked, and closed later.
+ *
+ * Beside a TAP the channel has frames of other machines, which go there.
  */
 
 #include <errno.h>
+#include <string.h>
 
 #include "common/log.h"
 #include "netstackd/netstackd.h"
@@ -18,6 +21,14 @@
  * datagram, a burst. */
 #define LINK_LOW_BYTES (4 * NET_MAXFRAME)
 #define LINK_LOW_SLOTS 64
+
+void
+link_input(struct stackd *s, usec_t now, const uint8_t *frame, size_t len)
+{
+	daemon_moved(s->d, len);
+	net_input(s->net, now, frame, len);
+	show_frame(s, TAPE_FROM_GUEST, frame, len, net_dropped(s->net));
+}
 
 /*
  * One batch in.  True when it was so large that the next is likely there
@@ -36,15 +47,33 @@ link_batch(struct stackd *s, usec_t now)
 		return false;
 	}
 	for (; chan_next(&l->chan, &f); n++) {
-		daemon_moved(s->d, f.len);
-		net_input(s->net, now, f.p, f.len);
-		show_frame(s, TAPE_FROM_GUEST, f.p, f.len, net_dropped(s->net));
+		if (l->tap != -1)
+			tap_write(s, f.p, f.len);
+		else
+			link_input(s, now, f.p, f.len);
 	}
 	if (n > 0) {
 		net_flush(s->net, now);
 		chan_release(&l->chan, f.end);
 	}
 	return n >= LINK_BIGBATCH;
+}
+
+void
+link_others(struct stackd *s, const uint8_t *frame, size_t len)
+{
+	struct link *l = &s->link;
+	size_t space = 0;
+	uint8_t *p = NULL;
+
+	if (l->open && !l->dead)
+		p = chan_space(&l->chan, &space);
+	if (space < len) {
+		stats_add(&s->d->stats, NETS_TX_FULL, 1);
+		return;
+	}
+	memcpy(p, frame, len);
+	chan_push(&l->chan, 0, len);
 }
 
 /* The core is told of new space only when it has missed some. */
@@ -100,14 +129,16 @@ link_init(struct stackd *s)
 	ev_init(&s->link.rd, link_read_cb);
 	ev_init(&s->link.wr, link_write_cb);
 	s->link.rd.data = s->link.wr.data = s;
+	tap_init(s);
 }
 
 void
-link_attach(struct stackd *s, int fd, int tx_fd, int rx_fd)
+link_attach(struct stackd *s, int fd, int tx_fd, int rx_fd, int tap)
 {
 	struct link *l = &s->link;
 
 	link_close(s);
+	tap_attach(s, tap);
 	if (chan_init(&l->chan, fd, tx_fd, rx_fd) == -1) {
 		log_warn("packet channel");
 		return;
@@ -122,6 +153,7 @@ link_attach(struct stackd *s, int fd, int tx_fd, int rx_fd)
 void
 link_start(struct stackd *s)
 {
+	tap_start(s);
 	if (!s->link.open)
 		return;
 	ev_io_start(s->d->loop, &s->link.rd);
@@ -170,7 +202,10 @@ link_space(void *arg, size_t *len)
 	uint8_t *p = NULL;
 
 	*len = 0;
-	if (l->open && !l->dead) {
+	if (l->tap != -1) {
+		p = l->out;
+		*len = TAP_BUF;
+	} else if (l->open && !l->dead) {
 		/*
 		 * Records leave at the end of a turn.  When so many wait that
 		 * the queue is low they leave now, or nobody would say when
@@ -197,5 +232,8 @@ link_push(void *arg, size_t off, size_t len)
 
 	daemon_moved(s->d, len);
 	show_frame(s, TAPE_TO_GUEST, s->link.space + off, len, NULL);
-	chan_push(&s->link.chan, off, len);
+	if (s->link.tap != -1)
+		tap_write(s, s->link.space + off, len);
+	else
+		chan_push(&s->link.chan, off, len);
 }

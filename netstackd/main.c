@@ -139,6 +139,7 @@ stackd_conf(struct daemon *d, struct ipc *from, struct ipc_msg *m)
 		log_warn("VM %u", s->vm);
 		return;
 	}
+	memcpy(s->server_mac, c.server_mac, sizeof(s->server_mac));
 	forwards_apply(s);
 	net_set_proxy(s->net, &s->proxy);
 	broker_start(s);
@@ -166,8 +167,9 @@ static void
 stackd_chan(struct daemon *d, struct ipc *from, struct ipc_msg *m)
 {
 	int fd = ipc_take_fd(m, 0), tx = ipc_take_fd(m, 1);
+	int rx = ipc_take_fd(m, 2);
 
-	link_attach(d->data, fd, tx, ipc_take_fd(m, 2));
+	link_attach(d->data, fd, tx, rx, m->nfd > 3 ? ipc_take_fd(m, 3) : -1);
 }
 
 static void
@@ -189,6 +191,7 @@ stackd_stop(struct daemon *d)
 
 	net_free(s->net);
 	link_close(s);
+	tap_attach(s, -1);
 	clock_fini(s);
 	hostio_fini(s);
 	broker_fini(s);

@@ -6,6 +6,7 @@
  * the clock.  One process is one guest.
  *
  *	link.c	  the packet channel	<-> frames of the core
+ *	tap.c	  the machine's TAP	<-> the same, in its place
  *	hostio.c  host sockets		<-> flows of the core
  *	broker.c  portd, dnsd, proxyd	<-> the core's requests for sockets
  *	clock.c	  one timer		<-> the core's deadlines
@@ -33,6 +34,9 @@
 
 #define HOSTIO_MAXLATE 64
 
+/* Bytes of a TAP's frames in one go; more would not stay in a cache. */
+#define TAP_BUF (256 * 1024)
+
 struct stackd;
 
 struct link {
@@ -42,13 +46,20 @@ struct link {
 	uint8_t *space; /* borrowed: as the core was given it last */
 	bool starved;	/* the core found less space than a frame may need */
 	struct ev_io rd, wr;
+	/*
+	 * The machine's own TAP: frames go there and come from there, and the
+	 * channel has what goes between machines.
+	 */
+	int tap; /* owned; -1: none */
+	struct ev_io tap_rd;
+	uint8_t in[TAP_BUF], out[TAP_BUF];
 };
 
 /* The host side of one flow. */
 struct hostflow {
-	int fd;		  /* owned; -1: none */
-	int early;	  /* owned; datagrams from before fd; -1: none */
-	uint8_t *head;	  /* owned; comes before the stream; NULL: none */
+	int fd;	       /* owned; -1: none */
+	int early;     /* owned; datagrams from before fd; -1: none */
+	uint8_t *head; /* owned; comes before the stream; NULL: none */
 	size_t headlen;
 	uint32_t gen;	  /* counts the slot's uses; part of an event's tag */
 	ssize_t cur;	  /* plat_peek()'s own */
@@ -116,7 +127,8 @@ struct stackd {
 	struct daemon *d; /* borrowed */
 	struct net *net;  /* owned; NULL until configured */
 	uint32_t vm;
-	char name[32]; /* the log's: whose stack this is */
+	char name[32];	       /* the log's: whose stack this is */
+	uint8_t server_mac[6]; /* whose frames are ours */
 	struct net_proxy proxy;
 	struct link link;
 	struct hostio host;
@@ -136,12 +148,23 @@ stackd_now(const struct stackd *s)
 
 /* link.c.  The descriptors become owned at once. */
 void link_init(struct stackd *);
-void link_attach(struct stackd *, int fd, int tx_fd, int rx_fd);
+void link_attach(struct stackd *, int fd, int tx_fd, int rx_fd, int tap);
 void link_start(struct stackd *); /* the core is there now */
 void link_close(struct stackd *);
 void link_settle(struct stackd *); /* sends what is queued */
 uint8_t *link_space(void *arg, size_t *len);
 void link_push(void *arg, size_t off, size_t len);
+
+/* A frame of the guest; as net_input(). */
+void link_input(struct stackd *, usec_t now, const uint8_t *frame, size_t len);
+/* A frame for other machines, dropped when the channel is full. */
+void link_others(struct stackd *, const uint8_t *frame, size_t len);
+
+/* tap.c */
+void tap_init(struct stackd *);
+void tap_attach(struct stackd *, int tap); /* owns it; -1: there is none */
+void tap_start(struct stackd *);	   /* the core is there now */
+void tap_write(struct stackd *, const uint8_t *frame, size_t len);
 
 /* hostio.c */
 int hostio_init(struct stackd *, uint32_t nflow);
@@ -185,8 +208,8 @@ void broker_flow_fd(struct daemon *, struct ipc *, struct ipc_msg *);
 void broker_flow_icmp(struct daemon *, struct ipc *, struct ipc_msg *);
 void broker_flow_refused(struct daemon *, struct ipc *, struct ipc_msg *);
 /* A flow that portd offered has this id now. */
-void broker_offered(struct stackd *, uint32_t id, enum net_proto,
-    uint32_t offer);
+void broker_offered(
+    struct stackd *, uint32_t id, enum net_proto, uint32_t offer);
 /* Its flow's id; -1: there is none any more. */
 int64_t broker_find_offer(const struct stackd *, uint32_t offer);
 

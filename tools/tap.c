@@ -43,12 +43,13 @@ struct options {
 	const char *uuid;
 	const char *netns;
 	uint16_t mtu; /* 0: what the suite says */
+	bool relay;
 	char **command;
 };
 
 static const char usage[] =
     "usage: vpnkit-tap --socket PATH [--uuid UUID] [--mtu N]\n"
-    "                  [--netns PATH|PID] [--] [COMMAND [ARGUMENTS]]\n";
+    "                  [--netns PATH|PID] [--relay] [--] [COMMAND [ARGUMENTS]]\n";
 
 static void
 usage_error(void)
@@ -87,6 +88,9 @@ one_option(struct options *o, int c)
 	case 'n':
 		o->netns = optarg;
 		break;
+	case 'r':
+		o->relay = true;
+		break;
 	case 'h':
 		fputs(usage, stdout);
 		exit(0);
@@ -106,6 +110,7 @@ parse_options(struct options *o, int argc, char *argv[])
 		{ "uuid", required_argument, NULL, 'u' },
 		{ "mtu", required_argument, NULL, 'm' },
 		{ "netns", required_argument, NULL, 'n' },
+		{ "relay", no_argument, NULL, 'r' },
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'v' },
 		{ 0 },
@@ -238,7 +243,7 @@ hang_up(pid_t pid, int sigfd)
 }
 
 static int
-parent(struct conn *c, int sock, pid_t pid, const sigset_t *set)
+parent(struct conn *c, bool relay, int sock, pid_t pid, const sigset_t *set)
 {
 	struct pump *p;
 	int tap, sigfd, status;
@@ -252,7 +257,7 @@ parent(struct conn *c, int sock, pid_t pid, const sigset_t *set)
 	sigfd = signalfd(-1, set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (sigfd == -1)
 		err(TAP_EXIT, "signalfd");
-	if ((p = pump_new(c, tap, sigfd, pid)) == NULL)
+	if ((p = pump_new(c, tap, relay, sigfd, pid)) == NULL)
 		err(TAP_EXIT, NULL);
 	if (send(sock, "", 1, MSG_NOSIGNAL) != 1)
 		err(TAP_EXIT, "cannot start the command");
@@ -267,7 +272,7 @@ parent(struct conn *c, int sock, pid_t pid, const sigset_t *set)
 }
 
 static int
-run(struct conn *c, const struct tap_conf *tc, char **command)
+run(struct conn *c, const struct tap_conf *tc, const struct options *o)
 {
 	sigset_t set, old;
 	pid_t pid, self = getpid();
@@ -282,10 +287,10 @@ run(struct conn *c, const struct tap_conf *tc, char **command)
 		err(TAP_EXIT, "fork");
 	if (pid == 0) {
 		close(sv[0]);
-		child(tc, sv[1], self, command, &old);
+		child(tc, sv[1], self, o->command, &old);
 	}
 	close(sv[1]);
-	return parent(c, sv[0], pid, &set);
+	return parent(c, o->relay, sv[0], pid, &set);
 }
 
 /* The suite may just be starting. */
@@ -320,7 +325,7 @@ main(int argc, char *argv[])
 	tc.mac = c->mac;
 	tc.mtu = o.mtu != 0 && o.mtu < c->mtu ? o.mtu : c->mtu;
 	tc.lease = &lease;
-	status = run(c, &tc, o.command);
+	status = run(c, &tc, &o);
 	conn_free(c);
 	return status;
 }

@@ -1,4 +1,7 @@
 /*
+ * Where the suite takes the TAP itself there is nothing to move: the connection
+ * only says that we are there.  Otherwise:
+ *
  * Frames go through one buffer a direction and are not copied in it: what the
  * TAP gives is read behind two bytes kept for its length, many frames a turn,
  * and leaves in one write; what the socket gives is read in large pieces and
@@ -11,6 +14,7 @@
  */
 
 #include "tools/tap_pump.h"
+#include "tools/tap_hand.h"
 
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -31,12 +35,17 @@
 #define RECONNECT_EVERY	 (100 * USEC_MS)
 #define RECONNECT_WITHIN (10 * USEC_SEC)
 #define HANDSHAKE_WITHIN (2 * USEC_SEC)
+#define HAND_TRIES	 50
+#define HAND_EVERY	 100 /* ms without a frame */
 
-enum { P_SOCK, P_TAP, P_SIG, P__MAX };
+enum { P_SOCK, P_TAP, P_SIG, P_HAND, P__MAX };
 
 struct pump {
 	struct conn *conn; /* borrowed */
 	int tap;	   /* owned */
+	bool relay;	   /* never to be handed over */
+	struct hand *hand; /* owned; NULL: we move the frames */
+	int hand_tries;	   /* left */
 	int sigfd;	   /* borrowed */
 	pid_t command;
 	bool ended; /* the command did; status says how */
@@ -47,8 +56,31 @@ struct pump {
 	uint8_t txbuf[PUMP_TXBUF]; /* whole frames with their lengths */
 };
 
+/* The suite may just be learning of us, or of the end of the one before us. */
+static void
+pump_hand(struct pump *p)
+{
+	bool again = false;
+
+	p->hand = hand_over(p->conn->path, p->conn->uuid, p->tap, &again);
+	if (p->hand != NULL || !again)
+		p->hand_tries = 0;
+	else
+		p->hand_tries--;
+}
+
+/* For a new connection, or when the TAP was given back. */
+static void
+pump_hand_anew(struct pump *p)
+{
+	if (p->hand != NULL || p->relay || p->ended)
+		return;
+	p->hand_tries = HAND_TRIES;
+	pump_hand(p);
+}
+
 struct pump *
-pump_new(struct conn *c, int tap, int sigfd, pid_t command)
+pump_new(struct conn *c, int tap, bool relay, int sigfd, pid_t command)
 {
 	struct pump *p;
 
@@ -58,6 +90,8 @@ pump_new(struct conn *c, int tap, int sigfd, pid_t command)
 	p->tap = tap;
 	p->sigfd = sigfd;
 	p->command = command;
+	p->relay = relay;
+	pump_hand_anew(p);
 	return p;
 }
 
@@ -66,6 +100,7 @@ pump_free(struct pump *p)
 {
 	if (p == NULL)
 		return;
+	hand_free(p->hand);
 	close(p->tap);
 	free(p);
 }
@@ -188,6 +223,16 @@ pump_rewind(struct pump *p)
 	p->frame.len = 0;
 }
 
+/* The suite may have given the TAP back, or be gone with it. */
+static void
+pump_held(struct pump *p)
+{
+	if (p->hand == NULL || hand_holds(p->hand))
+		return;
+	hand_free(p->hand);
+	p->hand = NULL;
+}
+
 /* 0 also when the command ended meanwhile. */
 static int
 pump_reconnect(struct pump *p)
@@ -198,6 +243,7 @@ pump_reconnect(struct pump *p)
 
 	conn_close(p->conn);
 	pump_rewind(p);
+	pump_held(p);
 	while (!p->ended) {
 		if (conn_open(p->conn, HANDSHAKE_WITHIN) == 0)
 			break;
@@ -213,6 +259,7 @@ pump_reconnect(struct pump *p)
 		    p->conn->path);
 		return -1;
 	}
+	pump_hand_anew(p);
 	return 0;
 }
 
@@ -234,17 +281,19 @@ pump_in(struct pump *p)
 static void
 pump_interest(const struct pump *p, struct pollfd pfd[P__MAX])
 {
-	bool full = p->txlen > 0;
-	bool stuck = p->frame.len > 0;
+	bool full = p->txlen > 0, stuck = p->frame.len > 0;
+	bool ours = p->hand == NULL;
 
 	pfd[P_SOCK].fd = p->conn->fd;
 	pfd[P_SOCK].events =
 	    (short)((stuck ? 0 : POLLIN) | (full ? POLLOUT : 0));
-	pfd[P_TAP].fd = p->tap;
+	pfd[P_TAP].fd = ours ? p->tap : -1;
 	pfd[P_TAP].events =
 	    (short)((full ? 0 : POLLIN) | (stuck ? POLLOUT : 0));
 	pfd[P_SIG].fd = p->sigfd;
 	pfd[P_SIG].events = POLLIN;
+	pfd[P_HAND].fd = ours ? -1 : hand_fd(p->hand);
+	pfd[P_HAND].events = POLLIN;
 }
 
 /* One turn; -1: there is no network any more. */
@@ -253,16 +302,24 @@ pump_turn(struct pump *p)
 {
 	struct pollfd pfd[P__MAX];
 	bool lost = false;
+	int n;
 
 	pump_interest(p, pfd);
-	if (poll(pfd, P__MAX, -1) == -1) {
+	n = poll(pfd, P__MAX, p->hand_tries > 0 ? HAND_EVERY : -1);
+	if (n == -1) {
 		if (errno == EINTR)
 			return 0;
 		warn("poll");
 		return -1;
 	}
+	if (n == 0)
+		pump_hand(p);
 	if (pfd[P_SIG].revents != 0)
 		pump_signal(p);
+	if (pfd[P_HAND].revents != 0) {
+		pump_held(p);
+		pump_hand_anew(p);
+	}
 	if (pfd[P_TAP].revents & POLLOUT)
 		pump_write_tap(p);
 	if (pfd[P_SOCK].revents & ~POLLOUT)

@@ -15,9 +15,11 @@ struct pump;
 
 /*
  * conn and sigfd are borrowed, tap becomes owned; conn is connected, sigfd
- * reads the signals of pump_signals().  NULL: out of memory.
+ * reads the signals of pump_signals().  relay: the suite is not to have the
+ * TAP itself.  NULL: out of memory.
  */
-struct pump *pump_new(struct conn *, int tap, int sigfd, pid_t command);
+struct pump *pump_new(
+    struct conn *, int tap, bool relay, int sigfd, pid_t command);
 void pump_free(struct pump *);
 
 /* SIGCHLD and all that is passed on to the command. */

@@ -273,6 +273,35 @@ on_capture(struct sup *s, struct ipc *from, struct ipc_msg *m)
 }
 
 /*
+ * TAPs.
+ */
+
+static void
+unlist(struct admin *a, const struct ipc *client)
+{
+	size_t i;
+
+	for (i = 0; i < a->nclient; i++) {
+		if (a->client[i] != client)
+			continue;
+		a->client[i] = a->client[--a->nclient];
+		return;
+	}
+}
+
+/* Whose TAP is taken counts as a VM, and not among our clients any more. */
+static void
+on_tap(struct sup *s, struct ipc *from, struct ipc_msg *m)
+{
+	const char *why;
+
+	why = vm_tap(&s->vms, ipc_str(m, "uuid"), ipc_take_fd(m, 0), from);
+	if (why == NULL)
+		unlist(&s->admin, from);
+	done(from, why != NULL ? why : "");
+}
+
+/*
  * Ports.
  */
 
@@ -303,6 +332,7 @@ static const struct {
 	{ IPC_ADMIN_RESTART, on_restart },
 	{ IPC_ADMIN_RELOAD, on_reload },
 	{ IPC_ADMIN_CAPTURE, on_capture },
+	{ IPC_ADMIN_TAP, on_tap },
 	{ IPC_PORTS_NEXT, on_ports_next },
 	{ IPC_PORTS_ADD, on_ports_add },
 	{ IPC_PORTS_REMOVE, on_ports_remove },
@@ -331,18 +361,13 @@ static void
 client_gone(struct ipc *ipc, const char *why)
 {
 	struct admin *a = ipc_data(ipc);
-	size_t i;
 
 	if (why != NULL)
 		log_info("admin client: %s", why);
 	captures_end(a, ipc);
 	portlist_forget(&a->sup->ports.list, ipc);
-	for (i = 0; i < a->nclient; i++) {
-		if (a->client[i] != ipc)
-			continue;
-		a->client[i] = a->client[--a->nclient];
-		break;
-	}
+	vm_tap_client_gone(&a->sup->vms, ipc);
+	unlist(a, ipc);
 	ipc_free(ipc);
 }
 

@@ -221,6 +221,16 @@ other_end(struct sup *s, struct child *c, struct ipc_msg *m,
 	return -1;
 }
 
+/* A new link, or packet channel, in the place of the one they have. */
+static void
+link_again(struct sup *s, struct child *a, struct child *b)
+{
+	if (wire_exists(a->role, b->role))
+		wire_again(a, b);
+	else
+		vm_channel_again(&s->vms, a->role == ROLE_STACK ? a : b);
+}
+
 /* It lost what came over the link for want of descriptors of its own. */
 static void
 on_link_lost(struct sup *s, struct child *c, struct ipc_msg *m)
@@ -232,7 +242,7 @@ on_link_lost(struct sup *s, struct child *c, struct ipc_msg *m)
 	log_warnx("%s has no descriptors left for %s: a new link", c->name,
 	    other != NULL ? other->name : ipc_str(m, "role"));
 	if (other != NULL && other->ipc != NULL)
-		wire_again(c, other);
+		link_again(s, c, other);
 }
 
 static void
@@ -251,7 +261,7 @@ on_bad_peer(struct sup *s, struct child *c, struct ipc_msg *m)
 	if (is_believed(c, accused, now))
 		child_kill(accused, "broke the protocol");
 	else
-		wire_again(c, accused);
+		link_again(s, c, accused);
 }
 
 static void
@@ -276,6 +286,12 @@ on_vm_close(struct sup *s, struct child *c, struct ipc_msg *m)
 
 	if ((why = vm_close(&s->vms, (uint32_t)ipc_u64(m, "vm"))) != NULL)
 		child_kill(c, why);
+}
+
+static void
+on_tap_lost(struct sup *s, struct child *c, struct ipc_msg *m)
+{
+	vm_tap_lost(&s->vms, c);
 }
 
 static void
@@ -374,6 +390,7 @@ static const struct {
 	{ IPC_VM_OPEN, on_vm_open },
 	{ IPC_VM_CLOSE, on_vm_close },
 	{ IPC_DGRAM_GONE, on_dgram_gone },
+	{ IPC_TAP_LOST, on_tap_lost },
 	{ IPC_STATUS_NEXT, on_status_next },
 	{ IPC_RAW_OPEN, on_raw_open },
 	{ IPC_FORWARD_ADDED, on_forward_added },

@@ -5,24 +5,44 @@
  * A VM's netstackd lives longer than the ethd that asked for it.  When ethd
  * dies the client reconnects, ethd opens the VM again, and the same netstackd
  * goes on with a new channel; only a VM that does not come back loses it.
+ *
+ * A client of the admin socket may hand over the TAP of its VM.  The stack then
+ * has no frames to fetch from ethd but those of other VMs, and loses none when
+ * ethd dies.  We keep a descriptor for the stack that comes after this one.
  */
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <bsd/string.h>
 
 #include "common/log.h"
+#include "common/plat/plat.h"
 
 #include "vm.h"
 #include "wire.h"
 
 #define AWAY_SECS 10. /* as long as ethd itself keeps a VM without client */
 
+/* The client goes too, unless it is gone already. */
+static void
+drop_tap(struct vm *vm)
+{
+	if (vm->tap != -1)
+		close(vm->tap);
+	vm->tap = -1;
+	ipc_free(vm->tap_client);
+	vm->tap_client = NULL;
+}
+
 static void
 close_stack(struct vm *vm)
 {
 	vm->open = false;
+	drop_tap(vm);
 	ev_timer_stop(vm->all->kids->loop, &vm->away);
 	ev_timer_stop(vm->all->kids->loop, &vm->again);
 	if (vm->stack != NULL)
@@ -63,7 +83,7 @@ connect_stack(struct vm *vm)
 	if (!vm->open || eth->ipc == NULL || vm->stack == NULL ||
 	    vm->stack->ipc == NULL)
 		return;
-	if (wire_channel(eth, vm->stack) == -1)
+	if (wire_channel(eth, vm->stack, vm->tap) == -1)
 		try_later(vm);
 	else
 		vm->failed = 0;
@@ -151,6 +171,7 @@ vm_new(struct vms *vms, const struct lease *l)
 	}
 	vm->all = vms;
 	vm->lease = *l;
+	vm->tap = -1;
 	ev_timer_init(&vm->away, away_cb, AWAY_SECS, 0.);
 	ev_timer_init(&vm->again, again_cb, 0., 0.);
 	vm->away.data = vm->again.data = vm;
@@ -188,6 +209,96 @@ vm_close(struct vms *vms, uint32_t num)
 		log_info("VM %u is gone", (unsigned)num);
 	close_stack(vm);
 	return NULL;
+}
+
+/*
+ * TAPs.
+ */
+
+static struct vm *
+vm_of_uuid(const struct vms *vms, const char *uuid)
+{
+	size_t i;
+
+	for (i = 1; i <= VM_MAX; i++) {
+		if (vms->v[i] != NULL && vms->v[i]->open &&
+		    strcasecmp(vms->v[i]->lease.uuid, uuid) == 0)
+			return vms->v[i];
+	}
+	return NULL;
+}
+
+static struct vm *
+vm_of_client(const struct vms *vms, const struct ipc *client)
+{
+	size_t i;
+
+	for (i = 1; i <= VM_MAX; i++) {
+		if (vms->v[i] != NULL && vms->v[i]->tap_client == client)
+			return vms->v[i];
+	}
+	return NULL;
+}
+
+const char *
+vm_tap(struct vms *vms, const char *uuid, int fd, struct ipc *client)
+{
+	struct vm *vm = vm_of_uuid(vms, uuid);
+	const char *why = NULL;
+
+	if (vm == NULL)
+		why = "no VM with this UUID is connected";
+	else if (vm->tap != -1)
+		why = "this VM has handed over a TAP already";
+	else if (vm_of_client(vms, client) != NULL)
+		why = "this client has handed over a TAP already";
+	else if (!plat_is_tap(fd))
+		why = "this is no TAP that has bare frames";
+	else if (fcntl(fd, F_SETFL, O_NONBLOCK) == -1)
+		why = strerror(errno);
+	if (why != NULL) {
+		close(fd);
+		return why;
+	}
+	vm->tap = fd;
+	vm->tap_client = client;
+	log_info("VM %u: has handed over its TAP", (unsigned)vm->lease.vm);
+	connect_stack(vm);
+	return NULL;
+}
+
+/* From now on its frames come by ethd. */
+static void
+end_tap(struct vm *vm)
+{
+	drop_tap(vm);
+	connect_stack(vm);
+}
+
+void
+vm_tap_client_gone(struct vms *vms, const struct ipc *client)
+{
+	struct vm *vm = vm_of_client(vms, client);
+
+	if (vm == NULL)
+		return;
+	vm->tap_client = NULL;
+	end_tap(vm);
+}
+
+void
+vm_tap_lost(struct vms *vms, const struct child *stack)
+{
+	struct vm *vm = vms->v[stack->vm];
+
+	if (vm->tap != -1)
+		end_tap(vm);
+}
+
+void
+vm_channel_again(struct vms *vms, const struct child *stack)
+{
+	connect_stack(vms->v[stack->vm]);
 }
 
 /*
@@ -324,6 +435,7 @@ vms_fini(struct vms *vms)
 			continue;
 		ev_timer_stop(vms->kids->loop, &vms->v[i]->away);
 		ev_timer_stop(vms->kids->loop, &vms->v[i]->again);
+		drop_tap(vms->v[i]);
 		child_free(vms->v[i]->stack);
 		free(vms->v[i]);
 		vms->v[i] = NULL;

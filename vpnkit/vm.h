@@ -44,11 +44,13 @@ struct vms;
 struct vm {
 	struct vms *all; /* borrowed */
 	struct lease lease;
-	bool open;	       /* ethd has it now */
-	struct child *stack;   /* owned; NULL: none runs */
-	struct ev_timer away;  /* until it counts as gone, ethd being new */
-	struct ev_timer again; /* until its stack or channel is tried again */
-	unsigned failed;       /* tries in a row */
+	bool open;		/* ethd has it now */
+	struct child *stack;	/* owned; NULL: none runs */
+	struct ev_timer away;	/* until it counts as gone, ethd being new */
+	struct ev_timer again;	/* until its stack or channel is tried again */
+	unsigned failed;	/* tries in a row */
+	int tap;		/* owned; -1: its frames come by ethd */
+	struct ipc *tap_client; /* owned; who handed it over; or NULL */
 };
 
 struct vms {
@@ -65,6 +67,17 @@ void vms_fini(struct vms *);
 /* Messages of ethd.  NULL, or what is wrong with it: ethd is to blame. */
 const char *vm_open(struct vms *, const struct lease *);
 const char *vm_close(struct vms *, uint32_t vm);
+
+/*
+ * That client has the TAP device of this VM.  NULL: both are owned from now
+ * on, the client as long as it is not gone; or what is wrong, and only fd is.
+ */
+const char *vm_tap(struct vms *, const char *uuid, int fd, struct ipc *client);
+void vm_tap_client_gone(struct vms *, const struct ipc *);
+/* The stack cannot use it any more. */
+void vm_tap_lost(struct vms *, const struct child *stack);
+/* The stack, or ethd, needs a new packet channel. */
+void vm_channel_again(struct vms *, const struct child *stack);
 
 /* ethd was started again: its leases, and time for the VMs to come back. */
 void vm_eth_started(struct vms *);

@@ -1,4 +1,5 @@
 #include <sys/socket.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 #include "common/chan.h"
@@ -99,21 +100,23 @@ arena(int *rw, int *ro)
 }
 
 int
-wire_channel(struct child *eth, struct child *stack)
+wire_channel(struct child *eth, struct child *stack, int tap)
 {
-	/* Of each side: socket, arena to write, arena to read. */
-	int e[3] = { -1, -1, -1 }, s[3] = { -1, -1, -1 }, sv[2];
+	/* Of each side: socket, arena to write, arena to read; the TAP. */
+	int e[3] = { -1, -1, -1 }, s[4] = { -1, -1, -1, -1 }, sv[2];
 	size_t i;
 
+	if (tap != -1 && (s[3] = fcntl(tap, F_DUPFD_CLOEXEC, 0)) == -1)
+		goto err;
 	if (arena(&e[1], &s[2]) == -1 || arena(&s[1], &e[2]) == -1 ||
 	    plat_socketpair(SOCK_STREAM, sv) == -1)
 		goto err;
 	e[0] = sv[0];
 	s[0] = sv[1];
-	ipc_send(
-	    eth->ipc, IPC_CHAN, e, 3, "{s:I}", "vm", (json_int_t)stack->vm);
-	ipc_send(
-	    stack->ipc, IPC_CHAN, s, 3, "{s:I}", "vm", (json_int_t)stack->vm);
+	ipc_send(eth->ipc, IPC_CHAN, e, 3, "{s:I, s:b}", "vm",
+	    (json_int_t)stack->vm, "tap", tap != -1);
+	ipc_send(stack->ipc, IPC_CHAN, s, tap != -1 ? 4 : 3, "{s:I, s:b}", "vm",
+	    (json_int_t)stack->vm, "tap", tap != -1);
 	return 0;
 err:
 	log_warn("%s: packet channel", stack->name);
@@ -123,17 +126,13 @@ err:
 		if (s[i] != -1)
 			close(s[i]);
 	}
+	if (s[3] != -1)
+		close(s[3]);
 	return -1;
 }
 
 void
 wire_again(struct child *a, struct child *b)
 {
-	struct child *eth = a->role == ROLE_ETH ? a : b;
-	struct child *stack = eth == a ? b : a;
-
-	if (eth->role != ROLE_ETH || stack->role != ROLE_STACK)
-		connect_pair(a, b);
-	else if (wire_channel(eth, stack) == -1)
-		child_kill(stack, "has no packet channel");
+	connect_pair(a, b);
 }

@@ -21,11 +21,12 @@ void wire_cut(struct child *);
 
 /*
  * The packet channel of a VM: a socket and two arenas, each mapped writable
- * by one side only.  0, or -1: nothing was sent, logged.
+ * by one side only.  tap is borrowed; -1: the machine's frames come by ethd.
+ * 0, or -1: nothing was sent, logged.
  */
-int wire_channel(struct child *eth, struct child *stack);
+int wire_channel(struct child *eth, struct child *stack, int tap);
 
-/* A new link, or channel, between two in the place of the old. */
+/* A new link between two in the place of the old. */
 void wire_again(struct child *a, struct child *b);
 
 #endif

@@ -44,6 +44,8 @@ void plat_unmap_ring(void *, size_t size);
 
 /* The user at the other end of a local stream socket. */
 int plat_peer_uid(int fd, uid_t *);
+/* Whether it is a TAP device that reads and writes bare frames. */
+bool plat_is_tap(int fd);
 /* Bytes of memory a process has of its own; 0: unknown. */
 uint64_t plat_memory(pid_t);
 /* Whether a signal or a debugger has stopped it; false: unknown, too. */

@@ -20,7 +20,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <net/if.h>
+
 #include <linux/close_range.h>
+#include <linux/if_tun.h>
 #include <linux/sockios.h>
 #include <linux/sock_diag.h>
 #include <linux/vm_sockets.h>
@@ -99,6 +102,17 @@ plat_peer_uid(int fd, uid_t *uid)
 		return -1;
 	*uid = cred.uid;
 	return 0;
+}
+
+bool
+plat_is_tap(int fd)
+{
+	struct ifreq ifr = { 0 };
+
+	return ioctl(fd, TUNGETIFF, &ifr) == 0 &&
+	       (ifr.ifr_flags & IFF_TAP) != 0 &&
+	       (ifr.ifr_flags & IFF_NO_PI) != 0 &&
+	       (ifr.ifr_flags & IFF_VNET_HDR) == 0;
 }
 
 uint64_t

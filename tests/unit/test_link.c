@@ -21,12 +21,13 @@ static struct {
 	struct daemon d;
 	struct daemon_spec spec;
 	struct chan eth; /* ethd's end */
-	unsigned nready;
+	unsigned nready, ninput, nflush;
 } fx;
 
 void
 net_input(struct net *net, usec_t now, const uint8_t *frame, size_t len)
 {
+	fx.ninput++;
 }
 
 const char *
@@ -38,6 +39,7 @@ net_dropped(const struct net *net)
 void
 net_flush(struct net *net, usec_t now)
 {
+	fx.nflush++;
 }
 
 void
@@ -63,6 +65,7 @@ setup(void)
 
 	memset(&fx, 0, sizeof(fx));
 	fx.d.spec = &fx.spec;
+	ck_assert_int_eq(stats_init(&fx.d.stats, -1, NULL, 0), 0);
 	fx.d.loop = ev_loop_new(EVFLAG_AUTO);
 	fx.s.d = &fx.d;
 	fx.s.net = (struct net *)&fx; /* never looked into */
@@ -71,7 +74,7 @@ setup(void)
 	arena(&rx[0], &rx[1]);
 	ck_assert_int_eq(chan_init(&fx.eth, sv[1], rx[0], tx[1]), 0);
 	link_init(&fx.s);
-	link_attach(&fx.s, sv[0], tx[0], rx[1]);
+	link_attach(&fx.s, sv[0], tx[0], rx[1], -1);
 	ck_assert(fx.s.link.open);
 }
 
@@ -80,6 +83,8 @@ teardown(void)
 {
 	link_close(&fx.s);
 	chan_fini(&fx.eth);
+	tap_attach(&fx.s, -1);
+	free(fx.d.stats.file);
 	ev_loop_destroy(fx.d.loop);
 }
 
@@ -169,6 +174,112 @@ START_TEST(test_socket_free_again)
 }
 END_TEST
 
+/*
+ * A TAP, played by a socketpair that keeps messages apart.
+ */
+
+static const uint8_t server[6] = { 2, 0, 0, 0, 0, 1 };
+
+/* The machine's end; the channel is a new one. */
+static int
+attach_tap(void)
+{
+	int sv[2], tap[2], tx[2], rx[2];
+
+	ck_assert_int_eq(plat_socketpair(SOCK_STREAM, sv), 0);
+	ck_assert_int_eq(plat_socketpair(SOCK_SEQPACKET, tap), 0);
+	arena(&tx[0], &tx[1]);
+	arena(&rx[0], &rx[1]);
+	chan_fini(&fx.eth);
+	ck_assert_int_eq(chan_init(&fx.eth, sv[1], rx[0], tx[1]), 0);
+	memcpy(fx.s.server_mac, server, sizeof(server));
+	link_attach(&fx.s, sv[0], tx[0], rx[1], tap[0]);
+	return tap[1];
+}
+
+/* Every turn ends with what the loop's own end of a turn does. */
+static void
+turn(void)
+{
+	ev_run(fx.d.loop, EVRUN_NOWAIT);
+	link_settle(&fx.s);
+}
+
+static const struct {
+	const char *what;
+	uint8_t dst[6];
+	size_t len;
+	unsigned ours, others;
+} tap_row[] = {
+	{ "ours", { 2, 0, 0, 0, 0, 1 }, FRAME, 1, 0 },
+	{ "another machine's", { 2, 0, 0, 0, 0, 9 }, FRAME, 0, 1 },
+	{ "everybody's", { 255, 255, 255, 255, 255, 255 }, FRAME, 1, 1 },
+	{ "the longest", { 2, 0, 0, 0, 0, 1 }, NET_MAXFRAME, 1, 0 },
+	{ "no whole address", { 2, 0, 0, 0, 0 }, 5, 1, 0 },
+};
+
+START_TEST(test_tap_read)
+{
+	static uint8_t frame[NET_MAXFRAME];
+	int tap = attach_tap();
+
+	memcpy(frame, tap_row[_i].dst, 6);
+	ck_assert_int_eq(
+	    write(tap, frame, tap_row[_i].len), (ssize_t)tap_row[_i].len);
+	turn();
+	ck_assert_uint_eq(fx.ninput, tap_row[_i].ours);
+	ck_assert_uint_eq(fx.nflush, 1);
+	ck_assert_uint_eq(drain(), tap_row[_i].others);
+	close(tap);
+}
+END_TEST
+
+/* From the core, and from other machines. */
+START_TEST(test_tap_write)
+{
+	static uint8_t got[NET_MAXFRAME];
+	int tap = attach_tap();
+	size_t len;
+	uint8_t *p;
+
+	p = link_space(&fx.s, &len);
+	ck_assert_uint_ge(len, NET_MAXFRAME);
+	memset(p, 7, FRAME);
+	link_push(&fx.s, 0, FRAME);
+	ck_assert_int_eq(read(tap, got, sizeof(got)), FRAME);
+	ck_assert_uint_eq(got[FRAME - 1], 7);
+
+	p = chan_space(&fx.eth, &len);
+	memset(p, 8, FRAME + 1);
+	chan_push(&fx.eth, 0, FRAME + 1);
+	ck_assert_int_eq(chan_flush(&fx.eth), 0);
+	turn();
+	ck_assert_int_eq(read(tap, got, sizeof(got)), FRAME + 1);
+	ck_assert_uint_eq(got[FRAME], 8);
+	ck_assert_uint_eq(fx.ninput, 0);
+	close(tap);
+}
+END_TEST
+
+/* Nobody takes what is for others: it is lost, and nothing waits for it. */
+START_TEST(test_tap_others_full)
+{
+	uint8_t frame[FRAME] = { 2, 9 };
+	int tap = attach_tap(), i;
+
+	for (i = 0; i < 30000; i++) {
+		ck_assert_int_eq(write(tap, frame, sizeof(frame)), FRAME);
+		turn();
+	}
+	memcpy(frame, server, sizeof(server));
+	ck_assert_int_eq(write(tap, frame, sizeof(frame)), FRAME);
+	turn();
+	ck_assert_uint_eq(fx.ninput, 1);
+	ck_assert_uint_lt(drain(), 30000);
+	close(tap);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -178,5 +289,9 @@ main(void)
 	tcase_add_test(t, test_small_frames);
 	tcase_add_test(t, test_socket_full);
 	tcase_add_test(t, test_socket_free_again);
+	tcase_add_loop_test(
+	    t, test_tap_read, 0, sizeof(tap_row) / sizeof(tap_row[0]));
+	tcase_add_test(t, test_tap_write);
+	tcase_add_test(t, test_tap_others_full);
 	return check_case("link", t);
 }
