@@ -207,7 +207,7 @@ start() {
 	rm -f "$sock"
 	gw=10.0.2.2 addr=10.0.2.15 dns=10.0.2.3 framing=
 	case $peer in
-	vpnkit)
+	vpnkit | vpnkit-tap)
 		gw=192.168.65.1 addr=192.168.65.3 dns=$gw framing=vmnet
 		args=${HTTPCONF:+--http $HTTPCONF}
 		for port in $PUBLISH; do
@@ -241,6 +241,15 @@ start() {
 		;;
 	esac
 	PEER=$!
+	if [ "$peer" = vpnkit-tap ]; then
+		wait_for [ -S "$sock" ]
+		"$BUILD/tools/vpnkit-tap" --socket "$sock" \
+		    --netns "/proc/$GUEST/ns/net" -- sleep infinity \
+		    2>>"$OUT/log" &
+		shimpid=$!
+		wait_for in_guest "$LOAD" connrate $SERVER 0.01 1
+		return
+	fi
 	if [ -z "$framing" ]; then
 		wait_for sh -c "nsenter -t $GUEST -n ip route | grep -q default"
 		for port in $PUBLISH; do
@@ -436,7 +445,7 @@ watched() {
 # without, each as often first: between two connections there is more
 # difference than between these.
 group_watch() {
-	[ "$1" = vpnkit ] || return 0
+	[ "${1%-tap}" = vpnkit ] || return 0
 	start "$1" 65520
 	status="$BUILD/tools/vpnkit-status -s $sock"
 	mkfifo "$DIR/hold" "$DIR/said"
@@ -508,7 +517,7 @@ http_both() {
 }
 
 group_http() {
-	[ "$1" != vpnkit ] || HTTPCONF=$DIR/http.json
+	[ "${1%-tap}" != vpnkit ] || HTTPCONF=$DIR/http.json
 	start "$1" 1500
 	wait_for in_guest "$LOAD" http $SERVER 3128 "http://$SERVER/small" 1 \
 	    0.01
@@ -543,7 +552,7 @@ http_memory() {
 : >"$OUT/log"
 for peer_ in $PEERS; do
 	case $peer_ in
-	vpnkit) ;;
+	vpnkit | vpnkit-tap) ;;
 	*) command -v "${peer_%-bess}" >/dev/null || {
 		echo "SKIP $peer_: not installed"
 		continue
