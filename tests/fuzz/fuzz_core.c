@@ -111,10 +111,26 @@ ev_segment(struct model *m, struct rd *r)
 	if (!knows(t, f))
 		s.ack = 0;
 	s.wnd = fuzz_u16(r);
-	if ((s.flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_SYN)
+	if ((s.flags & (TCP_SYN | TCP_RST)) == TCP_SYN &&
+	    ((s.flags & TCP_ACK) == 0 || f->state == TCPS_SYN_SENT))
 		s.seq = ISS(s.seq >> 24); /* it may begin a flow */
 	put_options(m, f, &s, r, how);
 	say(m, t, &s, how & 16 ? fuzz_u16(r) % 3000 : fuzz_u8(r));
+}
+
+/* A guest that wants to be spoken with. */
+static void
+answer_syn(struct model *m, struct talk *t, const struct tcp *f, uint8_t how)
+{
+	struct tcp_seg s = { .flags = TCP_SYN | TCP_ACK,
+		.seq = ISS(how),
+		.ack = f->iss + 1,
+		.wnd = 0xffff };
+
+	s.opt.has = how >> 4;
+	s.opt.mss = 1000;
+	s.opt.tsval = (uint32_t)(m->w.now / USEC_MS);
+	say(m, t, &s, 0);
 }
 
 /* What an honest guest sends next: data, and an ACK of all there is. */
@@ -128,6 +144,10 @@ ev_next(struct model *m, struct rd *r)
 
 	if (f == NULL || !knows(t, f))
 		return;
+	if (f->state == TCPS_SYN_SENT) {
+		answer_syn(m, t, f, how);
+		return;
+	}
 	s.seq = tcp_expect(m->w.net, f);
 	if (f->queue != NULL && (how & 2) == 0)
 		s.seq = tcp_queue_end(f->queue, s.seq);
@@ -191,11 +211,45 @@ ev_failed(struct model *m, struct rd *r)
 	net_failed(m->w.net, m->w.now, some_id(m, v), errors[fuzz_u8(r) % 9]);
 }
 
+/* A client of the host, as seen at an address that the guest may know. */
+static void
+offer(struct model *m, uint8_t how)
+{
+	const struct talk *t = &m->talk[how & 3];
+	struct net_offer o = { .proto = how & 4 ? NET_UDP : NET_TCP,
+		.guest_port = t->sport,
+		.from = t->dst,
+		.fport = t->dport };
+	int64_t id = net_offer(m->w.net, m->w.now, &o);
+	const struct flow *f;
+	struct host *h;
+
+	if (id == -1)
+		return;
+	f = flow_get(m->w.net, (uint32_t)id);
+	h = &m->w.host[id];
+	memset(h, 0, sizeof(*h));
+	h->asked = h->open = true;
+	h->ask = (struct net_open){ .id = f->id,
+		.proto = f->proto,
+		.dst = f->host_ip,
+		.sport = f->guest_port,
+		.dport = f->host_port };
+	if (how & 8)
+		net_open_failed(m->w.net, m->w.now, f->id, NET_ELIMIT);
+	else
+		net_opened(m->w.net, m->w.now, f->id, true);
+}
+
 static void
 ev_server(struct model *m, struct rd *r)
 {
 	uint8_t v = fuzz_u8(r);
 
+	if (v & 0x80) {
+		offer(m, v);
+		return;
+	}
 	if (v & 2)
 		net_server_gone(m->w.net, m->w.now, v & 1);
 	else
@@ -392,14 +446,15 @@ ev_fragment(struct model *m, struct rd *r)
 
 /* An error of the guest's about a segment of one of its flows, or nearly. */
 static void
-quote_segment(struct model *m, struct rd *r, uint8_t *icmp, size_t len)
+quote_segment(
+    struct model *m, struct rd *r, uint8_t code, uint8_t *icmp, size_t len)
 {
 	const struct talk *t = some_talk(m, fuzz_u8(r));
 	const struct tcp *f = model_flow(m, t);
 	uint8_t *ip = icmp + 8, *tcp = ip + IP4_HDRLEN;
 
 	icmp[0] = 3;
-	icmp[1] = 4;
+	icmp[1] = code;
 	if (len < 8 + IP4_HDRLEN + 8)
 		return;
 	put_u16(icmp + 6, fuzz_u16(r));
@@ -427,7 +482,7 @@ ev_ping(struct model *m, struct rd *r)
 	if (who & 16)
 		f[ETH_HDRLEN + 8] = 1;
 	if (who & 32)
-		quote_segment(m, r, f + FRAME_HDRLEN, len);
+		quote_segment(m, r, who & 4 ? 3 : 4, f + FRAME_HDRLEN, len);
 	frames_repair(&m->w, f, FRAME_HDRLEN + len);
 	world_frame(&m->w, f, FRAME_HDRLEN + len);
 	free(f);

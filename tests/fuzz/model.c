@@ -35,18 +35,20 @@ model_acked(struct talk *t, uint32_t ack)
 }
 
 static void
-on_synack(struct model *m, struct talk *t, const struct tcp_seg *s)
+on_syn(struct model *m, struct talk *t, const struct tcp_seg *s)
 {
 	const struct tcp *flow = model_flow(m, t);
+	uint32_t irs = s->flags & TCP_ACK ? s->ack - 1 : 0;
 
 	CHECK(s->data.len == 0);
-	if (t->known && t->iss == s->seq && t->irs == s->ack - 1 &&
+	if (t->known && t->iss == s->seq && t->irs == irs &&
 	    (flow == NULL || t->id == flow->f.id))
 		return;
 	t->known = flow != NULL;
 	t->id = flow != NULL ? flow->f.id : 0;
 	t->iss = s->seq;
-	t->irs = s->ack - 1;
+	t->irs = irs;
+	t->opening = (s->flags & TCP_ACK) == 0;
 	t->sent = t->acked = s->seq + 1;
 }
 
@@ -58,10 +60,18 @@ static void
 on_flow(struct model *m, struct talk *t, const struct tcp_seg *s)
 {
 	const struct host *h = &m->w.host[t->id];
-	uint32_t off = s->seq - t->iss - 1, taken = s->ack - t->irs - 1;
+	const struct tcp *flow = model_flow(m, t);
+	uint32_t off = s->seq - t->iss - 1, taken;
 	static uint8_t good[1 << 16];
 
 	CHECK(t->known && (s->flags & TCP_ACK) != 0);
+	if (t->opening && flow == NULL)
+		return; /* its first word and its last */
+	if (t->opening) {
+		t->opening = false;
+		t->irs = flow->irs;
+	}
+	taken = s->ack - t->irs - 1;
 	if (h->ask.sport != t->sport || h->ask.dst != t->dst)
 		return; /* over, and its id is another's since */
 	CHECK(taken <= h->written + h->shut);
@@ -85,9 +95,13 @@ on_tcp(void *arg, uint32_t src, const struct tcp_seg *s)
 			break;
 	if (s->flags & TCP_RST)
 		return;
-	CHECK(t < m->talk + NTALK);
+	if (t == m->talk + NTALK) {
+		/* A client that had to be given another address. */
+		CHECK(src == m->w.conf.gateway_ip && s->sport >= 32768);
+		return;
+	}
 	if (s->flags & TCP_SYN)
-		on_synack(m, t, s);
+		on_syn(m, t, s);
 	else
 		on_flow(m, t, s);
 }

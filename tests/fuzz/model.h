@@ -15,7 +15,8 @@
 struct talk {
 	uint16_t sport, dport;
 	uint32_t dst;
-	bool known;	/* a SYN-ACK has come */
+	bool known;	/* a SYN has come, mostly with an ACK */
+	bool opening;	/* without: irs is not known */
 	uint32_t id;	/* of the flow, when known */
 	uint32_t iss;	/* the core's */
 	uint32_t irs;	/* ours, as it was acknowledged */
