@@ -61,8 +61,9 @@ on_started(struct child *c)
 
 	child_log_level(c, c->log_level);
 	if (c->role == ROLE_STACK) {
-		vm_stack_started(&s->vms, c, s->kid[ROLE_PORT]);
+		/* Before the frames: the guest may already be there. */
 		ports_send_gateway(&s->ports, c->ipc);
+		vm_stack_started(&s->vms, c, s->kid[ROLE_PORT]);
 		admin_stack_started(&s->admin, c);
 		return;
 	}
