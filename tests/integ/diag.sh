@@ -11,20 +11,7 @@ lab_dns
 suite --pcap "$CAP" --diagnostics "$DIAG" --metrics "$METRICS" \
     --introspection "$TREE" \
     --pcap-snaplen 96
-mkfifo "$DIR/ask" "$DIR/answer"
-guest -- sh -c '
-	while read -r line <"$1/ask"; do
-		sh -c "$line" >"$1/guest.out" 2>&1 </dev/null
-		echo $? >"$1/answer"
-		[ "$line" != true\;true ] || exit 0
-	done' - "$DIR" &
-GUESTPID=$!
-tell() {
-	echo "$*" >"$DIR/ask"
-	read -r answer <"$DIR/answer"
-	[ "$answer" = 0 ]
-}
-tell true
+told_guest
 check "diagd runs" pids_of diagd
 tell "ping -q -c 2 -i 0.01 $GATEWAY"
 
@@ -39,15 +26,10 @@ check "names" tell "dig +short one.example"
 tell "ping -q -c 3 -i 0.01 $GATEWAY"
 
 icmp_there() {
-	tries=0
-	until [ "$(tshark -r "$DIR/early.pcap" -Y icmp 2>/dev/null |
-	    grep -c 'Echo (ping)')" = 10 ]; do
-		tries=$((tries + 1))
-		[ $tries -lt 30 ] || return 1
-		sleep 0.1
-	done
+	[ "$(tshark -r "$DIR/early.pcap" -Y icmp 2>/dev/null |
+	    grep -c 'Echo (ping)')" = 10 ]
 }
-check "backlog and live packets are there" icmp_there
+check "backlog and live packets are there" eventually icmp_there
 kill $EARLY
 check "a client sees the file's head" sh -c "
 	od -An -tx4 -N 24 '$DIR/early.pcap' | tr -s ' \n' ' ' |
@@ -96,14 +78,10 @@ check "garbage ends the client, not the daemon" sh -c "
 	curl -sf --unix-socket '$METRICS' http://x/metrics >/dev/null"
 OLD=$(pids_of diagd)
 kill -9 "$OLD"
-check "killed, it is there again" sh -c "
-	tries=0
-	until curl -sf --unix-socket '$METRICS' http://x/metrics >/dev/null; do
-		tries=\$((tries + 1)); [ \$tries -lt 100 ] || exit 1; sleep 0.1
-	done"
+check "killed, it is there again" eventually \
+    curl -sf -o /dev/null --unix-socket "$METRICS" http://x/metrics
 check "and nobody else has noticed" tell "$PEER down $SERVER 7000 1000003"
-tell "true;true"
-wait "$GUESTPID"
+told_leave
 suite_stop
 
 # curl's 7: it could not connect.

@@ -11,7 +11,7 @@ need unbound dnsmasq dig dnsperf
 asks() {
 	want=$1
 	shift
-	got=$("$TAP" --socket "$SOCK" -- dig +tries=1 +time=8 "$@")
+	got=$("$TAP" --socket "$SOCK" -- dig +tries=1 +time=30 "$@")
 	echo "$got" | grep -q -- "$want" || { echo "$got"; return 1; }
 }
 
@@ -141,7 +141,7 @@ check "resolv.conf is written again" eventually more "names of our own" "$n"
 seq -f 'h%.0f.corp.example A' 3000 >"$DIR/queries"
 printf 'nameserver 192.0.2.2\n' >"$DIR/dns.conf"
 follows "the file is made again" 10.20.0.1 corp.example
-guest -- dnsperf -s $GATEWAY -d "$DIR/queries" -n 1 -q 20 -Q 1500 -t 8 \
+guest -- dnsperf -s $GATEWAY -d "$DIR/queries" -n 1 -q 20 -Q 1500 -t 30 \
     >"$DIR/dnsperf" 2>&1 &
 load=$!
 i=0

@@ -29,10 +29,10 @@ has_status() {
 check "address by DHCP" sh -c 'ip -4 addr show | grep -q "inet 192.168.65.3/24"'
 check "default route" sh -c "ip route | grep -q 'default via $GATEWAY'"
 check "link MTU" sh -c "ip link show tap0 | grep -q 'mtu $MTU '"
-check "ping of the gateway" ping -q -c 3 -i 0.01 -W 2 $GATEWAY
-check "ping of the host address" ping -q -c 3 -i 0.01 -W 2 $HOSTIP
-check "ping of 4000 bytes" ping -q -c 2 -i 0.01 -s 4000 -W 2 $GATEWAY
-check "ping of 30000 bytes" ping -q -c 2 -i 0.01 -s 30000 -W 2 $GATEWAY
+check "ping of the gateway" ping -q -c 3 -i 0.01 -W 20 $GATEWAY
+check "ping of the host address" ping -q -c 3 -i 0.01 -W 20 $HOSTIP
+check "ping of 4000 bytes" ping -q -c 2 -i 0.01 -s 4000 -W 20 $GATEWAY
+check "ping of 30000 bytes" ping -q -c 2 -i 0.01 -s 30000 -W 20 $GATEWAY
 
 check "TCP to the guest" "$PEER" down $SERVER 7000 "$BYTES"
 check "TCP from the guest" "$PEER" up $SERVER 7000 "$BYTES"

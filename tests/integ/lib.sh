@@ -5,6 +5,12 @@
 #	lab			the addresses and servers outside the guest
 #	suite [ARGS...]		starts the suite; $SOCK is where guests attach
 #	guest [-OPTS] -- CMD	runs CMD in a real kernel's network behind it
+#	told_guest [-OPTS]	one that stays, and does what it is told:
+#	tell CMD...		... its shell runs this; the status is CMD's
+#	told_leave		... it ends
+#	line_of FIFO		a line that somebody else writes to it
+#	status ARGS...		vpnkit-status of the suite
+#	says JQ ARGS...		... whose JSON makes this jq expression true
 #	check NAME CMD...	one result; what failed is said, the rest goes on
 #	done_testing		exits with the verdict
 #
@@ -19,6 +25,7 @@ HERE=$(cd "$(dirname "$0")" && pwd)
 VPNKIT=$BUILD/vpnkit/vpnkit
 TAP=$BUILD/tools/vpnkit-tap
 PEER=$BUILD/tests/integ/peer
+STATUS=$BUILD/tools/vpnkit-status
 SERVER=192.0.2.1
 GATEWAY=192.168.65.1
 HOSTIP=192.168.65.2
@@ -124,10 +131,63 @@ guest() {
 	"$TAP" --socket "$SOCK" "$@"
 }
 
+# Its 4 says that something is wrong, which may be what is looked for.
+status() {
+	"$STATUS" -s "$SOCK" "$@"
+}
+
+says() {
+	want=$1
+	shift
+	status --json "$@" >"$DIR/json" || [ $? = 4 ] || return 1
+	jq -e "$want" "$DIR/json" >/dev/null || {
+		jq -c . "$DIR/json"
+		return 1
+	}
+}
+
+# Whatever is waited for here must come, but who has to say it may have died.
+WITHIN=200
+
+line_of() {
+	timeout $WITHIN sh -c 'read -r line <"$1" && echo "$line"' - "$1"
+}
+
+# Both ends of a fifo are opened for each line, so neither keeps it.
+told_guest() {
+	mkfifo "$DIR/ask" "$DIR/answer"
+	guest "$@" -- sh -c '
+		while read -r line <"$1/ask"; do
+			[ "$line" != leave ] || break
+			sh -c "$line" >"$1/guest.out" 2>&1 </dev/null
+			echo $? >"$1/answer"
+		done
+		echo 0 >"$1/answer"' - "$DIR" &
+	GUESTPID=$!
+	tell true
+}
+
+tell() {
+	answer=$(timeout $WITHIN sh -c 'echo "$2" >"$1/ask"
+	    read -r answer <"$1/answer" && echo "$answer"' - "$DIR" "$*")
+	[ "$answer" != 0 ] || return 0
+	echo "the guest says ${answer:-nothing}"
+	cat "$DIR/guest.out"
+	return 1
+}
+
+told_leave() {
+	tell leave
+	wait "$GUESTPID"
+	left=$?
+	rm "$DIR/ask" "$DIR/answer"
+	return $left
+}
+
 # A condition that comes about without an event: looked at until it holds, for
-# half a minute at most.
+# two minutes at least: a busy machine is no reason to fail.
 eventually() {
-	tries=600
+	tries=2400
 	until "$@"; do
 		tries=$((tries - 1))
 		[ $tries -gt 0 ] || return 1

@@ -13,36 +13,15 @@ NOFILE=$(ulimit -Hn)
 # What ASan keeps of freed memory would count as the suite's.
 export ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}quarantine_size_mb=1"
 
-# --- a guest that does what it is told over a pair of fifos -----------------
-tell() {
-	echo "$*" >"$DIR/ask"
-	read -r answer <"$DIR/answer"
-	[ "$answer" = 0 ] || {
-		echo "the guest says $answer"
-		cat "$DIR/guest.out"
-		return 1
-	}
-}
-
 guest_start() {
 	suite "$@"
-	mkfifo "$DIR/ask" "$DIR/answer"
-	guest --uuid aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa -- sh -c '
-		while read -r line <"$1/ask"; do
-			[ "$line" != leave ] || break
-			sh -c "$line" >"$1/guest.out" 2>&1 </dev/null
-			echo $? >"$1/answer"
-		done
-		echo 0 >"$1/answer"' - "$DIR" &
-	GUESTPID=$!
+	told_guest --uuid aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa
 	# Every daemon has done some work by then.
 	tell "$PEER down $SERVER 7000 1000003 && ping -q -c 1 $GATEWAY"
 }
 
 guest_stop() {
-	tell leave
-	wait "$GUESTPID"
-	rm "$DIR/ask" "$DIR/answer"
+	told_leave
 	suite_stop
 }
 
@@ -70,14 +49,14 @@ crowd_here() {
 	read -r said <&8
 }
 
-# says ORDER ANSWER
-says() {
+# obeys ORDER ANSWER
+obeys() {
 	order "$1"
 	[ "$said" = "$2" ]
 }
 
 opens_one() {
-	says "open 1" "up 1 0 0"
+	obeys "open 1" "up 1 0 0"
 }
 
 crowd_gone() {
@@ -138,15 +117,16 @@ ticks() {
 # While the guest pings once in 100 ms for a second nobody spins.
 nobody_spins() {
 	before=$(ticks)
-	tell "ping -q -c 11 -i 0.1 -W 5 $GATEWAY" || return 1
+	tell "ping -q -c 11 -i 0.1 -W 20 $GATEWAY" || return 1
 	heap_within "$before" "$(ticks)" 30
 }
 
-# counter DAEMON NAME: its value in an answer to SIGUSR1 that is new.
+# counter DAEMON NAME: its value in an answer to SIGUSR1 that is new.  A line
+# is one process's; each daemon has something to count.
 counter() {
-	was=$(grep -c 'counters portd:' "$LOG")
+	was=$(grep -c "counters $1" "$LOG")
 	kill -USR1 "$SUITE"
-	eventually sh -c "[ \$(grep -c 'counters portd:' $LOG) -gt $was ]"
+	eventually sh -c "[ \$(grep -c 'counters $1' $LOG) -gt $was ]"
 	grep "counters $1" "$LOG" | tail -n 2 |
 	    sed -n "s/.* $2=\([0-9]*\).*/\1/p" | tail -n 1
 }
@@ -194,7 +174,7 @@ done
 # shellcheck disable=SC2154
 check "memory is near the start" heap_within "$heap0" "$heap2" 24576
 # shellcheck disable=SC2154
-check "the second round costs nothing more" heap_within "$heap1" "$heap2" 2048
+check "the second round costs nothing more" heap_within "$heap1" "$heap2" 4096
 echo "# heap in kB:" $heap0 / $heap1 / $heap2
 works "after them"
 guest_stop
@@ -217,11 +197,11 @@ works "after datagrams to 20,000 destinations"
 check "the limit of UDP flows was counted" counted netstackd udp-limit
 check "20,000 fragments that never fit" tell "$FLOOD frag $SERVER 1 20000"
 check "a fragmented ping after them" \
-    tell "ping -q -c 2 -i 0.1 -s 4000 -W 5 $GATEWAY"
+    tell "ping -q -c 2 -i 0.1 -s 4000 -W 20 $GATEWAY"
 check "the limit of fragments was counted" counted netstackd frag-limit
 works "after fragments"
 check "20,000 pings in a flood" \
-    tell "ping -q -f -c 20000 -w 60 $GATEWAY | grep -q ' 0% packet loss'"
+    tell "ping -q -f -c 20000 -w 150 $GATEWAY | grep -q ' 0% packet loss'"
 works "after pings"
 check "nobody spins" nobody_spins
 guest_stop
@@ -259,7 +239,7 @@ order answered
 check "some are let in" [ "$(word 2)" -gt 100 -a "$(word 2)" -lt 260 ]
 order close 150
 check "the others are let in when some have left" \
-    eventually says "answered" "answered 110"
+    eventually obeys "answered" "answered 110"
 crowd_gone
 exec 7>&5 8<&6 5>&- 6<&-
 order check

@@ -5,26 +5,7 @@
 . "$(dirname "$0")/lib.sh"
 
 need ip jq dig socat prlimit
-STATUS=$BUILD/tools/vpnkit-status
-JOURNAL=$DIR/journal SYSLOG=$DIR/syslog JSON=$DIR/json
-
-status() {
-	"$STATUS" -s "$SOCK" "$@"
-}
-
-# jq's verdict over the JSON of a subcommand.
-says() {
-	want=$1
-	shift
-	status --json "$@" >"$JSON" || [ $? = 4 ] || return 1
-	jq -e "$want" "$JSON" >/dev/null || { jq -c . "$JSON"; return 1; }
-}
-
-tell() {
-	echo "$*" >"$DIR/ask"
-	read -r answer <"$DIR/answer"
-	[ "$answer" = 0 ] || { echo "the guest says $answer"; return 1; }
-}
+JOURNAL=$DIR/journal SYSLOG=$DIR/syslog
 
 # A daemon's socket for logs, into a file.
 collect() {
@@ -39,17 +20,7 @@ collect "$SYSLOG" "$DIR/syslog.txt"
 
 check_not "a wrong --log is refused" "$VPNKIT" --ethernet "$SOCK" --log smoke
 suite --log "journal:$JOURNAL"
-mkfifo "$DIR/ask" "$DIR/answer"
-guest -- sh -c '
-	while read -r line <"$1/ask"; do
-		case $line in
-		leave) echo 0 >"$1/answer"; exit 0 ;;
-		esac
-		sh -c "$line" >"$1/guest.out" 2>&1 </dev/null
-		echo $? >"$1/answer"
-	done' - "$DIR" &
-GUESTPID=$!
-tell true
+told_guest
 
 # The journal.
 check "the journal has dnsd's own line" eventually grep -q \
@@ -112,8 +83,7 @@ answers() {
 }
 check "it answers again" eventually answers
 
-tell leave
-wait "$GUESTPID"
+told_leave
 suite_stop
 check "the last words are there" eventually grep -q "vpnkit: stopping" \
     "$DIR/journal.txt"

@@ -122,7 +122,7 @@ check "bytes" "$PEER" down 127.0.0.1 8300 1003
 check "any port is told" sh -c "'$STATUS' -s '$SOCK' ports add 127.0.0.1:0:$GUEST:7000/udp |
     grep -q '^udp 127.0.0.1:[1-9][0-9]* leads to $GUEST:7000$'"
 check "a Unix socket" status ports add "$DIR/web.sock:$GUEST:7000"
-check "its connections" sh -c "echo x | socat -t 5 - UNIX:$DIR/web.sock"
+check "its connections" sh -c "echo x | socat -t 60 - UNIX:$DIR/web.sock"
 check "in folders that are not there yet" status ports add "$DIR/a/b/web.sock:$GUEST:7000"
 check "not where another listens" refuses 'EADDRINUSE' ports add "$DIR/web.sock:$GUEST:7000"
 socat "UNIX-LISTEN:$DIR/old.sock,unlink-close=0" /dev/null &
@@ -143,7 +143,7 @@ check "one of HTTP is removed" status ports remove 127.0.0.1:8201/udp
 check "HTTP knows" sh -c "! curl -sS --unix-socket '$PORTS' http://unix/forwards/list | grep -q 8201"
 kill -9 "$(pids_of portd)"
 check "portd dies: the same ports" eventually "$PEER" down 127.0.0.1 8300 1003
-check "and paths" eventually sh -c "echo x | socat -t 5 - UNIX:$DIR/web.sock"
+check "and paths" eventually sh -c "echo x | socat -t 60 - UNIX:$DIR/web.sock"
 check "remove" status ports remove 127.0.0.1:8300
 check "it is closed at once" "$PEER" refused 127.0.0.1 8300
 check "remove a path" status ports remove "$DIR/web.sock"

@@ -4,37 +4,11 @@
 . "$(dirname "$0")/lib.sh"
 
 need ip jq script tshark pgrep dig
-STATUS=$BUILD/tools/vpnkit-status
-JSON=$DIR/json
 UUID=aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa
 
-status() {
-	"$STATUS" -s "$SOCK" "$@"
-}
-
-# jq's verdict over the JSON of a subcommand.
-says() {
-	want=$1
-	shift
-	status --json "$@" >"$JSON" || [ $? = 4 ] || return 1
-	jq -e "$want" "$JSON" >/dev/null || { jq -c . "$JSON"; return 1; }
-}
-
-# The same, when it is true at last: the tables follow in a tenth of a second.
+# When it is true at last: the tables follow in a tenth of a second.
 comes() {
-	tries=0
-	until says "$@" >/dev/null 2>&1; do
-		tries=$((tries + 1))
-		[ $tries -lt 200 ] || { says "$@"; return 1; }
-		sleep 0.05
-	done
-}
-
-# The guest asks for what it is told to over a pair of fifos.
-tell() {
-	echo "$*" >"$DIR/ask"
-	read -r answer <"$DIR/answer"
-	[ "$answer" = 0 ] || { echo "the guest says $answer"; return 1; }
+	eventually says "$@" >/dev/null 2>&1 || says "$@"
 }
 
 exits() {
@@ -49,17 +23,8 @@ lab
 lab_dns
 check "without a suite: status 2" exits 2 status show
 suite
-mkfifo "$DIR/ask" "$DIR/answer" "$DIR/hold"
-guest --uuid $UUID -- sh -c '
-	while read -r line <"$1/ask"; do
-		case $line in
-		leave) echo 0 >"$1/answer"; exit 0 ;;
-		esac
-		sh -c "$line" >"$1/guest.out" 2>&1 </dev/null
-		echo $? >"$1/answer"
-	done' - "$DIR" &
-GUESTPID=$!
-tell true
+mkfifo "$DIR/hold"
+told_guest --uuid $UUID
 
 # Who may ask.
 check "the socket's mode is 600" [ "$(stat -c %a "$SOCK.admin")" = 600 ]
@@ -166,11 +131,8 @@ TSHARK=$!
 until grep -q capturing "$DIR/live.err" 2>/dev/null; do :; done
 tell "ping -q -c 3 -i 0.01 192.168.65.1" >/dev/null
 check "a live capture ends at its count" wait $CAPTURE
-check "tshark had it live" sh -c "wait $TSHARK 2>/dev/null
-    tries=0
-    until [ \$(grep -c 'ICMP.*Echo' '$DIR/live.txt') = 6 ]; do
-	tries=\$((tries + 1)); [ \$tries -lt 200 ] || exit 1; sleep 0.05
-    done"
+check "tshark had it live" eventually sh -c \
+    "[ \$(grep -c 'ICMP.*Echo' '$DIR/live.txt') = 6 ]"
 check "a capture needs a file" sh -c \
     "script -qec '$STATUS -s $SOCK capture' /dev/null | grep -q 'not for a terminal'"
 
@@ -198,21 +160,9 @@ TERM=xterm script -qec "stty cols 200 rows 40; $STATUS -s $SOCK top" /dev/null \
     <"$DIR/keys" >"$DIR/top.out" 2>&1 &
 TOP=$!
 exec 5>"$DIR/keys"
-tries=0
-until grep -q "192.0.2.1:7000" "$DIR/top.out"; do
-	tries=$((tries + 1))
-	[ $tries -lt 400 ] || break
-	sleep 0.05
-done
-check "top shows a flow" grep -q "192.0.2.1:7000" "$DIR/top.out"
+check "top shows a flow" eventually grep -q "192.0.2.1:7000" "$DIR/top.out"
 printf b >&5
-tries=0
-until grep -q "by bytes" "$DIR/top.out"; do
-	tries=$((tries + 1))
-	[ $tries -lt 400 ] || break
-	sleep 0.05
-done
-check "b sorts by bytes" grep -q "by bytes" "$DIR/top.out"
+check "b sorts by bytes" eventually grep -q "by bytes" "$DIR/top.out"
 printf q >&5
 check "q ends it" wait $TOP
 exec 5>&-
@@ -249,8 +199,7 @@ check "a killed one comes back, and it is known why" comes '.processes[] |
 
 # A client that asks and never reads holds nobody up.
 check "the suite still serves" tell "$PEER down $SERVER 7000 1000003"
-tell leave
-check "the guest leaves" wait "$GUESTPID"
+check "the guest leaves" told_leave
 suite_stop
 check "the socket is gone with the suite" [ ! -e "$SOCK.admin" ]
 suite --admin none
