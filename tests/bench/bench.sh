@@ -1,7 +1,8 @@
 #!/bin/sh
 # bench.sh BUILD [-r RUNS] [-s SECONDS] [-o OUT] [-p PEERS] [-g GROUPS]
 #
-# Measures the suite beside passt and slirp4netns, in one run, on this machine.
+# Measures the suite beside passt, pasta and slirp4netns, in one run, on this
+# machine.
 #
 #   guest namespace (a real kernel)              the namespace under test
 #   iperf3 / load -> tap0 -> tapshim == socket == PEER -> host sockets -> 192.0.2.1
@@ -9,23 +10,27 @@
 # Every peer reaches the same servers at the same address by ordinary connects.
 # tapshim moves frames between TAP and socket and does the segmentation that a
 # virtio card would, so that the guest is cheap and the peer is what is
-# measured.  slirp4netns-bess is slirp4netns attached the same way; by itself
-# it has a TAP of its own, and one hop less.  CPU is user and system time of
-# all of a peer's processes.  OUT gets results.jsonl (a line for each run) and
-# table.md (medians).  Only ratios within one run mean anything.
+# measured.  slirp4netns-bess is slirp4netns attached the same way.  By itself
+# it has a TAP of its own, and one hop less, as pasta has, and vpnkit-tap: the
+# suite with a namespace that has handed its TAP over.  CPU is user and system
+# time of all of a peer's processes.  OUT gets results.jsonl (a line for each
+# run) and table.md (medians).  Only ratios within one run mean anything.
 #
 # Groups: tcp (MTU 1500 and 65520, 1 and 8 streams, both ways), lat, conn, udp,
 # dns, mem, watch (what it takes to look at 10,000 flows of ours, and what top
-# costs those who are looked at), pub (published ports of the guest, clients on the host), http (the
-# same guest through squid, asking it directly and intercepted; needs squid and
-# nginx).  Needs root, iperf3, ethtool, iproute2, and the peers.
+# costs those who are looked at), pub (published ports of the guest, clients on
+# the host: published on its loopback, which pasta joins to the guest's
+# loopback without a stack, and on another address), http (the same guest
+# through squid, asking it directly and intercepted; needs squid and nginx).  Needs root, iperf3, ethtool, iproute2, and the peers.
 set -eu
 
 BUILD=$(cd "$1" && pwd)
 shift
-RUNS=3 SECS=2 OUT=bench-out PEERS="vpnkit passt slirp4netns-bess slirp4netns"
+RUNS=3 SECS=2 OUT=bench-out
+PEERS="vpnkit vpnkit-tap passt pasta slirp4netns-bess slirp4netns"
 GROUPS_="tcp lat conn udp dns mem watch pub http"
-PUBLISH=  # the way in is open
+PUBLISH=  # ports through which the way in is open
+ON=       # the address of the host that they are published on
 HTTPCONF= # requests are intercepted
 while getopts r:s:o:p:g: opt; do
 	case $opt in
@@ -44,6 +49,7 @@ LOAD=$BUILD/tests/bench/load
 SHIM=$BUILD/tests/bench/tapshim
 SERVER=192.0.2.1
 PLAIN=192.0.3.1 # the same machine's, over a veth of the guest's own
+OTHER=192.0.4.1 # the same machine's, where no server listens
 
 # Everything below runs in namespaces that end with this process, however it
 # ends, and with them whatever was started there.
@@ -87,6 +93,7 @@ tune
 ip link set lo up
 ip link add ext0 type veth peer name ext1
 ip addr add $SERVER/24 dev ext0
+ip addr add $OTHER/24 dev ext0
 ip link set ext0 up
 ip link set ext1 up
 ip route add default via 192.0.2.254
@@ -195,8 +202,29 @@ wait_for() {
 	done
 }
 
+# It makes the guest's namespace itself.
+start_pasta() {
+	addr=10.0.2.15 dns=10.0.2.3
+	ports=$(echo $PUBLISH | tr ' ' ,)
+	pasta -f -e -4 --config-net -I tap0 -a $addr -n 255.255.255.0 \
+	    -g 10.0.2.2 -m "$mtu" --dns-forward $dns --runas 0 \
+	    -t "${ports:+$ON/}${ports:-none}" -T none -u none -U none -- \
+	    sleep infinity >>"$OUT/log" 2>&1 &
+	PEER=$!
+	wait_for pgrep -P $PEER -x sleep
+	GUEST=$(pgrep -P $PEER -x sleep)
+	wait_for sh -c "nsenter -t $GUEST -n ip route | grep -q default"
+	tune in_guest
+	in_guest ip link set tap0 mtu "$mtu" txqueuelen 4096
+	wait_for in_guest "$LOAD" connrate $SERVER 0.01 1
+}
+
 start() {
 	peer=$1 mtu=$2 shimpid=
+	if [ "$peer" = pasta ]; then
+		start_pasta
+		return
+	fi
 	unshare -n sleep infinity &
 	GUEST=$!
 	wait_for sh -c "[ \"\$(readlink /proc/$GUEST/ns/net)\" != \
@@ -211,7 +239,7 @@ start() {
 		gw=192.168.65.1 addr=192.168.65.3 dns=$gw framing=vmnet
 		args=${HTTPCONF:+--http $HTTPCONF}
 		for port in $PUBLISH; do
-			args="$args --publish 127.0.0.1:$port:$addr:$port"
+			args="$args --publish $ON:$port:$addr:$port"
 		done
 		# shellcheck disable=SC2086
 		"$BUILD/vpnkit/vpnkit" --ethernet "$sock" --mtu "$mtu" $args \
@@ -220,7 +248,7 @@ start() {
 	passt)
 		framing=qemu
 		ports=$(echo $PUBLISH | tr ' ' ,)
-		passt ${ports:+-t 127.0.0.1/$ports} -f -e -4 -s "$sock" -a $addr -n 255.255.255.0 -g $gw \
+		passt ${ports:+-t $ON/$ports} -f -e -4 -s "$sock" -a $addr -n 255.255.255.0 -g $gw \
 		    -m "$mtu" --dns-forward $dns --runas 0 >>"$OUT/log" 2>&1 &
 		;;
 	slirp4netns-bess)
@@ -254,9 +282,9 @@ start() {
 		wait_for sh -c "nsenter -t $GUEST -n ip route | grep -q default"
 		for port in $PUBLISH; do
 			printf '{"execute": "add_hostfwd", "arguments": {"proto":
-			    "tcp", "host_addr": "127.0.0.1", "host_port": %d,
+			    "tcp", "host_addr": "%s", "host_port": %d,
 			    "guest_addr": "%s", "guest_port": %d}}' \
-			    "$port" $addr "$port" | tr -d '\n\t' |
+			    $ON "$port" $addr "$port" | tr -d '\n\t' |
 			    socat -t 5 - "UNIX:$DIR/api" >>"$OUT/log"
 		done
 		return
@@ -281,10 +309,13 @@ start() {
 }
 
 stop() {
-	for pid in $shimpid $PEER $GUEST; do
+	for pid in $shimpid $PEER; do
 		kill "$pid" 2>/dev/null || :
 		wait "$pid" 2>/dev/null || :
 	done
+	# Below pasta it is the first of its own namespace, and holds sockets.
+	kill -KILL "$GUEST" 2>/dev/null || :
+	wait "$GUEST" 2>/dev/null || :
 }
 
 # Where clients run, and where to.
@@ -475,33 +506,41 @@ group_watch() {
 	stop
 }
 
-# The guest's servers by ports of the host: 5201 and those of load.
+# pub_run ROW: the guest's servers by ports of the host.
+pub_run() {
+	nsenter -t "$GUEST" -n "$LOAD" serve 0.0.0.0 >/dev/null 2>&1 &
+	servers=$!
+	nsenter -t "$GUEST" -n iperf3 -s >/dev/null 2>&1 &
+	servers="$servers $!"
+	at=$ON where=
+	wait_for "$LOAD" connrate $at 0.01 1
+	wait_for iperf3 -c $at -n 1M
+	for run in $(seq "$RUNS"); do
+		iperf "$1_in_$mtu_" -P 1
+		iperf "$1_out_$mtu_" -P 1 -R
+		[ "$mtu_" = 1500 ] || continue
+		measure "$1_rtt_us" p50= "$LOAD" pingpong $at "$SECS"
+		measure "$1_conn_1" rate= "$LOAD" connrate $at "$SECS" 1
+		measure "$1_conn_64" rate= "$LOAD" connrate $at "$SECS" 64
+	done
+	at=$SERVER where=in_guest
+	# shellcheck disable=SC2086
+	kill $servers || :
+}
+
 group_pub() {
 	[ "$1" != slirp4netns-bess ] || return 0
 	for mtu_ in 1500 65520; do
-		PUBLISH="5201 $(seq -s ' ' 7100 7115)"
-		start "$1" $mtu_
-		PUBLISH=
-		in_guest "$LOAD" serve $addr >/dev/null 2>&1 &
-		servers=$!
-		in_guest iperf3 -s >/dev/null 2>&1 &
-		servers="$servers $!"
-		at=127.0.0.1 where=
-		wait_for "$LOAD" connrate $at 0.01 1
-		wait_for iperf3 -c $at -n 1M
-		for run in $(seq "$RUNS"); do
-			iperf "pub_in_$mtu_" -P 1
-			iperf "pub_out_$mtu_" -P 1 -R
-			[ $mtu_ = 1500 ] || continue
-			measure pub_rtt_us p50= "$LOAD" pingpong $at "$SECS"
-			measure pub_conn_1 rate= "$LOAD" connrate $at "$SECS" 1
-			measure pub_conn_64 rate= \
-			    "$LOAD" connrate $at "$SECS" 64
+		for ON in 127.0.0.1 $OTHER; do
+			PUBLISH="5201 $(seq -s ' ' 7100 7115)"
+			start "$1" $mtu_
+			PUBLISH=
+			case $ON in
+			127.*) pub_run pub_lo ;;
+			*) pub_run pub ;;
+			esac
+			stop
 		done
-		at=$SERVER where=in_guest
-		# shellcheck disable=SC2086
-		kill $servers || :
-		stop
 	done
 }
 

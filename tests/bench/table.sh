@@ -90,17 +90,23 @@ END {
 	    "dns_direct", 0)
 	row("the same of the upstream itself, without a peer", "dns_plain", 0)
 	row("DNS queries per second, answers that may be kept", "dns_kept", 0)
-	for (m = 1; m <= 2; m++) {
-		row("published port, to the guest, MTU " mtu[m] ", Gbit/s", \
-		    "pub_in_" mtu[m], 2)
-		row("published port, from the guest, MTU " mtu[m] \
-		    ", Gbit/s", "pub_out_" mtu[m], 2)
+	split("pub_lo pub", pub, " ")
+	where["pub_lo"] = "port on the loopback"
+	where["pub"] = "port on another address"
+	for (w = 1; w <= 2; w++) {
+		at = where[pub[w]]
+		for (m = 1; m <= 2; m++) {
+			row(at ", to the guest, MTU " mtu[m] ", Gbit/s", \
+			    pub[w] "_in_" mtu[m], 2)
+			row(at ", from the guest, MTU " mtu[m] ", Gbit/s", \
+			    pub[w] "_out_" mtu[m], 2)
+		}
+		row(at ", round trip, median, us", pub[w] "_rtt_us", 1)
+		row(at ", connections per second, one at a time", \
+		    pub[w] "_conn_1", 0)
+		row(at ", connections per second, 64 at a time", \
+		    pub[w] "_conn_64", 0)
 	}
-	row("published port, round trip, median, us", "pub_rtt_us", 1)
-	row("published port, connections per second, one at a time", \
-	    "pub_conn_1", 0)
-	row("published port, connections per second, 64 at a time", \
-	    "pub_conn_64", 0)
 	row("memory per idle connection, kB", "idle_kb_each", 2)
 	row("TCP host to guest, nobody looks, Gbit/s", "tcp_unwatched", 2)
 	row("the same beside `vpnkit-status top`, Gbit/s", "tcp_watched", 2)
