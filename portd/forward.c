@@ -23,9 +23,39 @@ static const char *const proto_name[] = {
 	[FORWARD_UNIX] = "unix",
 };
 
+static bool
+is_any(const struct ipaddr *a)
+{
+	static const uint8_t zero[sizeof(a->b)];
+
+	return memcmp(a->b, zero, a->family == 6 ? 16 : 4) == 0;
+}
+
+/* Whether another of ours is in the way. */
+static bool
+is_ours(const struct portd *p, const struct forward *f)
+{
+	const struct forward *g;
+
+	TAILQ_FOREACH (g, &p->forwards, entry) {
+		if (g == f || g->proto != f->proto)
+			continue;
+		if (f->proto == FORWARD_UNIX) {
+			if (strcmp(g->path, f->path) == 0)
+				return true;
+		} else if (g->port == f->port &&
+			   g->addr.family == f->addr.family &&
+			   (ipaddr_cmp(&g->addr, &f->addr) == 0 ||
+			       is_any(&g->addr) || is_any(&f->addr))) {
+			return true;
+		}
+	}
+	return false;
+}
+
 /* What an error means here, and what to do about it. */
 static const char *
-advice(const struct forward *f, int error)
+advice(const struct portd *p, const struct forward *f, int error)
 {
 	if (error == EACCES && f->proto != FORWARD_UNIX && f->port > 0 &&
 	    f->port < PORT_PRIVILEGED)
@@ -35,7 +65,8 @@ advice(const struct forward *f, int error)
 		       "its service), or lower "
 		       "net.ipv4.ip_unprivileged_port_start";
 	if (error == EADDRINUSE)
-		return "somebody else listens there";
+		return is_ours(p, f) ? "another forward is there already"
+				     : "somebody else listens there";
 	if (error == EADDRNOTAVAIL)
 		return "this host does not have that address";
 	return strerror(error);
@@ -180,7 +211,7 @@ forward_bound(struct portd *p, struct forward *f, int fd, const char *error)
 	if (error != NULL) {
 		stats_inc(&p->d->stats, PORTS_FORWARD_FAILED);
 		fail(f->owner, f->id, error,
-		    advice(f, sock_error_number(error)));
+		    advice(p, f, sock_error_number(error)));
 		forward_free(p, f);
 		return;
 	}
@@ -193,20 +224,42 @@ forward_bound(struct portd *p, struct forward *f, int fd, const char *error)
 	    (json_int_t)f->id, "port", (int)f->port);
 }
 
+/* The [::1] of another forward gives way to one that is asked for. */
+static int
+bind_over(struct portd *p, const struct forward *f)
+{
+	struct forward *g;
+	int fd;
+
+	TAILQ_FOREACH (g, &p->forwards, entry) {
+		if (g->sock[1].fd == -1 || g->port != f->port)
+			continue;
+		sock_close(p, &g->sock[1]);
+		if ((fd = bind_new(f, &f->addr, f->port, false)) != -1)
+			return fd;
+		add_localhost6(p, g);
+		break;
+	}
+	errno = EADDRINUSE;
+	return -1;
+}
+
 /*
- * Sockets of clients that were told to go may be there for a moment still.
- * They share the port with who shares it, too; other programs' sockets do not.
+ * What is in the way may be ours.  Sockets of clients that were told to go may
+ * be there for a moment still; they share the port with who shares it, too, and
+ * other programs' sockets do not.
  */
 static int
 bind_again(struct portd *p, const struct forward *f)
 {
-	if (errno != EADDRINUSE || f->proto != FORWARD_UDP)
+	if (errno != EADDRINUSE)
 		return -1;
-	if (!dgram_lingers(p, f->port)) {
-		errno = EADDRINUSE;
-		return -1;
-	}
-	return bind_new(f, &f->addr, f->port, true);
+	if (f->proto == FORWARD_TCP && f->addr.family == 6)
+		return bind_over(p, f);
+	if (f->proto == FORWARD_UDP && dgram_lingers(p, f->port))
+		return bind_new(f, &f->addr, f->port, true);
+	errno = EADDRINUSE;
+	return -1;
 }
 
 /* Binds it, or asks the supervisor to. */
@@ -269,8 +322,9 @@ static int
 check(struct portd *p, const struct forward *f, const struct ipc_msg *m,
     const char **why)
 {
-	if (f->proto == FORWARD_UNIX &&
-	    strlen(ipc_str(m, "addr")) >= sizeof(f->path)) {
+	const char *path = ipc_str(m, "addr");
+
+	if (f->proto == FORWARD_UNIX && strlen(path) >= sizeof(f->path)) {
 		*why = "the path is longer than 107 bytes";
 		return ENAMETOOLONG;
 	}
@@ -278,6 +332,15 @@ check(struct portd *p, const struct forward *f, const struct ipc_msg *m,
 	    !policy_may_bind(&p->policy, &f->addr)) {
 		*why = "not one of --allowed-bind-addresses";
 		return EPERM;
+	}
+	if (f->proto == FORWARD_UNIX && path[0] != '/') {
+		*why = "the path does not begin with a slash";
+		return EINVAL;
+	}
+	if (!f->tunnel && *ipc_str(m, "dpath") != '\0') {
+		*why = "a path of the guest is reached through the tunnel "
+		       "only (--vsock-path)";
+		return EHOSTUNREACH;
 	}
 	if (!f->tunnel && !policy_is_guest(&p->policy, &f->dst)) {
 		*why = "the target is not the address of a guest";
@@ -407,6 +470,7 @@ forward_recheck(struct portd *p)
 void
 forward_free(struct portd *p, struct forward *f)
 {
+	struct forward *g;
 	int i;
 
 	if (f == NULL)
@@ -419,6 +483,12 @@ forward_free(struct portd *p, struct forward *f)
 		host_release(p, f->host_id);
 	TAILQ_REMOVE(&p->forwards, f, entry);
 	stats_add(&p->d->stats, PORTS_FORWARDS, (uint64_t)-1);
+	/* Whose [::1] had given way to this gets it back. */
+	TAILQ_FOREACH (g, &p->forwards, entry) {
+		if (f->addr.family == 6 && g->port == f->port &&
+		    g->sock[0].fd != -1 && g->sock[1].fd == -1)
+			add_localhost6(p, g);
+	}
 	free(f);
 }
 

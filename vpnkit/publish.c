@@ -89,7 +89,7 @@ suffixes(char *s, struct publish *p)
 		else
 			return -1;
 	}
-	return p->udp && p->proxy ? -1 : 0;
+	return 0;
 }
 
 /*
@@ -129,7 +129,11 @@ publish_parse(const char *text, struct publish *p, const char **why)
 	uint16_t n;
 
 	memset(p, 0, sizeof(*p));
-	*why = "is not HOSTIP:HOSTPORT:GUESTIP:GUESTPORT[/tcp|/udp][/proxy]";
+	*why = "has a path of more than 107 bytes";
+	if (*text == '/' && strcspn(text, ":") > PUBLISH_PATHMAX)
+		return -1;
+	*why = "is not HOSTIP:HOSTPORT:GUESTIP:GUESTPORT[/tcp|/udp][/proxy], "
+	       "nor PATH:GUESTIP:GUESTPORT[/proxy]";
 	if ((text = host_fields(text, p, host, hport)) == NULL ||
 	    (text = field(text, guest, false)) == NULL ||
 	    field(text, gport, true) == NULL || suffixes(gport, p) == -1)
@@ -137,10 +141,14 @@ publish_parse(const char *text, struct publish *p, const char **why)
 	*why = "has a path, which is no place for UDP";
 	if (p->udp && p->path[0] != '\0')
 		return -1;
-	*why = "has an address that is none";
+	*why = "has a PROXY header, which UDP has no place for";
+	if (p->udp && p->proxy)
+		return -1;
+	*why = "has an address that is none (one of IPv6 stands in brackets)";
 	if (ipaddr_parse(host, &p->host) == -1 ||
 	    ipaddr_parse(guest, &p->guest) == -1)
 		return -1;
+	p->host = ipaddr_unmap(&p->host);
 	*why = "needs an IPv4 address of a guest";
 	if (p->guest.family != 4)
 		return -1;

@@ -19,17 +19,20 @@ static const struct {
 	enum api_call call;
 	bool pipe;
 	unsigned methods; /* bits of enum http_method */
+	const char *allow; /* the same as text */
 } routes[] = {
-	{ "/forwards/list", API_LIST, false, M(HTTP_GET) },
-	{ "/forwards/dump", API_DUMP, false, M(HTTP_GET) },
+	{ "/forwards/list", API_LIST, false,
+	    M(HTTP_GET) | M(HTTP_HEAD), "GET, HEAD" },
+	{ "/forwards/dump", API_DUMP, false,
+	    M(HTTP_GET) | M(HTTP_HEAD), "GET, HEAD" },
 	{ "/forwards/expose/port", API_EXPOSE, false,
-	    M(HTTP_PUT) | M(HTTP_POST) },
+	    M(HTTP_PUT) | M(HTTP_POST), "PUT, POST" },
 	{ "/forwards/expose/pipe", API_EXPOSE, true,
-	    M(HTTP_PUT) | M(HTTP_POST) },
+	    M(HTTP_PUT) | M(HTTP_POST), "PUT, POST" },
 	{ "/forwards/unexpose/port", API_UNEXPOSE, false,
-	    M(HTTP_DELETE) | M(HTTP_POST) },
+	    M(HTTP_DELETE) | M(HTTP_POST), "DELETE, POST" },
 	{ "/forwards/unexpose/pipe", API_UNEXPOSE, true,
-	    M(HTTP_DELETE) | M(HTTP_POST) },
+	    M(HTTP_DELETE) | M(HTTP_POST), "DELETE, POST" },
 };
 /* clang-format on */
 
@@ -48,6 +51,18 @@ api_route(const struct http_req *r, enum api_call *call, bool *pipe)
 		return -1;
 	}
 	return 404;
+}
+
+const char *
+api_allow(const char *path)
+{
+	size_t i;
+
+	for (i = 0; i < nitems(routes); i++) {
+		if (strcmp(routes[i].path, path) == 0)
+			return routes[i].allow;
+	}
+	return NULL;
 }
 
 static int

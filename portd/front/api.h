@@ -30,6 +30,8 @@ struct api_port {
  * status to answer.
  */
 int api_route(const struct http_req *, enum api_call *, bool *pipe);
+/* The methods that a path has, RFC 9110 10.2.1; NULL: it is none of ours. */
+const char *api_allow(const char *path);
 /*
  * The port in a body.  -1: err, of SPEC_ERRLEN bytes, says why; *bare is set
  * where clients know the text as a JSON string and not as an object.

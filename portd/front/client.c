@@ -5,8 +5,9 @@
  * A request is read when the one before it is answered and the answer has
  * mostly left, so a client that does not read, or asks without end, costs what
  * fits its buffers and delays nobody.  Whoever connects and says nothing may
- * stay, since HyperKit connects long before its guest mounts; but it is the
- * first to go when others need the place.
+ * stay, since HyperKit connects long before its guest mounts, and so may
+ * clients of HTTP between two requests; but these are the first to go when
+ * others need the place.
  */
 
 #include <sys/socket.h>
@@ -340,19 +341,28 @@ client_new(struct front *f, int fd, enum client_kind kind)
 	ev_io_start(f->d->loop, &c->rd);
 }
 
-/* A place for one more, if need be that of who has said nothing longest. */
+/*
+ * A place for one more, if need be that of who has said nothing longest, or
+ * else of an HTTP client that has no whole request under way.
+ */
 static bool
 make_room(struct front *f)
 {
+	static const enum client_kind kinds[] = { CLIENT_NEW, CLIENT_HTTP,
+		CLIENT_SETTINGS };
 	struct client *c;
+	size_t i;
 
 	if (f->nclient < FRONT_MAXCLIENTS)
 		return true;
 	front_count(f, FRONTS_CLIENT_LIMIT);
-	TAILQ_FOREACH (c, &f->clients, entry) {
-		if (c->kind == CLIENT_NEW) {
-			client_free(c);
-			return true;
+	for (i = 0; i < nitems(kinds); i++) {
+		TAILQ_FOREACH (c, &f->clients, entry) {
+			if (c->kind == kinds[i] && !client_waits(c) &&
+			    c->out.len == 0) {
+				client_free(c);
+				return true;
+			}
 		}
 	}
 	return false;

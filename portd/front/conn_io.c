@@ -19,12 +19,11 @@
 
 #include "portd/front/front.h"
 
-#define PUMP_TIMES  4
-#define UDP_TIMES   16
-#define OUT_MAX	    65536 /* of a transport of its own */
-#define UDP_IDLE    (120 * USEC_SEC)
-#define FLUSH_SEC   60. /* without progress, the VM being gone */
-#define DATAGRAMMAX (UDPENC_MAXHEAD + UDPENC_MAXPAYLOAD)
+#define PUMP_TIMES 4
+#define UDP_TIMES  16
+#define OUT_MAX	   65536 /* of a transport of its own */
+#define UDP_IDLE   (120 * USEC_SEC)
+#define FLUSH_SEC  60. /* without progress, the VM being gone */
 
 static void client_read_cb(struct ev_loop *, struct ev_io *, int);
 static void client_write_cb(struct ev_loop *, struct ev_io *, int);
@@ -193,21 +192,25 @@ pump_stream(struct conn *c)
 	return 0;
 }
 
-/* The next datagram into buf; those that came early first.  -1: none. */
+/*
+ * The next datagram into buf; those that came early first.  -1: none.  One of
+ * IPv6 may be longer than the tunnel's can: its length says so.
+ */
 static ssize_t
 next_datagram(struct conn *c, uint8_t *buf)
 {
+	const int flags = MSG_DONTWAIT | MSG_TRUNC;
 	ssize_t n;
 
 	if (c->early != -1) {
-		n = recv(c->early, buf, UDPENC_MAXPAYLOAD, MSG_DONTWAIT);
+		n = recv(c->early, buf, UDPENC_MAXPAYLOAD, flags);
 		if (n != -1 || errno != EAGAIN)
 			return n;
 		close(c->early);
 		c->early = -1;
 	}
 	/* An error is an ICMP message of the client's: it may be back. */
-	return recv(c->fd, buf, UDPENC_MAXPAYLOAD, MSG_DONTWAIT);
+	return recv(c->fd, buf, UDPENC_MAXPAYLOAD, flags);
 }
 
 /* Puts one datagram with its head into tovm.  0: there is none. */
@@ -221,6 +224,10 @@ encapsulate(struct conn *c)
 
 	if ((n = next_datagram(c, payload)) == -1)
 		return 0;
+	if (n > UDPENC_MAXPAYLOAD) {
+		front_count(c->f, FRONTS_DATAGRAM_LONG);
+		return 1;
+	}
 	front_count(c->f, FRONTS_DATAGRAMS);
 	c->last = usec_now(loop_of(c));
 	udpenc_put(&w, &c->from, c->fport, (size_t)n);

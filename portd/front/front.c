@@ -33,6 +33,7 @@ static const char *const stat_name[FRONTS__MAX] = {
 	[FRONTS_TUNNEL_LOST] = "tunnels-lost",
 	[FRONTS_DATAGRAMS] = "datagrams",
 	[FRONTS_DATAGRAM_FULL] = "dropped-client-full",
+	[FRONTS_DATAGRAM_LONG] = "dropped-too-long",
 	[FRONTS_MUX + MUXS_OPENED] = "channels",
 	[FRONTS_MUX + MUXS_REFUSED] = "channels-refused",
 	[FRONTS_MUX + MUXS_UNKNOWN] = "frames-for-nobody",

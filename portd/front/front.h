@@ -57,6 +57,7 @@ enum front_stat {
 	FRONTS_TUNNEL_LOST,
 	FRONTS_DATAGRAMS,
 	FRONTS_DATAGRAM_FULL, /* to a client that took none */
+	FRONTS_DATAGRAM_LONG, /* from one, of more than 65,507 bytes */
 	FRONTS_MUX,	      /* and on: enum mux_stat */
 	FRONTS_VIA = FRONTS_MUX + MUXS__MAX,
 	FRONTS_VIA_REFUSED,

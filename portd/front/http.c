@@ -7,6 +7,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include <bsd/string.h>
+
 #include "common/nitems.h"
 
 #include "portd/front/http.h"
@@ -29,8 +31,8 @@ static const struct {
 	const char *name;
 	enum http_method method;
 } methods[] = {
-	{ "GET", HTTP_GET }, { "PUT", HTTP_PUT }, { "POST", HTTP_POST },
-	{ "DELETE", HTTP_DELETE },
+	{ "GET", HTTP_GET }, { "HEAD", HTTP_HEAD }, { "PUT", HTTP_PUT },
+	{ "POST", HTTP_POST }, { "DELETE", HTTP_DELETE },
 };
 
 static const struct {
@@ -337,24 +339,36 @@ http_parse(const char *p, size_t len, struct http_req *r, int *status)
 	return -1;
 }
 
+/* A field, or nothing where it has no value. */
+static void
+put_field(char *buf, size_t size, const char *name, const char *value)
+{
+	size_t n = strlen(buf);
+
+	if (value != NULL)
+		snprintf(buf + n, size - n, "%s: %s\r\n", name, value);
+}
+
 size_t
-http_reply(char *buf, size_t size, int status, const char *type, size_t body,
-    bool keep)
+http_reply(char *buf, size_t size, int status, const char *type,
+    const char *allow, size_t body, bool keep)
 {
 	const char *reason = "Error";
+	char len[24];
 	size_t i;
-	int n;
 
 	for (i = 0; i < nitems(reasons); i++) {
 		if (reasons[i].status == status)
 			reason = reasons[i].reason;
 	}
-	n = snprintf(buf, size,
-	    "HTTP/1.1 %d %s\r\n%s%s%sContent-Length: %zu\r\n%s\r\n", status,
-	    reason, type != NULL ? "Content-Type: " : "",
-	    type != NULL ? type : "", type != NULL ? "\r\n" : "", body,
-	    keep ? "" : "Connection: close\r\n");
-	return (size_t)n < size ? (size_t)n : size - 1;
+	snprintf(buf, size, "HTTP/1.1 %d %s\r\n", status, reason);
+	put_field(buf, size, "Content-Type", type);
+	put_field(buf, size, "Allow", allow);
+	snprintf(len, sizeof(len), "%zu", body);
+	put_field(buf, size, "Content-Length", len);
+	put_field(buf, size, "Connection", keep ? NULL : "close");
+	strlcat(buf, "\r\n", size);
+	return strlen(buf);
 }
 
 bool

@@ -21,6 +21,7 @@
 
 enum http_method {
 	HTTP_GET,
+	HTTP_HEAD,
 	HTTP_PUT,
 	HTTP_POST,
 	HTTP_DELETE,
@@ -75,9 +76,12 @@ struct http_chunks {
 int http_chunks_take(struct http_chunks *, const char *p, size_t len,
     const char **data, size_t *n, int *status);
 
-/* Writes the head of an answer; its length. */
+/*
+ * Writes the head of an answer; its length.  type and allow, the methods that
+ * there are instead, may be NULL.
+ */
 size_t http_reply(char *buf, size_t size, int status, const char *type,
-    size_t body, bool keep);
+    const char *allow, size_t body, bool keep);
 
 /* Bytes with which a request of ours can begin. */
 bool http_begins(const char *p, size_t len);

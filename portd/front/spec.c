@@ -324,6 +324,10 @@ static const struct {
 	{ "ENOBUFS", "no buffer space available" },
 	{ "ENOENT", "no such file or directory" },
 	{ "ENOTDIR", "not a directory" },
+	{ "EHOSTUNREACH", "no route to host" },
+	{ "EINVAL", "invalid argument" },
+	{ "ENAMETOOLONG", "file name too long" },
+	{ "EILSEQ", "the path is no text" },
 	{ "EAFNOSUPPORT", "address family not supported by protocol" },
 };
 /* clang-format on */

@@ -11,20 +11,21 @@
 
 #define JSON_TYPE "application/json"
 
-/* A whole answer; text may be NULL. */
+/* A whole answer; text may be NULL.  To HEAD it is its head alone. */
 static void
 answer(struct client *c, int status, const char *type, const char *text,
     size_t len)
 {
+	const char *allow = status == 405 ? api_allow(c->req.path) : NULL;
+	bool keep = c->req.keep, bare = c->req.method == HTTP_HEAD;
 	char head[HTTP_REPLY_HEAD];
-	bool keep = c->req.keep;
 	size_t n;
 
 	if (status != 200)
 		front_count(c->f, FRONTS_HTTP_ERRORS);
-	n = http_reply(head, sizeof(head), status, type, len, keep);
+	n = http_reply(head, sizeof(head), status, type, allow, len, keep);
 	if (buf_put(&c->out, head, n) == -1 ||
-	    buf_put(&c->out, text, len) == -1 || !keep)
+	    buf_put(&c->out, text, bare ? 0 : len) == -1 || !keep)
 		c->closing = true;
 }
 

@@ -62,6 +62,8 @@ echo "# the guest sees the gateway"
 suite --publish 127.0.0.1:8000:$GUEST:7000 \
     --publish 0.0.0.0:8001:$GUEST:7000/tcp \
     --publish "[::]:8002:$GUEST:7000" \
+    --publish "[::]:8001:$GUEST:7100" \
+    --publish 127.0.0.1:8001:$GUEST:7100 \
     --publish 127.0.0.1:8000:$GUEST:7000/udp \
     --publish "[::1]:8002:$GUEST:7000/udp" \
     --publish 0.0.0.0:8003-8004:$GUEST:7003-7004 \
@@ -76,6 +78,7 @@ suite --publish 127.0.0.1:8000:$GUEST:7000 \
     --publish "$DIR/web.sock:$GUEST:7100" \
     --publish "$DIR/proxied.sock:$GUEST:7101/proxy"
 check "a taken port is said" said "port 8888: somebody else listens"
+check "one of our own is said" said "port 8001: another forward is there"
 check "a foreign address is said" said "does not have that address"
 check "a target that is no guest is said" said "not the address of a guest"
 check "listens before there is a guest" said "127.0.0.1:8000:.*port 8000"
@@ -90,6 +93,8 @@ check "round trips" "$PEER" tcprr 127.0.0.1 8000 200
 check "IPv6" "$PEER" down ::1 8002 1000003
 check "IPv6 from outside" "$PEER" down 2001:db8::1 8002 1000003
 check "[::1] beside 127.0.0.1" "$PEER" down ::1 8000 1000003
+check "[::] of its own beside 0.0.0.0" sh -c \
+    "socat -T 5 - 'TCP6:[::1]:8001' </dev/null | grep -q '^$GATEWAY '"
 check "a range, first" "$PEER" down 127.0.0.1 8003 1000003
 check "a range, last" "$PEER" down 127.0.0.1 8004 1000003
 check "a low port" "$PEER" down 127.0.0.1 80 1000003

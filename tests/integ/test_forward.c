@@ -742,6 +742,49 @@ START_TEST(hostile_front)
 }
 END_TEST
 
+/* A connection to [::1]; -1: there is no IPv6 here, or nobody. */
+static int
+dial6(uint16_t port)
+{
+	struct sockaddr_in6 in6 = { .sin6_family = AF_INET6,
+		.sin6_port = htons(port),
+		.sin6_addr = IN6ADDR_LOOPBACK_INIT };
+	int fd = socket(AF_INET6, SOCK_STREAM, 0);
+
+	if (fd != -1 && connect(fd, (struct sockaddr *)&in6, sizeof(in6)) == 0)
+		return fd;
+	if (fd != -1)
+		close(fd);
+	return -1;
+}
+
+/* The [::1] that comes beside 127.0.0.1 gives way to one that was asked for. */
+START_TEST(localhost6)
+{
+	uint16_t port = add(1, "tcp", "127.0.0.1");
+	int fd = dial6(port);
+
+	if (fd == -1)
+		return;
+	ck_assert_str_eq(wait_msg(&t.stack, IPC_FLOW_OFFER)->text, "::1");
+	close(fd);
+	add_to(&t.front, 2, "tcp", "::", port, "tunnel");
+	ck_assert_uint_eq(wait_msg(&t.front, IPC_FORWARD_ADDED)->port, port);
+	ck_assert_int_ne(fd = dial6(port), -1);
+	ck_assert_str_eq(wait_msg(&t.front, IPC_TUNNEL_CONN)->text, "::1");
+	close(fd);
+	add_to(&t.front, 3, "tcp", "::1", port, "net");
+	ck_assert_str_eq(wait_msg(&t.front, IPC_FORWARD_FAILED)->why,
+	    "another forward is there already");
+	drop(2);
+	ck_assert_int_ne(fd = dial6(port), -1);
+	ck_assert_str_eq(wait_msg(&t.stack, IPC_FLOW_OFFER)->text, "::1");
+	close(fd);
+	drop(1);
+	ck_assert_int_eq(dial6(port), -1);
+}
+END_TEST
+
 START_TEST(max_connections)
 {
 	uint16_t port;
@@ -911,6 +954,7 @@ main(int argc, char *argv[])
 	tcase_add_test(tc, udp_removed);
 	tcase_add_test(tc, udp_owner_gone);
 	tcase_add_test(tc, hostile_front);
+	tcase_add_test(tc, localhost6);
 	tcase_add_test(tc, max_connections);
 	tcase_add_test(tc, backlog);
 	suite_add_tcase(s, tc);

@@ -368,7 +368,13 @@ END_TEST
 START_TEST(http_errors)
 {
 	ck_assert(begins(http("GET", "/", ""), "HTTP/1.1 404 "));
-	ck_assert(begins(http("PUT", "/forwards/list", ""), "HTTP/1.1 405 "));
+	ck_assert(begins(http("PUT", "/forwards/list", ""),
+	    "HTTP/1.1 405 Method Not Allowed\r\n"
+	    "Content-Type: application/json\r\nAllow: GET, HEAD\r\n"));
+	/* Of what GET would say, the head. */
+	ck_assert_str_eq(http("HEAD", "/forwards/list", ""),
+	    HTTP_OK "Content-Type: application/json\r\n"
+		    "Content-Length: 2\r\nConnection: close\r\n\r\n");
 	ck_assert_str_eq(body_of(http("PUT", "/forwards/expose/port", "{")),
 	    "{\"message\":\"not JSON: string or '}' expected near end of "
 	    "file\"}");
@@ -517,6 +523,36 @@ START_TEST(crowd)
 }
 END_TEST
 
+/* Clients of HTTP that keep their connections cost nobody else's. */
+START_TEST(crowd_of_http)
+{
+	static const char req[] = "GET /forwards/list HTTP/1.1\r\nHost: a\r\n"
+				  "\r\n";
+	static const char want[] = HTTP_OK "Content-Type: application/json\r\n"
+					   "Content-Length: 2\r\n\r\n[]";
+	char result[256], in[sizeof(want)];
+	int fd[300], busy;
+	size_t i, gone = 0;
+
+	busy = forward9p("x", SPEC, result, sizeof(result));
+	for (i = 0; i < nitems(fd); i++) {
+		fd[i] = client();
+		put(fd[i], req, sizeof(req) - 1);
+		ck_assert_uint_eq(
+		    get(fd[i], in, sizeof(want) - 1), sizeof(want) - 1);
+		ck_assert_mem_eq(in, want, sizeof(want) - 1);
+	}
+	for (i = 0; i < nitems(fd); i++) {
+		gone += recv(fd[i], in, 1, 0) == 0;
+		close(fd[i]);
+	}
+	ck_assert_uint_eq(gone, nitems(fd) - 255);
+	ck_assert_uint_eq(made_count(), 1);
+	close(busy);
+	UNTIL(made_count() == 0);
+}
+END_TEST
+
 /*
  * Unix sockets that are asked before a stream.
  */
@@ -572,7 +608,7 @@ main(int argc, char *argv[])
 		portd_again, no_portd, portd_again_refuses,
 		hundred_again_and_again, list_expose_unexpose, any_port,
 		annotations_differ, http_errors, pipelined, half_closed,
-		never_reads, garbage, crowd, via_answers,
+		never_reads, garbage, crowd, crowd_of_http, via_answers,
 		told_to_the_supervisor, kept_over_a_restart, kept_and_refused,
 		ended_by_the_administrator, path_that_is_no_text };
 

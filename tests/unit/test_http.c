@@ -9,8 +9,8 @@
 #include "tests/check_main.h"
 #include "tests/unit/guard.h"
 
-#define H	  "Host: unix\r\n"
-#define TEN	  "0123456789"
+#define H   "Host: unix\r\n"
+#define TEN "0123456789"
 #define FIELDS_8                                                               \
 	"A: b\r\nA: b\r\nA: b\r\nA: b\r\nA: b\r\nA: b\r\nA: b\r\nA: b\r\n"
 #define FIELDS_64                                                              \
@@ -36,7 +36,9 @@ static const struct {
 	    0, HTTP_POST, "/", 0, true, false },
 	{ "delete", "DELETE /x HTTP/1.1\r\n" H "\r\n",
 	    0, HTTP_DELETE, "/x", 0, true, false },
-	{ "another method", "HEAD /x HTTP/1.1\r\n" H "\r\n",
+	{ "head", "HEAD /x HTTP/1.1\r\n" H "\r\n",
+	    0, HTTP_HEAD, "/x", 0, true, false },
+	{ "another method", "PATCH /x HTTP/1.1\r\n" H "\r\n",
 	    0, HTTP_OTHER, "/x", 0, true, false },
 	{ "methods are case-sensitive", "get /x HTTP/1.1\r\n" H "\r\n",
 	    0, HTTP_OTHER, "/x", 0, true, false },
@@ -230,8 +232,8 @@ take_chunks(size_t piece, int i)
 		at += (size_t)taken;
 	}
 	guard_free(&g);
-	ck_assert_msg(status == chunked[i].status, "%s: %d", chunked[i].what,
-	    status);
+	ck_assert_msg(
+	    status == chunked[i].status, "%s: %d", chunked[i].what, status);
 	if (status != 0)
 		return;
 	ck_assert_uint_eq(have, strlen(chunked[i].body));
@@ -274,14 +276,22 @@ START_TEST(reply)
 	char buf[HTTP_REPLY_HEAD];
 	size_t n;
 
-	n = http_reply(buf, sizeof(buf), 200, NULL, 0, true);
+	n = http_reply(buf, sizeof(buf), 200, NULL, NULL, 0, true);
 	ck_assert_uint_eq(n, strlen(buf));
 	ck_assert_str_eq(buf, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
-	http_reply(buf, sizeof(buf), 431, "application/json", 12, false);
+	http_reply(buf, sizeof(buf), 431, "application/json", NULL, 12, false);
 	ck_assert_str_eq(buf,
 	    "HTTP/1.1 431 Request Header Fields Too Large\r\n"
 	    "Content-Type: application/json\r\n"
 	    "Content-Length: 12\r\nConnection: close\r\n\r\n");
+	http_reply(buf, sizeof(buf), 405, NULL, "GET, HEAD", 0, true);
+	ck_assert_str_eq(buf,
+	    "HTTP/1.1 405 Method Not Allowed\r\nAllow: GET, HEAD\r\n"
+	    "Content-Length: 0\r\n\r\n");
+	/* Never past the end. */
+	for (n = 1; n < 60; n++)
+		ck_assert_uint_lt(
+		    http_reply(buf, n, 405, "a/b", "GET", 7, false), n);
 }
 END_TEST
 

@@ -93,6 +93,8 @@ static const struct {
 	bool pipe;
 } routes[] = {
 	{ HTTP_GET, "/forwards/list", -1, API_LIST, false },
+	{ HTTP_HEAD, "/forwards/list", -1, API_LIST, false },
+	{ HTTP_HEAD, "/forwards/expose/port", 405, API_LIST, false },
 	{ HTTP_GET, "/forwards/dump", -1, API_DUMP, false },
 	{ HTTP_PUT, "/forwards/expose/port", -1, API_EXPOSE, false },
 	{ HTTP_POST, "/forwards/expose/port", -1, API_EXPOSE, false },
@@ -158,6 +160,8 @@ START_TEST(route)
 	ck_assert_int_eq(api_route(&r, &call, &pipe), routes[_i].status);
 	ck_assert_int_eq(call, routes[_i].call);
 	ck_assert_int_eq(pipe, routes[_i].pipe);
+	ck_assert_int_eq(
+	    api_allow(routes[_i].path) == NULL, routes[_i].status == 404);
 }
 END_TEST
 

@@ -90,7 +90,7 @@ static const struct {
 	    "listen tcp 0.0.0.0:80: bind: permission denied" },
 	{ "tcp:0.0.0.0:8080:tcp:10.0.0.1:80", "EHOSTUNREACH", "no guest",
 	    "Bind for 0.0.0.0:8080: unexpected error EHOSTUNREACH, no guest",
-	    "listen tcp 0.0.0.0:8080: bind: EHOSTUNREACH (no guest)" },
+	    "listen tcp 0.0.0.0:8080: bind: no route to host (no guest)" },
 	{ "tcp:0.0.0.0:8080:tcp:10.0.0.1:80", "ENOTSUP", "",
 	    "Bind for 0.0.0.0:8080: unexpected error ENOTSUP",
 	    "listen tcp 0.0.0.0:8080: bind: ENOTSUP" },
