@@ -111,17 +111,40 @@ write_buf(int fd, struct buf *b)
 	return 0;
 }
 
+/* A forwarder that was slow with its magic. */
+static bool
+was_magic(const struct tunnel *t, const uint8_t *p, size_t n)
+{
+	return t->f->form == FORM_AUTO && !t->heard && n >= 4 &&
+	       memcmp(p, MUX_MAGIC, 4) == 0;
+}
+
+/* It does not listen any more; what it has said may tell why. */
+static void
+last_words(struct tunnel *t)
+{
+	uint8_t in[4];
+	ssize_t n;
+
+	if (t->state == TUNNEL_UP && (n = read(t->fd, in, sizeof(in))) > 0 &&
+	    was_magic(t, in, (size_t)n))
+		t->shakes = true;
+}
+
 void
 tunnel_flush(struct tunnel *t)
 {
 	struct ev_loop *loop = t->f->d->loop;
+	int error;
 
 	if (t->fd == -1)
 		return;
 	if (write_buf(t->fd, &t->out) == -1 ||
 	    (t->out.len == 0 && t->state == TUNNEL_UP &&
 		write_buf(t->fd, &t->mux.out) == -1)) {
-		tunnel_dead(t, strerror(errno));
+		error = errno;
+		last_words(t);
+		tunnel_dead(t, strerror(error));
 		return;
 	}
 	/* Who found it full goes on from the loop. */
@@ -264,13 +287,6 @@ tunnel_begin(struct tunnel *t, int fd)
  * In, and the end.
  */
 
-/* A forwarder that was slow with its magic. */
-static bool
-was_magic(const struct tunnel *t, const uint8_t *p, size_t n)
-{
-	return !t->heard && n >= 4 && memcmp(p, MUX_MAGIC, 4) == 0;
-}
-
 static int
 tunnel_input(struct tunnel *t, const uint8_t *p, size_t n)
 {
@@ -280,7 +296,7 @@ tunnel_input(struct tunnel *t, const uint8_t *p, size_t n)
 		greet_input(t);
 		return t->fd == -1 ? -1 : 0;
 	}
-	if (was_magic(t, p, n) && t->f->form == FORM_AUTO)
+	if (was_magic(t, p, n))
 		t->shakes = true;
 	t->heard = true;
 	if (mux_input(&t->mux, p, n) == 0)

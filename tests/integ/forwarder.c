@@ -348,7 +348,7 @@ serve(int fd, const char *form)
 		if (write(fd, MUX_MAGIC "\0", sizeof(magic)) != sizeof(magic))
 			exit(1);
 		get(fd, magic, sizeof(magic));
-		if (memcmp(magic, MUX_MAGIC, sizeof(magic)) != 0)
+		if (memcmp(magic, MUX_MAGIC "\0", sizeof(magic)) != 0)
 			errx(1, "not the handshake");
 	}
 	mux(fd);

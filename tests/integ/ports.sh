@@ -132,7 +132,7 @@ check "over one that was left behind" status ports add "$DIR/old.sock:$GUEST:700
 echo precious >"$DIR/file"
 check "not over a file" refuses 'EEXIST' ports add "$DIR/file:$GUEST:7000"
 check "the file is as it was" grep -qx precious "$DIR/file"
-check "not one that is taken" refuses 'somebody else listens there (EADDRINUSE)' \
+check "not one that is taken" refuses 'another forward is there already (EADDRINUSE)' \
     ports add "127.0.0.1:8300:$GUEST:7001"
 check "nor an address that is not allowed" refuses 'not one of --allowed-bind-addresses (EPERM)' \
     ports add "$SERVER:8300:$GUEST:7000"

@@ -7,6 +7,7 @@
 
 #include "tests/integ/frontlab.h"
 
+#include <signal.h>
 #include <netinet/in.h>
 
 #include "portd/front/mux.h"
@@ -280,6 +281,28 @@ START_TEST(slow_to_shake_hands)
 	put(fd, "hello", 5);
 	ck_assert_uint_eq(frame().len, 5);
 	ck_assert_mem_eq(payload, "hello", 5);
+}
+END_TEST
+
+/* The same from one that has gone before it was heard. */
+START_TEST(slow_and_gone)
+{
+	char in[SHAKELEN];
+
+	begin("plain", "auto");
+	tcp_client();
+	UNTIL(t.opens == 1);
+	fw = connected(t.last_open);
+	expect_open();
+	kill(t.pid, SIGSTOP);
+	tcp_client();
+	put(fw, SHAKE, SHAKELEN);
+	close(fw);
+	kill(t.pid, SIGCONT);
+	UNTIL(t.opens == 2);
+	fw = connected(t.last_open);
+	ck_assert_uint_eq(get(fw, in, SHAKELEN), SHAKELEN);
+	ck_assert_mem_eq(in, SHAKE, SHAKELEN);
 }
 END_TEST
 
@@ -942,13 +965,13 @@ int
 main(int argc, char *argv[])
 {
 	const TTest *const tests[] = { silent_forwarder, forwarder_shakes_hands,
-		slow_to_shake_hands, handshake_wanted, unix_destination,
-		no_tunnel, portd_dies, udp_clients_go, toward_the_vm,
-		toward_the_client, refused_in_the_vm, closed_by_the_vm,
-		client_vanishes, client_never_reads, forwarder_never_reads,
-		tunnel_lost, not_frames, five_hundred, one_after_another,
-		datagrams, bad_datagrams, year_2017, year_2017_bulk,
-		year_2017_datagrams };
+		slow_to_shake_hands, slow_and_gone, handshake_wanted,
+		unix_destination, no_tunnel, portd_dies, udp_clients_go,
+		toward_the_vm, toward_the_client, refused_in_the_vm,
+		closed_by_the_vm, client_vanishes, client_never_reads,
+		forwarder_never_reads, tunnel_lost, not_frames, five_hundred,
+		one_after_another, datagrams, bad_datagrams, year_2017,
+		year_2017_bulk, year_2017_datagrams };
 
 	return frontlab_main(argc, argv, "tunnel", tests, nitems(tests));
 }
