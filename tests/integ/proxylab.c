@@ -145,7 +145,7 @@ one(const char *s)
 {
 	json_t *a = json_array();
 
-	if (s != NULL)
+	if (s != NULL && *s != '\0')
 		json_array_append_new(a, json_string(s));
 	return a;
 }

@@ -38,7 +38,7 @@ struct server {
 struct settings {
 	const char *http, *https; /* proxies; NULL: none */
 	const char *auth;
-	const char *exclude, *allow; /* one rule; NULL: none */
+	const char *exclude, *allow; /* one rule; NULL: none; "": an empty list */
 	int head_ms, idle_ms, connect_ms, hello_ms;
 };
 

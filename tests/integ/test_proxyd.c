@@ -683,13 +683,30 @@ START_TEST(hello_rules)
 }
 END_TEST
 
+/* A list of allowed names that is empty allows nothing, and is not no list. */
+START_TEST(nothing_allowed)
+{
+	static const struct settings deny = { .http = PROXYAT, .allow = "" };
+	char text[256];
+	int fd;
+
+	conf(&deny);
+	fd = guest(ORIGIN, 80);
+	puts_to(fd, "GET / HTTP/1.1\r\nHost: one.example\r\n\r\n");
+	text[get(fd, text, 35)] = '\0';
+	ck_assert_str_eq(text, "HTTP/1.1 403 No one.example here.\r\n");
+	ck_assert_uint_eq(counter("refused-policy"), 1);
+	ck_assert_uint_eq(t.nup, 0);
+}
+END_TEST
+
 int
 main(int argc, char *argv[])
 {
 	const TTest *const tests[] = { shapes, shapes_of_bodies, responses,
 		response_too_many, response_cut, passing, splits, pipeline,
 		old_clients, upgrade, ways, credentials, reuse, retry,
-		hello_splits, hello_rules };
+		hello_splits, hello_rules, nothing_allowed };
 
 	return proxylab_main(argc, argv, "proxyd", tests, nitems(tests));
 }
