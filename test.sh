@@ -30,21 +30,44 @@ fetch_kernel() {
 	rm -rf build/kernel/deb
 }
 
-# build NAME MESON-OPTIONS...
+SAN="-Db_sanitize=address,undefined -Dsanitizer_calls=true -Db_lundef=false"
+
+# build NAME CC MESON-OPTIONS...: what it has to say is in build/NAME.log.
 build() {
-	name=$1
-	shift
-	mkdir -p build
-	if [ ! -e "build/$name/build.ninja" ]; then
-		meson setup "build/$name" "$@" >"build/$name.log" 2>&1 || {
-			cat "build/$name.log"
-			return 1
-		}
-	fi
-	ninja -C "build/$name" >"build/$name.log" 2>&1 || {
-		tail -n 60 "build/$name.log"
-		return 1
-	}
+	dir=build/$1 cc=$2
+	shift 2
+	[ -e "$dir/build.ninja" ] ||
+	    CC=$cc nice -n 19 meson setup "$dir" "$@" || exit 1
+	CC=$cc exec nice -n 19 ninja -C "$dir"
+}
+
+# begin NAME: builds it beside what else runs, in its pauses: most of the tests
+# mostly wait.
+# shellcheck disable=SC2086
+begin() {
+	case $1 in
+	asan) set -- asan gcc $SAN ;;
+	clang) set -- clang clang $SAN ;;
+	release) set -- release gcc --buildtype=release ;;
+	fuzz) set -- fuzz clang $SAN -Dfuzz=true -Doptimization=2 ;;
+	esac
+	build "$@" >"build/$1.log" 2>&1 &
+	building=$!
+}
+building=
+trap '[ -z "$building" ] || kill $building 2>/dev/null' EXIT
+trap 'exit 130' HUP INT TERM
+
+# built NAME: waits for it.
+built() {
+	wait "$building"
+	status=$?
+	building=
+	[ $status != 0 ] || return 0
+	failed=$((failed + 1))
+	echo "the build of $1 failed" | tee -a build/failed
+	tail -n 40 "build/$1.log" >>build/failed
+	return 1
 }
 
 # run NAME [MESON-TEST-OPTIONS...]: runs and counts.
@@ -63,26 +86,23 @@ run() {
 	. "./build/$name-count"
 	grep -h '^SKIP' "build/$name/meson-logs/testlog.txt" | sort -u
 	if [ "$f" -gt 0 ]; then
-		sed -n '/Summary of Failures/,$p' "build/$name-test.log"
 		cp "build/$name/meson-logs/testlog.txt" "build/$name-failed.txt"
-		grep -hE '^(FAIL|.*: (Failure|Error)|.*ERROR: )' \
-		    "build/$name-failed.txt" | head -n 40
-	fi
+		echo "== failed in $name"
+		tests/failed.sh "build/$name-failed.txt"
+	fi >>build/failed
 	passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
 }
 
+mkdir -p build
+: >build/failed
+begin asan
 fetch_kernel
-SAN="-Db_sanitize=address,undefined -Dsanitizer_calls=true -Db_lundef=false"
-# shellcheck disable=SC2086
-for step in "asan gcc" "clang clang" "release gcc"; do
-	name=${step% *} cc=${step#* }
-	opts=$SAN
-	[ "$name" != release ] || opts=--buildtype=release
-	if ! CC=$cc build "$name" $opts; then
-		echo "the build with $cc ($name) failed"
-		failed=$((failed + 1))
-		continue
-	fi
+for step in "asan clang" "clang release" "release"; do
+	name=${step% *} next=${step#* }
+	built "$name"
+	ok=$?
+	[ "$next" = "$name" ] || begin "$next"
+	[ $ok = 0 ] || continue
 	# Many of the tests mostly wait, so four at a time suit two cores.
 	case $name in
 	asan) BYTES=100000007 run asan --no-suite bench --no-suite long \
@@ -96,16 +116,16 @@ done
 # An hour for each fuzz target, less what it has had before.
 if [ -n "$LONG" ]; then
 	echo "== fuzz"
-	# shellcheck disable=SC2086
-	if CC=clang build fuzz $SAN -Dfuzz=true -Doptimization=2; then
+	begin fuzz
+	if built fuzz; then
 		tests/fuzz/long.sh build/fuzz | tee build/fuzz-count
 		p=$(awk 'END { print $1 }' build/fuzz-count)
 		f=$(awk 'END { print $3 }' build/fuzz-count)
 		passed=$((passed + p)) failed=$((failed + f))
-	else
-		failed=$((failed + 1))
 	fi
 fi
 
+# Last, since the end is what is looked at.
+cat build/failed
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" = 0 ]
