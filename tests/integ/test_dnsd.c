@@ -22,7 +22,7 @@
 #include "common/plat/plat.h"
 #include "tests/check_main.h"
 
-#define MAXSERVERS 4096
+#define MAXSERVERS 16384
 #define ORIGIN	   "\xc0\xa8\x41\x03\x30\x39"
 #define PREFIX	   8 /* that and the length */
 #define HDR	   "\x12\x34\1\0\0\1\0\0\0\0\0\0"
