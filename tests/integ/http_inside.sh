@@ -39,7 +39,7 @@ hasnt() {
 }
 
 get() {
-	curl -sS --max-time 60 "$@"
+	curl -sS --max-time 120 "$@"
 }
 
 same() {

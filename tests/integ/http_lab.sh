@@ -44,7 +44,15 @@ http {
 		listen $SERVER:8081;
 		listen 127.0.0.1:8082;
 		root $DIR/www;
-		location /echo { return 200 "\$request_method \$content_length\n"; }
+		# Answers when it has read all: who answers before and closes
+		# takes the answer along, now and then, and squid does.
+		location /echo {
+			proxy_pass http://127.0.0.1:8082/said;
+			proxy_pass_request_body off;
+			proxy_set_header Content-Length "";
+			proxy_set_header X-Length \$content_length;
+		}
+		location /said { return 200 "\$request_method \$http_x_length\n"; }
 		location /old { return 301 /hello; }
 		location /gzip { gzip on; gzip_types *; gzip_min_length 1; alias $DIR/www; }
 	}
