@@ -100,6 +100,7 @@ static const struct {
 	{ "front", "tunnels-refused", "tunnels that nobody answered" },
 	{ "front", "tunnels-lost", "tunnels that broke" },
 	{ "front", "dropped-client-full", "datagrams whose client did not take them" },
+	{ "front", "dropped-too-long", "datagrams beyond what the tunnel can carry" },
 	{ "front", "channels-refused", "connections the forwarder in the VM refused" },
 	{ "front", "channels-overrun", "connections whose forwarder sent more than it may" },
 	{ "front", "bad-frames", "tunnels ended because they broke the protocol" },
