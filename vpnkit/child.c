@@ -30,9 +30,11 @@
 
 #include "child.h"
 
-#define START_SECS 30. /* to say ready, before it counts as hung */
-#define STOP_SECS  2.  /* to end by itself */
-#define HANG_USEC  USEC_SEC /* without a look at the bus: it hangs */
+#define START_SECS 30.		  /* to say ready, before it counts as hung */
+#define STOP_SECS  2.		  /* to end by itself */
+#define ASK_USEC   (USEC_SEC / 2) /* between two questions, however many ask us \
+				   */
+#define HANG_USEC USEC_SEC	  /* without a look at the bus: it hangs */
 
 static void child_link_msg(struct ipc *, struct ipc_msg *);
 static void child_link_gone(struct ipc *, const char *);
@@ -433,12 +435,13 @@ child_seems(struct child *c)
 		return child_state_name[c->state];
 	if (plat_stopped(c->pid))
 		return "stopped";
-	if (plat_unread(ipc_fd(c->ipc)) == 0) {
+	if (plat_unread(ipc_fd(c->ipc)) != 0)
+		return now - c->asked > HANG_USEC ? "hangs"
+						  : child_state_name[c->state];
+	if (now - c->asked >= ASK_USEC) {
 		/* What it knows already; that it is read is what matters. */
 		c->asked = now;
 		child_log_level(c, c->log_level);
-	} else if (now - c->asked > HANG_USEC) {
-		return "hangs";
 	}
 	return child_state_name[c->state];
 }

@@ -62,6 +62,24 @@ check "with the status for it" sh -c "'$STATUS' -s '$SOCK' show >/dev/null
 kill -CONT "$PORTD"
 check "it goes on" eventually sh -c "'$STATUS' -s '$SOCK' show >/dev/null"
 
+# One that is busy with nothing: from the second look on it is known.
+mkfifo "$DIR/hold"
+"$BUILD/tests/integ/hang" "$PORTD" <"$DIR/hold" >"$DIR/hangs" &
+HANG=$!
+exec 7>"$DIR/hold"
+check "a portd that is made to hang" eventually grep -q hangs "$DIR/hangs"
+check "show says so" eventually sh -c \
+    "'$STATUS' -s '$SOCK' | grep -q '^portd .* hangs '"
+check "and so does its JSON" says '.healthy == false and
+    (.processes[] | select(.name == "portd") | .state == "hangs")' show
+check "with the status for it, too" sh -c "'$STATUS' -s '$SOCK' show >/dev/null
+    [ \$? = 4 ]"
+check "names do not need it" tell "dig +short +tries=1 host.internal"
+exec 7>&-
+check "it is let go" wait $HANG
+check "and goes on" eventually sh -c "'$STATUS' -s '$SOCK' show >/dev/null"
+check "as the same process" [ "$(pids_of portd)" = "$PORTD" ]
+
 # A slow, and then a dead name server.
 DNSMASQ=$(pgrep -P $$ -x dnsmasq)
 tell "dig +short one.example"
