@@ -28,9 +28,14 @@
 #define WAIT_MS	   30000
 #define STUCK_MS   300 /* for so long nothing was taken: it will not be */
 #define SETTLE_MS  40000
-#define SLACK_KB   8192
 #define MAXCLIENTS 16 /* ADMIN_MAXCLIENTS of vpnkit/admin.h */
 #define HEAD	   8
+
+#ifdef __SANITIZE_ADDRESS__
+#define SLACK_KB 131072 /* what was freed is kept for a while */
+#else
+#define SLACK_KB 8192
+#endif
 
 static const char *exe;
 static struct suite suite;
