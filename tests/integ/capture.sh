@@ -1,0 +1,103 @@
+#!/bin/sh
+# vpnkit-status capture, live into tshark: each filter passes what it is for,
+# and nothing else.  Two guests, so that there is something to choose.
+. "$(dirname "$0")/lib.sh"
+
+need ip tshark dig ping
+STATUS=$BUILD/tools/vpnkit-status
+SECOND=192.168.65.4
+
+# A guest N that does what it is told to over a pair of fifos.
+start_guest() {
+	mkfifo "$DIR/ask$1" "$DIR/answer$1"
+	guest --uuid "$1$1$1$1$1$1$1$1-aaaa-4aaa-8aaa-aaaaaaaaaaaa" -- sh -c '
+		while read -r line <"$1/ask$2"; do
+			case $line in
+			leave) echo 0 >"$1/answer$2"; exit 0 ;;
+			esac
+			sh -c "$line" >"$1/guest$2.out" 2>&1 </dev/null
+			echo $? >"$1/answer$2"
+		done' - "$DIR" "$1" &
+}
+
+tell() {
+	to=$1
+	shift
+	echo "$*" >"$DIR/ask$to"
+	read -r answer <"$DIR/answer$to"
+	[ "$answer" = 0 ] || { echo "guest $to says $answer"; return 1; }
+}
+
+# live N FILTER...: a capture into tshark, which writes a line for each packet:
+# interface, kind, addresses and ports.
+live() {
+	n=$1
+	shift
+	mkfifo "$DIR/pipe$n"
+	"$STATUS" -s "$SOCK" capture "$@" -w "$DIR/pipe$n" 2>"$DIR/err$n" &
+	eval "capture$n=$!"
+	tshark -l -n -r - -T fields -E separator=/s -e frame.interface_name \
+	    -e frame.protocols -e ip.src -e ip.dst -e tcp.port -e udp.port \
+	    <"$DIR/pipe$n" >"$DIR/lines$n" 2>/dev/null &
+	eval "tshark$n=$!"
+	check "capture $*" eventually grep -q capturing "$DIR/err$n"
+}
+
+# Each of the patterns comes, and then there is no line without KIND.
+passes() {
+	n=$1 kind=$2
+	shift 2
+	for want; do
+		check "$kind: $want" eventually grep -qE "$want" "$DIR/lines$n"
+	done
+	eval "kill -INT \$capture$n; wait \$capture$n; wait \$tshark$n"
+	check_not "only $kind" grep -vE "$kind" "$DIR/lines$n"
+	rm "$DIR/pipe$n"
+}
+
+traffic() {
+	tell 1 "ip neigh flush dev tap0; ping -q -c 2 -i 0.01 $GATEWAY"
+	tell 2 "ping -q -c 2 -i 0.01 $GATEWAY"
+	tell 1 "dig +short +tries=3 one.example"
+	tell 1 "$PEER down $SERVER 7000 100003"
+	tell 1 "$PEER udp $SERVER 7000 100 2"
+	tell 1 "$PEER refused $SERVER 9"
+}
+
+lab
+lab_dns
+suite
+start_guest 1
+tell 1 true
+start_guest 2
+tell 2 true
+
+live 1 --vm 1
+live 2 --vm 2
+live 3 --vm 2 --proto icmp
+traffic
+passes 1 '^vm1 ' "icmp.* $GUEST $GATEWAY" "tcp.* $SERVER $GUEST 7000" " $GUEST $SERVER .*,9"
+passes 2 '^vm2 ' "icmp.* $SECOND $GATEWAY" "icmp.* $GATEWAY $SECOND"
+passes 3 '^vm2 eth:ethertype:ip:icmp' "icmp.* $GATEWAY $SECOND"
+
+live 1 --proto tcp
+live 2 --proto udp
+live 3 --proto arp
+traffic
+passes 1 ':ip:tcp' " $SERVER $GUEST 7000," " $GUEST $SERVER .*,9"
+passes 2 ':ip:udp' ":dns $GUEST $GATEWAY" ":dns $GATEWAY $GUEST" " $SERVER $GUEST .*7000"
+passes 3 ':arp' '^vm1 .*:arp'
+
+live 1 --host $SERVER
+live 2 --port 53
+live 3 --host $SERVER --port 7000 --proto tcp
+traffic
+passes 1 " ($SERVER [0-9.]+|[0-9.]+ $SERVER) " "tcp.* 7000," "tcp.*,9" "udp.*7000"
+passes 2 '[ ,]53(,|$)' ":dns $GUEST $GATEWAY" ":dns $GATEWAY $GUEST"
+passes 3 ":ip:tcp.* ($SERVER $GUEST|$GUEST $SERVER) (7000,|.*,7000)" " $SERVER $GUEST 7000"
+
+for n in 1 2; do
+	tell $n leave
+done
+suite_stop
+done_testing
