@@ -203,7 +203,8 @@ vm_lost(struct vm *vm, int err)
 
 	if (err == EPROTO)
 		vm_accuse(vm);
-	eth_count(vm->eth, ETHS_CHAN_LOST, 1);
+	if (err != 0)
+		eth_count(vm->eth, ETHS_CHAN_LOST, 1);
 	vm_say(vm, err == 0 ? "new channel" : "channel lost");
 	if (c != NULL && vm->out_off > 0 && conn_unwritten(c) == -1)
 		cut = c;

@@ -4,7 +4,6 @@
 . "$(dirname "$0")/lib.sh"
 
 need ip tshark dig ping
-STATUS=$BUILD/tools/vpnkit-status
 SECOND=192.168.65.4
 
 # A guest N that does what it is told to over a pair of fifos.
@@ -20,7 +19,7 @@ start_guest() {
 		done' - "$DIR" "$1" &
 }
 
-tell() {
+tell_nth() {
 	to=$1
 	shift
 	echo "$*" >"$DIR/ask$to"
@@ -56,21 +55,21 @@ passes() {
 }
 
 traffic() {
-	tell 1 "ip neigh flush dev tap0; ping -q -c 2 -i 0.01 $GATEWAY"
-	tell 2 "ping -q -c 2 -i 0.01 $GATEWAY"
-	tell 1 "dig +short +tries=3 one.example"
-	tell 1 "$PEER down $SERVER 7000 100003"
-	tell 1 "$PEER udp $SERVER 7000 100 2"
-	tell 1 "$PEER refused $SERVER 9"
+	tell_nth 1 "ip neigh flush dev tap0; ping -q -c 2 -i 0.01 $GATEWAY"
+	tell_nth 2 "ping -q -c 2 -i 0.01 $GATEWAY"
+	tell_nth 1 "dig +short +tries=3 one.example"
+	tell_nth 1 "$PEER down $SERVER 7000 100003"
+	tell_nth 1 "$PEER udp $SERVER 7000 100 2"
+	tell_nth 1 "$PEER refused $SERVER 9"
 }
 
 lab
 lab_dns
 suite
 start_guest 1
-tell 1 true
+tell_nth 1 true
 start_guest 2
-tell 2 true
+tell_nth 2 true
 
 live 1 --vm 1
 live 2 --vm 2
@@ -97,7 +96,7 @@ passes 2 '[ ,]53(,|$)' ":dns $GUEST $GATEWAY" ":dns $GATEWAY $GUEST"
 passes 3 ":ip:tcp.* ($SERVER $GUEST|$GUEST $SERVER) (7000,|.*,7000)" " $SERVER $GUEST 7000"
 
 for n in 1 2; do
-	tell $n leave
+	tell_nth $n leave
 done
 suite_stop
 done_testing

@@ -7,19 +7,8 @@
 . "$(dirname "$0")/lib.sh"
 
 need ip jq script dig
-STATUS=$BUILD/tools/vpnkit-status
 GOLDEN=$HERE/golden
 WRITE=${2:-}
-
-status() {
-	"$STATUS" -s "$SOCK" "$@"
-}
-
-tell() {
-	echo "$*" >"$DIR/ask"
-	read -r answer <"$DIR/answer"
-	[ "$answer" = 0 ] || { echo "the guest says $answer"; return 1; }
-}
 
 # A table: times, rates, ports of the guest's choice, and how wide columns are.
 plain() {
@@ -101,16 +90,8 @@ refused() {
 lab
 lab_dns
 suite --diagnostics "$DIR/diag" --publish 127.0.0.1:8080:$GUEST:80
-mkfifo "$DIR/ask" "$DIR/answer" "$DIR/hold"
-guest --uuid aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa -- sh -c '
-	while read -r line <"$1/ask"; do
-		case $line in
-		leave) echo 0 >"$1/answer"; exit 0 ;;
-		esac
-		sh -c "$line" >"$1/guest.out" 2>&1 </dev/null
-		echo $? >"$1/answer"
-	done' - "$DIR" &
-GUESTPID=$!
+mkfifo "$DIR/hold"
+told_guest --uuid aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa
 
 # The traffic: names, a refusal, an end, and two connections that stay.
 tell "dig +short +tries=1 one.example"
@@ -178,7 +159,6 @@ picture() {
 }
 golden top.txt rows picture
 
-tell leave
-wait "$GUESTPID"
+told_leave
 suite_stop
 done_testing
