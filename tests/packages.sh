@@ -9,7 +9,7 @@ TEST_PACKAGES="clang libclang-rt-14-dev mandoc iproute2 iputils-ping procps
     dnsmasq-base bind9-dnsutils dnsperf ldnsutils musl-tools
     uidmap curl jq socat tshark bsdutils python3
     python3-prometheus-client systemd-container debootstrap
-    debhelper lintian dpkg-dev busybox-static qemu-system-x86 cpio util-linux
+    zsh fish libxml2-utils debhelper lintian dpkg-dev busybox-static qemu-system-x86 cpio util-linux
     golang-go golang-github-rootless-containers-rootlesskit-dev
     golang-github-google-uuid-dev golang-github-urfave-cli-v2-dev"
 # Their services are not to run because of us: see install_servers.

@@ -37,10 +37,21 @@ assert name.startswith("launchd:")
 socket = p["Sockets"][name[8:]]
 assert socket["SockPathName"].startswith("/var/run/vpnkit/")
 assert socket["SockPathMode"] == 0o600
+# launchd makes the socket, and is asked for it by its name; no other key of
+# launchd.plist(5) is used, so a misspelt one is none.
+assert set(socket) == {"SockPathName", "SockPathMode"}
+assert set(p) == {"Label", "ProgramArguments", "Sockets", "ProcessType",
+    "KeepAlive", "SoftResourceLimits", "StandardErrorPath"}
+assert "RunAtLoad" not in p # the first client starts it
 assert p["KeepAlive"] == {"SuccessfulExit": False}
 assert p["SoftResourceLimits"]["NumberOfFiles"] >= 4096
 ' "$OUT/org.mobyproject.vpnkit.plist"
 else
 	echo "skip the property list: python3 is not installed"
+fi
+if command -v xmllint >/dev/null; then
+	check "as XML" xmllint --nonet --noout "$OUT/org.mobyproject.vpnkit.plist"
+else
+	echo "skip the property list as XML: xmllint is not installed"
 fi
 exit $fail
