@@ -46,18 +46,21 @@ tap_read_cb(struct ev_loop *loop, struct ev_io *w, int revents)
 	usec_t now = usec_now(loop);
 	size_t at = 0;
 	ssize_t n = 0;
-	int i;
+	int i, error = 0;
 
 	for (i = 0; i < TAP_MAXBATCH && at + NET_MAXFRAME <= TAP_BUF; i++) {
-		if ((n = read(s->link.tap, in + at, NET_MAXFRAME)) <= 0)
+		n = read(s->link.tap, in + at, NET_MAXFRAME);
+		if (n <= 0) {
+			error = n == 0 ? ENODEV : errno;
 			break;
+		}
 		tap_input(s, now, in + at, (size_t)n);
 		at += (size_t)n;
 	}
 	if (i > 0)
 		net_flush(s->net, now);
-	if (n == 0 || (n == -1 && errno != EAGAIN && errno != EINTR))
-		tap_lost(s, n == 0 ? ENODEV : errno);
+	if (error != 0 && error != EAGAIN && error != EINTR)
+		tap_lost(s, error);
 }
 
 /* What it does not take, as it does not while it is down, is dropped. */

@@ -115,6 +115,8 @@ suite
 check "a new suite serves" tell a ping -q -c 1 -W 20 $GATEWAY
 check "and has the TAP, too" eventually handed 3
 tell a leave
+check "and not given back before its end" \
+    [ "$(grep -c 'the TAP is gone' "$LOG")" -le 1 ]
 check "nobody was killed for it" [ "$(grep -c 'broke the protocol' "$LOG")" = 0 ]
 
 # Without an admin socket there is nobody to ask.

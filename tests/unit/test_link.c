@@ -4,6 +4,7 @@
  */
 
 #include <sys/socket.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -40,6 +41,7 @@ void
 net_flush(struct net *net, usec_t now)
 {
 	fx.nflush++;
+	errno = EPIPE; /* as after a write to a host that has gone */
 }
 
 void
@@ -230,6 +232,7 @@ START_TEST(test_tap_read)
 	ck_assert_uint_eq(fx.ninput, tap_row[_i].ours);
 	ck_assert_uint_eq(fx.nflush, 1);
 	ck_assert_uint_eq(drain(), tap_row[_i].others);
+	ck_assert_int_ne(fx.s.link.tap, -1);
 	close(tap);
 }
 END_TEST
