@@ -15,6 +15,8 @@ install_servers $SERVER_PACKAGES || exit 2
 
 export ASAN_OPTIONS=abort_on_error=1:detect_leaks=0
 export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
+# A limit is there to end what hangs, however busy the machine is.
+export CK_TIMEOUT_MULTIPLIER=4
 passed=0 failed=0 skipped=0
 
 # The kernel of the virtual machine in tests/integ/qemu.sh: unpacked below
@@ -75,7 +77,7 @@ run() {
 	name=$1
 	shift
 	echo "== $name"
-	meson test -C "build/$name" --no-rebuild --num-processes 4 \
+	meson test -C "build/$name" --no-rebuild --num-processes 4 -t 4 \
 	    --print-errorlogs "$@" >"build/$name-test.log" 2>&1
 	grep -E '^ *[0-9]+/[0-9]+ ' "build/$name-test.log" |
 	    grep -vE ' OK +[0-9.]+s' 
