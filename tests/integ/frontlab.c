@@ -4,11 +4,10 @@
 
 #include "tests/integ/frontlab.h"
 
-#include <sys/mman.h>
-#include <sys/wait.h>
 #include <dirent.h>
 #include <ev.h>
-#include <signal.h>
+
+#include "tests/integ/alone.h"
 
 struct frontlab t;
 
@@ -188,13 +187,8 @@ still_patient(void)
 void
 new_portd(void)
 {
-	int sv[2];
-
-	ck_assert_int_eq(plat_socketpair(SOCK_STREAM, sv), 0);
-	t.portd = ipc_new(
-	    t.loop, sv[0], ROLE_PORT, ROLE_FRONT, 0, &portd_events, NULL);
-	ipc_send(t.sup, IPC_PEER, &sv[1], 1, "{s:s,s:i}", "role",
-	    ipc_role_name[ROLE_PORT], "vm", 0);
+	t.portd = ipc_new(t.loop, alone_peer(t.sup, ROLE_PORT, 0), ROLE_PORT,
+	    ROLE_FRONT, 0, &portd_events, NULL);
 }
 
 void
@@ -221,28 +215,13 @@ setup(void)
 	struct sockaddr_un sun = { .sun_family = AF_UNIX };
 	char front[] = "front";
 	char *argv[] = { (char *)(uintptr_t)t.exe, front, NULL };
-	int sv[2], mem, map[2][2], fd;
-	struct plat_spawn spawn = {
-		.path = t.exe, .argv = argv, .fdmap = map, .nfdmap = 2
-	};
+	int bus, fd;
 
-	signal(SIGPIPE, SIG_IGN);
 	t.loop = ev_default_loop(0);
 	t.via = -1;
-	mem = plat_memfd("stats", STATS_BYTES);
-	t.stats = mmap(NULL, STATS_BYTES, PROT_READ, MAP_SHARED, mem, 0);
-	ck_assert(t.stats != MAP_FAILED);
-	ck_assert_int_eq(plat_socketpair(SOCK_STREAM, sv), 0);
-	map[0][0] = sv[1];
-	map[0][1] = DAEMON_BUS_FD;
-	map[1][0] = mem;
-	map[1][1] = DAEMON_STATS_FD;
-	t.pid = plat_spawn(&spawn);
-	ck_assert_int_ne(t.pid, -1);
-	close(sv[1]);
-	close(mem);
+	t.pid = alone_start(t.exe, argv, -1, &bus, &t.stats);
 	t.sup =
-	    ipc_new(t.loop, sv[0], ROLE_MAIN, ROLE_FRONT, 0, &sup_events, NULL);
+	    ipc_new(t.loop, bus, ROLE_MAIN, ROLE_FRONT, 0, &sup_events, NULL);
 	/* An abstract name: nothing to remove. */
 	snprintf(t.path, sizeof(t.path), "vpnkit-test-front.%d", getpid());
 	memcpy(sun.sun_path + 1, t.path, strlen(t.path));
@@ -261,27 +240,16 @@ setup(void)
 static void
 teardown(void)
 {
-	int status;
-
 	ck_assert(!t.gone);
 	ipc_free(t.portd);
 	ipc_free(t.sup);
-	ck_assert_int_eq(waitpid(t.pid, &status, 0), t.pid);
-	ck_assert_msg(WIFEXITED(status), "killed by %d", WTERMSIG(status));
-	ck_assert_int_eq(WEXITSTATUS(status), 0);
+	alone_ended(t.pid);
 }
 
 uint64_t
 counter(const char *name)
 {
-	size_t i;
-
-	for (i = 0; i < t.stats->n; i++) {
-		if (strcmp(t.stats->name[i], name) == 0)
-			return t.stats->value[i];
-	}
-	ck_abort_msg("no counter %s", name);
-	return 0;
+	return alone_counter(t.stats, name);
 }
 
 /* Descriptors of the process; -1 where we may not look. */

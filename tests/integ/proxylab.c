@@ -15,6 +15,8 @@
 #include <fcntl.h>
 #include <signal.h>
 
+#include "tests/integ/alone.h"
+
 struct proxylab t;
 
 const struct settings usual = { .http = PROXYAT, .https = PROXYAT };
@@ -180,14 +182,7 @@ conf(const struct settings *s)
 uint64_t
 counter(const char *name)
 {
-	size_t i;
-
-	for (i = 0; i < t.stats->n; i++) {
-		if (strcmp(t.stats->name[i], name) == 0)
-			return t.stats->value[i];
-	}
-	ck_abort_msg("no counter %s", name);
-	return 0;
+	return alone_counter(t.stats, name);
 }
 
 bool
@@ -203,43 +198,22 @@ logged(const char *text)
 static void
 link_to(enum ipc_role role, struct ipc **ipc, const struct ipc_events *events)
 {
-	int sv[2];
-
-	ck_assert_int_eq(plat_socketpair(SOCK_STREAM, sv), 0);
-	*ipc = ipc_new(t.loop, sv[0], role, ROLE_PROXY, 0, events, NULL);
-	ipc_send(t.sup, IPC_PEER, &sv[1], 1, "{s:s,s:i}", "role",
-	    ipc_role_name[role], "vm", 0);
+	*ipc = ipc_new(t.loop, alone_peer(t.sup, role, 0), role, ROLE_PROXY, 0,
+	    events, NULL);
 }
 
 static void
 setup(void)
 {
 	char *argv[] = { (char *)(uintptr_t)t.exe, NULL };
-	int sv[2], mem, map[3][2];
-	struct plat_spawn spawn = {
-		.path = t.exe, .argv = argv, .fdmap = map, .nfdmap = 3
-	};
+	int bus;
 
-	signal(SIGPIPE, SIG_IGN);
 	t.loop = ev_default_loop(0);
 	t.dns_addr = ORIGIN;
-	mem = plat_memfd("stats", STATS_BYTES);
-	t.stats = mmap(NULL, STATS_BYTES, PROT_READ, MAP_SHARED, mem, 0);
-	ck_assert(t.stats != MAP_FAILED);
 	t.log = fileno(tmpfile());
-	ck_assert_int_eq(plat_socketpair(SOCK_STREAM, sv), 0);
-	map[0][0] = sv[1];
-	map[0][1] = DAEMON_BUS_FD;
-	map[1][0] = mem;
-	map[1][1] = DAEMON_STATS_FD;
-	map[2][0] = t.log;
-	map[2][1] = STDERR_FILENO;
-	t.pid = plat_spawn(&spawn);
-	ck_assert_int_ne(t.pid, -1);
-	close(sv[1]);
-	close(mem);
+	t.pid = alone_start(t.exe, argv, t.log, &bus, &t.stats);
 	t.sup =
-	    ipc_new(t.loop, sv[0], ROLE_MAIN, ROLE_PROXY, 0, &sup_events, NULL);
+	    ipc_new(t.loop, bus, ROLE_MAIN, ROLE_PROXY, 0, &sup_events, NULL);
 	link_to(ROLE_PORT, &t.port, &port_events);
 	link_to(ROLE_DNS, &t.dns, &dns_events);
 	UNTIL(t.ready);

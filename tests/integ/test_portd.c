@@ -25,6 +25,7 @@
 #include "common/daemon.h"
 #include "common/plat/plat.h"
 #include "tests/check_main.h"
+#include "tests/integ/alone.h"
 
 #define MAXSEEN	  1024
 #define HOST_IP	  "192.168.65.2"
@@ -151,41 +152,20 @@ conf(int max)
 static void
 link_to(struct end *e, enum ipc_role role, uint32_t vm)
 {
-	int sv[2];
-
-	ck_assert_int_eq(plat_socketpair(SOCK_STREAM, sv), 0);
-	e->ipc = ipc_new(t.loop, sv[0], role, ROLE_PORT, vm, &events, e);
+	e->ipc = ipc_new(t.loop, alone_peer(t.sup.ipc, role, vm), role,
+	    ROLE_PORT, vm, &events, e);
 	ck_assert_ptr_nonnull(e->ipc);
-	ck_assert_int_eq(ipc_send(t.sup.ipc, IPC_PEER, &sv[1], 1, "{s:s,s:i}",
-			     "role", ipc_role_name[role], "vm", (int)vm),
-	    0);
 }
 
 static void
 start(const char *path, char *const *argv)
 {
-	int sv[2], mem, map[2][2];
-	struct plat_spawn spawn = {
-		.path = path, .argv = argv, .fdmap = map, .nfdmap = 2
-	};
+	int bus;
 
-	signal(SIGPIPE, SIG_IGN);
 	t.loop = ev_default_loop(0);
-	mem = plat_memfd("stats", STATS_BYTES);
-	ck_assert_int_ne(mem, -1);
-	t.stats = mmap(NULL, STATS_BYTES, PROT_READ, MAP_SHARED, mem, 0);
-	ck_assert(t.stats != MAP_FAILED);
-	ck_assert_int_eq(plat_socketpair(SOCK_STREAM, sv), 0);
-	map[0][0] = sv[1];
-	map[0][1] = DAEMON_BUS_FD;
-	map[1][0] = mem;
-	map[1][1] = DAEMON_STATS_FD;
-	t.pid = plat_spawn(&spawn);
-	ck_assert_int_ne(t.pid, -1);
-	close(sv[1]);
-	close(mem);
+	t.pid = alone_start(path, argv, -1, &bus, &t.stats);
 	t.sup.ipc =
-	    ipc_new(t.loop, sv[0], ROLE_MAIN, ROLE_PORT, 0, &events, &t.sup);
+	    ipc_new(t.loop, bus, ROLE_MAIN, ROLE_PORT, 0, &events, &t.sup);
 	ck_assert_ptr_nonnull(t.sup.ipc);
 	wait_msg(&t.sup, IPC_READY);
 }
@@ -226,13 +206,9 @@ begin(int max)
 static void
 teardown(void)
 {
-	int status;
-
 	ck_assert(!t.sup.gone);
 	ipc_free(t.sup.ipc);
-	ck_assert_int_eq(waitpid(t.pid, &status, 0), t.pid);
-	ck_assert(WIFEXITED(status));
-	ck_assert_int_eq(WEXITSTATUS(status), 0);
+	alone_ended(t.pid);
 	ipc_free(t.stack[0].ipc);
 	ipc_free(t.stack[1].ipc);
 	ipc_free(t.dns.ipc);
@@ -241,14 +217,7 @@ teardown(void)
 static uint64_t
 counter(const char *name)
 {
-	size_t i;
-
-	for (i = 0; i < t.stats->n; i++) {
-		if (strcmp(t.stats->name[i], name) == 0)
-			return t.stats->value[i];
-	}
-	ck_abort_msg("no counter %s", name);
-	return 0;
+	return alone_counter(t.stats, name);
 }
 
 static void
