@@ -295,9 +295,11 @@ START_TEST(slow_and_gone)
 	fw = connected(t.last_open);
 	expect_open();
 	kill(t.pid, SIGSTOP);
-	tcp_client();
 	put(fw, SHAKE, SHAKELEN);
 	close(fw);
+	/* What is newest is served first: front has to write before it reads. */
+	tcp_client();
+	turn(-1, 0);
 	kill(t.pid, SIGCONT);
 	UNTIL(t.opens == 2);
 	fw = connected(t.last_open);
