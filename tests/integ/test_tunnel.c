@@ -297,7 +297,8 @@ START_TEST(slow_and_gone)
 	kill(t.pid, SIGSTOP);
 	put(fw, SHAKE, SHAKELEN);
 	close(fw);
-	/* What is newest is served first: front has to write before it reads. */
+	/* What is newest is served first: front has to write before it reads.
+	 */
 	tcp_client();
 	turn(-1, 0);
 	kill(t.pid, SIGCONT);
@@ -851,6 +852,74 @@ START_TEST(datagrams)
 }
 END_TEST
 
+/* A UDP socket of the loopback, on a port or on any, which is told. */
+static int
+udp_at(uint16_t *port)
+{
+	struct sockaddr_in sin = { .sin_family = AF_INET,
+		.sin_port = htons(*port),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof(sin);
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&sin, len), 0);
+	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&sin, &len), 0);
+	*port = ntohs(sin.sin_port);
+	return fd;
+}
+
+static void
+connect_to(int fd, uint16_t port)
+{
+	struct sockaddr_in sin = { .sin_family = AF_INET,
+		.sin_port = htons(port),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+
+	ck_assert_int_eq(connect(fd, (struct sockaddr *)&sin, sizeof(sin)), 0);
+}
+
+/*
+ * Of a client that goes, its host says so by ICMP, in whatever call of ours is
+ * next.  One that comes back to its port has its channel still.
+ */
+START_TEST(client_gone_and_back)
+{
+	static const uint8_t answer[] = "\xb\0\0\0\0\0\0\0\1\0x";
+	uint16_t cport = 0, sport = 0;
+	int sock[2], early[2], client = udp_at(&cport), i;
+	static uint8_t in[70000];
+	uint32_t id;
+
+	begin_mux();
+	sock[0] = udp_at(&sport);
+	connect_to(sock[0], cport);
+	ck_assert_int_eq(plat_socketpair(SOCK_DGRAM, early), 0);
+	ck_assert_int_eq(send(early[0], "early", 5, 0), 5);
+	sock[1] = early[1];
+	offer(udp_id, sock, 2);
+	UNTIL(t.opens == 1);
+	fw = connected(t.last_open);
+	id = expect_open();
+	say(MUX_WINDOW, id, 1000);
+	ck_assert_uint_eq(next_datagram(in, sizeof(in)), 19);
+	close(client);
+	for (i = 0; i < 5; i++)
+		say_data(id, answer, sizeof(answer) - 1);
+	UNTIL(counter("datagrams") == 6);
+	client = udp_at(&cport);
+	connect_to(client, sport);
+	ck_assert_int_eq(send(client, "again", 5, 0), 5);
+	ck_assert_uint_eq(next_datagram(in, sizeof(in)), 19);
+	ck_assert_mem_eq(in + 14, "again", 5);
+	say_data(id, answer, sizeof(answer) - 1);
+	UNTIL(recv(client, in, sizeof(in), 0) == 1);
+	ck_assert_int_eq(in[0], 'x');
+	ck_assert_uint_eq(t.closes, 0);
+	close(client);
+	close(early[0]);
+}
+END_TEST
+
 START_TEST(bad_datagrams)
 {
 	uint32_t id;
@@ -972,8 +1041,8 @@ main(int argc, char *argv[])
 		toward_the_vm, toward_the_client, refused_in_the_vm,
 		closed_by_the_vm, client_vanishes, client_never_reads,
 		forwarder_never_reads, tunnel_lost, not_frames, five_hundred,
-		one_after_another, datagrams, bad_datagrams, year_2017,
-		year_2017_bulk, year_2017_datagrams };
+		one_after_another, datagrams, client_gone_and_back,
+		bad_datagrams, year_2017, year_2017_bulk, year_2017_datagrams };
 
 	return frontlab_main(argc, argv, "tunnel", tests, nitems(tests));
 }
