@@ -3,9 +3,10 @@
 
 /*
  * diagd serves those who watch without asking the administrator each time:
- * --pcap, --diagnostics, --introspection and --metrics.  It reads what the other daemons leave
- * in shared memory, which may lie, and what its clients send, which is next to
- * nothing; so it is a reader like them, and only there when it was asked for.
+ * --pcap, --diagnostics, --introspection and --metrics.  It reads what the
+ *other daemons leave in shared memory, which may lie, and what its clients
+ *send, which is next to nothing; so it is a reader like them, and only there
+ *when it was asked for.
  *
  *	main.c	the daemon, its listeners, a snapshot of the suite
  *	serve.c	clients: what each kind is sent
@@ -51,8 +52,9 @@ struct client {
 	bool waiting; /* for a snapshot that begins after now */
 	bool last;    /* close when all is written */
 	char *buf;    /* owned: what is still to be written */
-	size_t off, len, cap;
+	size_t off, len;
 	size_t asked;	       /* bytes it has sent */
+	bool line_began;       /* the last of them ended a line */
 	usec_t since;	       /* when it came */
 	struct follow *follow; /* owned */
 	size_t nfollow;

@@ -10,6 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <bsd/string.h>
+
 #include "common/log.h"
 #include "common/plat/plat.h"
 #include "diagd/diagd.h"
@@ -83,7 +85,7 @@ on_end(struct daemon *d, struct ipc *from, struct ipc_msg *m)
 	snapshot_fini(&dd->snap);
 	dd->snap = dd->next;
 	dd->snap.now = usec_now(d->loop);
-	strncpy(dd->snap.version, VPNKIT_VERSION, sizeof(dd->snap.version) - 1);
+	strlcpy(dd->snap.version, VPNKIT_VERSION, sizeof(dd->snap.version));
 	memset(&dd->next, 0, sizeof(dd->next));
 	dd->collecting = false;
 	clients_serve(dd);

@@ -172,8 +172,10 @@ answer(struct client *c)
 	size_t len, n = 0;
 	FILE *out, *b;
 
-	if ((out = open_memstream(&text, &len)) == NULL)
+	if ((out = open_memstream(&text, &len)) == NULL) {
+		client_free(c);
 		return;
+	}
 	if (c->kind == DIAG_PCAP) {
 		pcap_head(out, 65535);
 	} else if (c->kind == DIAG_TAR) {
@@ -294,7 +296,7 @@ clients_expire(struct diagd *dd)
 	}
 }
 
-/* Whether these bytes end the head of a request. */
+/* Whether these bytes end the head of a request; they may come one by one. */
 static bool
 head_ends(struct client *c, const char *p, size_t n)
 {
@@ -302,11 +304,11 @@ head_ends(struct client *c, const char *p, size_t n)
 
 	c->asked += n;
 	/* Only blank lines matter: what is asked for is always the same. */
-	for (i = 0; i + 1 < n; i++) {
-		if (p[i] == '\n' &&
-		    (p[i + 1] == '\n' ||
-			(i + 2 < n && p[i + 1] == '\r' && p[i + 2] == '\n')))
+	for (i = 0; i < n; i++) {
+		if (p[i] == '\n' && c->line_began)
 			return true;
+		if (p[i] != '\r')
+			c->line_began = p[i] == '\n';
 	}
 	return false;
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/nitems.h"
 #include "diagd/diagd.h"
 
 #define BLOCK 512
@@ -129,7 +130,7 @@ idle(const struct snapshot *s, const struct flowtab_flow *f)
 }
 
 static void
-put_flows(FILE *out, const struct snapshot *s, bool ended)
+put_some(FILE *out, const struct snapshot *s, bool ended)
 {
 	char a[PRINT_NUM], b[PRINT_NUM], proto[64];
 	struct flow *v;
@@ -145,6 +146,13 @@ put_flows(FILE *out, const struct snapshot *s, bool ended)
 		    ended ? "closed" : "open", idle(s, f));
 	}
 	free(v);
+}
+
+static void
+put_flows(FILE *out, const struct snapshot *s)
+{
+	put_some(out, s, false);
+	put_some(out, s, true);
 }
 
 static int
@@ -194,41 +202,48 @@ put_connections(FILE *out, const struct snapshot *s)
 	flows_print(out, s, 0, &plain);
 }
 
+static void
+put_endpoints(FILE *out, const struct snapshot *s)
+{
+	put_hosts(out, s, false);
+}
+
+static void
+put_pairs(FILE *out, const struct snapshot *s)
+{
+	put_hosts(out, s, true);
+}
+
 static const struct {
 	const char *name;
-	int ring; /* -1: a list */
+	void (*list)(FILE *, const struct snapshot *); /* NULL: packets */
+	uint32_t ring;
 } files[] = {
-	{ "connections", -1 },
-	{ "capture/all.pcap", TAPE_ALL },
-	{ "capture/dns.pcap", TAPE_DNS },
-	{ "capture/ntp.pcap", TAPE_NTP },
-	{ "capture/icmp.pcap", TAPE_ICMP },
-	{ "capture/http_proxy.pcap", TAPE_HTTP },
-	{ "capture/bad.pcap", TAPE_BAD },
-	{ "flows", -1 },
-	{ "endpoints", -1 },
-	{ "ports", -1 },
+	{ "connections", put_connections, 0 },
+	{ "capture/all.pcap", NULL, TAPE_ALL },
+	{ "capture/dns.pcap", NULL, TAPE_DNS },
+	{ "capture/ntp.pcap", NULL, TAPE_NTP },
+	{ "capture/icmp.pcap", NULL, TAPE_ICMP },
+	{ "capture/http_proxy.pcap", NULL, TAPE_HTTP },
+	{ "capture/bad.pcap", NULL, TAPE_BAD },
+	{ "flows", put_flows, 0 },
+	{ "endpoints", put_endpoints, 0 },
+	{ "ports", put_pairs, 0 },
 };
 
 const char *
 tar_name(size_t i)
 {
-	return i < sizeof(files) / sizeof(files[0]) ? files[i].name : NULL;
+	return i < nitems(files) ? files[i].name : NULL;
 }
 
 void
 tar_content(FILE *f, const struct snapshot *s, size_t i)
 {
-	if (files[i].ring != -1) {
-		put_pcap(f, s, (uint32_t)files[i].ring);
-	} else if (files[i].name[0] == 'c') {
-		put_connections(f, s);
-	} else if (files[i].name[0] == 'f') {
-		put_flows(f, s, false);
-		put_flows(f, s, true);
-	} else {
-		put_hosts(f, s, files[i].name[0] == 'e');
-	}
+	if (files[i].list != NULL)
+		files[i].list(f, s);
+	else
+		put_pcap(f, s, files[i].ring);
 }
 
 void

@@ -72,6 +72,18 @@ check "metrics over HTTP" sh -c "
 	curl -sf --unix-socket '$METRICS' http://x/metrics >'$DIR/m' &&
 	grep -q '^vpnkit_process_up{process=\"netstackd-1\"} 1$' '$DIR/m' &&
 	tail -n 1 '$DIR/m' | grep -qx '# EOF'"
+# As somebody types it: each byte has been read before the next is sent.
+check "a request byte by byte" /usr/bin/python3 -c '
+import fcntl, socket, struct, sys, termios
+s = socket.socket(socket.AF_UNIX)
+s.connect(sys.argv[1])
+s.settimeout(10)
+for c in b"GET / HTTP/1.0\r\n\r\n":
+    s.sendall(bytes([c]))
+    while struct.unpack("i", fcntl.ioctl(s, termios.TIOCOUTQ, b"\0" * 4))[0]:
+        pass
+assert s.recv(15, socket.MSG_WAITALL) == b"HTTP/1.1 200 OK"
+' "$METRICS"
 check "garbage ends the client, not the daemon" sh -c "
 	head -c 100000 /dev/urandom | tr '\n' x |
 	    socat -t 2 - 'UNIX-CONNECT:$METRICS' >/dev/null 2>&1

@@ -91,7 +91,7 @@ lab
 lab_dns
 suite --diagnostics "$DIR/diag" --publish 127.0.0.1:8080:$GUEST:80
 mkfifo "$DIR/hold"
-told_guest --uuid aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa
+told_guest --relay --uuid aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa
 
 # The traffic: names, a refusal, an end, and two connections that stay.
 tell "dig +short +tries=1 one.example"

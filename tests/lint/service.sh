@@ -38,11 +38,10 @@ socket = p["Sockets"][name[8:]]
 assert socket["SockPathName"].startswith("/var/run/vpnkit/")
 assert socket["SockPathMode"] == 0o600
 # launchd makes the socket, and is asked for it by its name; no other key of
-# launchd.plist(5) is used, so a misspelt one is none.
+# launchd.plist(5) is used, so a misspelt one is none, and none starts it early.
 assert set(socket) == {"SockPathName", "SockPathMode"}
 assert set(p) == {"Label", "ProgramArguments", "Sockets", "ProcessType",
     "KeepAlive", "SoftResourceLimits", "StandardErrorPath"}
-assert "RunAtLoad" not in p # the first client starts it
 assert p["KeepAlive"] == {"SuccessfulExit": False}
 assert p["SoftResourceLimits"]["NumberOfFiles"] >= 4096
 ' "$OUT/org.mobyproject.vpnkit.plist"

@@ -128,7 +128,10 @@ parse(struct capture *c, int argc, char **argv)
 			take(c, o);
 	}
 	if (optind != argc)
-		errx(EX_USE, "%s: what is this?", argv[optind]);
+		errx(EX_USE,
+		    "'%s' is no filter: these are --vm, --proto, "
+		    "--host and --port",
+		    argv[optind]);
 }
 
 static void

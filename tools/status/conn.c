@@ -217,7 +217,7 @@ ask(struct conn *c, enum ipc_type type, json_t *body)
 		r = ipc_send(c->ipc, type, NULL, 0, "O", body);
 	json_decref(body);
 	if (r == -1)
-		errx(EX_USE, "this cannot be asked");
+		errx(EX_USE, "this is too long to be asked");
 	wait_for(c, &c->answered);
 }
 

@@ -269,8 +269,8 @@ run(const char *path, const struct style *st, int argc, char **argv)
 	}
 	cmd = find_command(argv[0]);
 	if (argc - 1 < cmd->min || argc - 1 > cmd->max)
-		errx(
-		    EX_USE, "usage: vpnkit-status %s %s", cmd->name, cmd->args);
+		errx(EX_USE, "usage: vpnkit-status %s%s%s", cmd->name,
+		    cmd->args[0] != '\0' ? " " : "", cmd->args);
 	c = conn_open(find_socket(path, buf, sizeof(buf)));
 	r = cmd->fn(c, st, argc, argv);
 	conn_close(c);

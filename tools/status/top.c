@@ -1,7 +1,7 @@
 /*
- * top: flows, live, with the keys people know: q ends, space looks at once,
- * r b a t sort by rate, bytes, age and round trip, s asks for nothing but
- * takes + and -.
+ * top: flows, live, with the keys people know: q ends, r b a t sort by rate,
+ * bytes, age and round trip, + and - look more and less often, and any other
+ * key looks at once.
  */
 
 #include <sys/ioctl.h>
@@ -210,7 +210,8 @@ top_main(struct conn *conn, const struct style *st, int argc, char **argv)
 			exit(EX_USE);
 		t.delay_ms = (int)strtonum(optarg, 1, 60, &why) * 1000;
 		if (why != NULL)
-			errx(EX_USE, "-d: '%s' is %s seconds", optarg, why);
+			errx(EX_USE, "-d: '%s' is %s: 1 to 60 seconds", optarg,
+			    why);
 	}
 	if (!isatty(STDOUT_FILENO))
 		errx(EX_USE, "top needs a terminal: use flows");
