@@ -142,6 +142,15 @@ check "all losses have a meaning" sh -c "
 	    '$DIR/there' | grep -v 'idle-upstream-limit' |
 	    comm -23 - '$DIR/said' | grep . && exit 1 || exit 0"
 
+# The tour in README: what it shows does something.
+sed -nE 's/^vpnkit-status -s [^ ]+( [^#|]*|$).*/\1/p' "$HERE/../../README.md" |
+    grep -vE 'top|--port' >"$DIR/tour"
+check "there is a tour" [ "$(wc -l <"$DIR/tour")" -ge 5 ]
+while read -r line; do
+	# shellcheck disable=SC2086
+	check "README: vpnkit-status $line" status $line
+done <"$DIR/tour"
+
 # top: its last picture.
 mkfifo "$DIR/keys"
 TERM=xterm script -qec "stty cols 200 rows 40; $STATUS -s $SOCK top -d 1" \
