@@ -36,6 +36,7 @@ struct capture {
 	uint32_t vm, snaplen;
 	uint64_t count, written, lost;
 	bool last;
+	bool done; /* enough, or nobody reads */
 	FILE *out;
 	struct source v[MAXSOURCES];
 	size_t n;
@@ -181,7 +182,7 @@ add_source(struct capture *c, struct file *f, uint32_t vm, uint32_t ring,
 	memset(f, 0, sizeof(*f));
 	snprintf(name, sizeof(name), "vm%u", vm);
 	if (pcapng_interface(c->out, name, SNAPLEN) == -1)
-		stopped = 1;
+		c->done = true;
 }
 
 static void
@@ -235,9 +236,9 @@ write_packet(struct capture *c, uint32_t i, const struct tape_pkt *pkt)
 	if (!filter_match(&c->filter, pkt->data, pkt->head.cap))
 		return;
 	if (pcapng_packet(c->out, i, pkt) == -1)
-		stopped = 1;
+		c->done = true;
 	else if (++c->written == c->count)
-		stopped = 1;
+		c->done = true;
 }
 
 /* What was overwritten: on with the oldest that is there. */
@@ -266,7 +267,7 @@ drain(struct capture *c, uint32_t i, struct tape_pkt *pkt)
 	struct source *s = &c->v[i];
 	int k, r;
 
-	for (k = 0; k < 65536 && !stopped; k++) {
+	for (k = 0; k < 65536 && !c->done; k++) {
 		r = tape_get(s->file.p, s->file.len, s->ring, s->next, pkt);
 		if (r == 0)
 			return;
@@ -288,20 +289,22 @@ run(struct capture *c, struct conn *conn)
 {
 	static const struct timespec pause = { 0, LOOK_NSEC };
 	struct tape_pkt *pkt;
-	bool alive;
+	bool alive, end;
 	uint32_t i;
 
 	if ((pkt = malloc(sizeof(*pkt))) == NULL)
 		err(EX_NOSUITE, NULL);
 	do {
+		/* What came before the signal is still written. */
+		end = c->last || stopped;
 		alive = c->last || conn_alive(conn);
 		for (i = 0; i < c->n; i++)
 			drain(c, i, pkt);
 		if (fflush(c->out) == EOF)
-			stopped = 1;
-		if (!c->last && !stopped)
+			c->done = true;
+		if (!end && !c->done)
 			nanosleep(&pause, NULL);
-	} while (!c->last && !stopped && alive);
+	} while (!end && !c->done && alive);
 	free(pkt);
 	if (!alive)
 		errx(EX_NOSUITE, "the suite has ended");
