@@ -25,6 +25,8 @@
 #include "vm.h"
 #include "wire.h"
 
+/* A stack that loses one after the other shall not keep us busy with it. */
+#define TAP_PAUSE (1 * USEC_SEC)
 #define AWAY_SECS 10. /* as long as ethd itself keeps a VM without client */
 
 /* The client goes too, unless it is gone already. */
@@ -250,6 +252,8 @@ vm_tap(struct vms *vms, const char *uuid, int fd, struct ipc *client)
 		why = "no VM with this UUID is connected";
 	else if (vm->tap != -1)
 		why = "this VM has handed over a TAP already";
+	else if (plat_now() < vm->tap_not_before)
+		why = "this VM has just lost its TAP";
 	else if (vm_of_client(vms, client) != NULL)
 		why = "this client has handed over a TAP already";
 	else if (!plat_is_tap(fd))
@@ -291,8 +295,10 @@ vm_tap_lost(struct vms *vms, const struct child *stack)
 {
 	struct vm *vm = vms->v[stack->vm];
 
-	if (vm->tap != -1)
-		end_tap(vm);
+	if (vm->tap == -1)
+		return;
+	vm->tap_not_before = plat_now() + TAP_PAUSE;
+	end_tap(vm);
 }
 
 void

@@ -108,15 +108,27 @@ check "and nobody was harmed" tell a "$PEER" down $SERVER 7000 1000003
 check "another TAP is taken" says $B tap taken
 check "and given back" tell b "$PEER" down $SERVER 7000 1000003
 
+# One that its namespace loses, and another one.
+mkfifo "$DIR/stay"
+"$HAND" "$SOCK.admin" $B tap <"$DIR/stay" >"$DIR/said" 2>&1 &
+exec 6>"$DIR/stay"
+eventually grep -q taken "$DIR/said"
+device=$(ip -o link show type tun | sed -n 's/^[0-9]*: \([^:@]*\).*/\1/p')
+ip link del "$device"
+check "a TAP that goes is noticed" eventually grep -q "the TAP is gone" "$LOG"
+exec 6>&-
+check "and its machine served" tell b "$PEER" down $SERVER 7000 1000003
+check "another one is taken" eventually says $B tap taken
+
 # The suite ends, and another one comes, which gives addresses anew.
 tell b leave
 suite_stop
 suite
 check "a new suite serves" tell a ping -q -c 1 -W 20 $GATEWAY
-check "and has the TAP, too" eventually handed 3
+check "and has the TAP, too" eventually handed 5
 tell a leave
 check "and not given back before its end" \
-    [ "$(grep -c 'the TAP is gone' "$LOG")" -le 1 ]
+    [ "$(grep -c 'the TAP is gone' "$LOG")" -le 2 ]
 check "nobody was killed for it" [ "$(grep -c 'broke the protocol' "$LOG")" = 0 ]
 
 # Without an admin socket there is nobody to ask.
