@@ -75,9 +75,10 @@ rest_cb(struct ev_loop *loop, struct ev_prepare *w, int revents)
 	struct daemon *d = w->data;
 
 	if (!d->idled)
-		spin_event(&d->spin, d->now, d->moved);
+		spin_event(&d->spin, d->now, d->moved, d->many);
 	d->idled = false;
 	d->moved = 0;
+	d->many = 0;
 	if (!d->spin.spinning)
 		ev_idle_stop(loop, &d->idle);
 	else if (!ev_is_active(&d->idle))
@@ -202,6 +203,7 @@ peer_msg(struct ipc *ipc, struct ipc_msg *m)
 {
 	struct daemon *d = ipc_data(ipc);
 
+	daemon_many(d, 1);
 	dispatch(d, d->spec->handler, d->spec->nhandler, ipc, m);
 }
 

@@ -60,6 +60,7 @@ struct daemon {
 	struct spin spin;
 	bool idled;   /* nothing was ready in this turn */
 	size_t moved; /* bytes of packets in this turn */
+	size_t many;  /* exchanges that it was about */
 	struct ev_timer owing; /* says what the log has left out */
 	int status; /* of the exit */
 };
@@ -72,6 +73,13 @@ static inline void
 daemon_moved(struct daemon *d, size_t n)
 {
 	d->moved += n;
+}
+
+/* And with so many others: sockets, queries, messages. */
+static inline void
+daemon_many(struct daemon *d, size_t n)
+{
+	d->many += n;
 }
 
 /* The link to a peer, NULL while it is not there. */

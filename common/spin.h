@@ -7,9 +7,11 @@
  * Waking a process costs more than what a small packet needs, many times over
  * in a virtual machine.  A process on the packet path that has mostly been
  * woken again within SPIN_USEC therefore looks for that long before it sleeps,
- * and one that has not sleeps at once.  So a busy exchange is quick, and a
- * quiet process makes no turns at all.  Nor does one that moves bulk: there
- * the next batch should rather grow.  Pure: the loop is daemon.c's.
+ * and one that has not sleeps at once.  So an exchange is quick, and a quiet
+ * process makes no turns at all.  Nor does one that moves bulk, where the next
+ * batch should rather grow.  Nor one that has to do with many others at a
+ * time: none of them waits for a wake-up of it, and somebody has a use for the
+ * processor.  Pure: the loop is daemon.c's.
  */
 
 #include <stdbool.h>
@@ -20,9 +22,11 @@
 #define SPIN_USEC 400
 #define SPIN_MAX  16 /* sleeps remembered, as it were */
 #define SPIN_BULK 32768
+#define SPIN_MANY 8   /* exchanges at a time */
+#define SPIN_BUSY 256 /* short waits after that which do not count */
 
 struct spin {
-	int score;     /* 0..SPIN_MAX: short waits push up, long ones down */
+	int score;     /* to SPIN_MAX: short waits push up, long ones down to 0 */
 	usec_t since;  /* when there was last something to do */
 	bool spinning; /* polling instead of sleeping */
 };
@@ -38,12 +42,14 @@ spin_rest(struct spin *s, usec_t now)
 	return s->spinning;
 }
 
-/* There was something to do, in which so many bytes were moved. */
+/* There was something to do: so many bytes, in so many exchanges. */
 static inline void
-spin_event(struct spin *s, usec_t now, size_t moved)
+spin_event(struct spin *s, usec_t now, size_t moved, size_t many)
 {
-	if (moved >= SPIN_BULK)
-		s->score = 0;
+	if (many >= SPIN_MANY)
+		s->score = -SPIN_BUSY;
+	else if (moved >= SPIN_BULK)
+		s->score = s->score < 0 ? s->score : 0;
 	else if (now - s->since <= SPIN_USEC)
 		s->score += s->score < SPIN_MAX;
 	else

@@ -165,6 +165,7 @@ upstream_readable(struct attempt *a)
 			udp_failed(a);
 			return;
 		}
+		daemon_many(d->d, 1);
 		if (upstream_judge(a, d->buf, (size_t)n))
 			return;
 	}

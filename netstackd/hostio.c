@@ -197,6 +197,7 @@ hostio_cb(struct ev_loop *loop, struct ev_io *w, int revents)
 	int i, n;
 
 	n = plat_edge_wait(s->host.set, e, HOSTIO_MAXEVENTS);
+	daemon_many(s->d, n > 0 ? (size_t)n : 0);
 	for (i = 0; i < n; i++)
 		event(s, &e[i], now);
 }
@@ -632,6 +633,7 @@ dns_send(struct stackd *s, uint32_t id, const struct net_dgram *d, int n)
 	}
 	if (writev(f->fd, iov, niov) == -1)
 		return -1;
+	daemon_many(s->d, (size_t)n);
 	show_moved(s, id, dgrams_len(d, n) - (size_t)n * SHOW_DNS_PREFIX, 0);
 	return n;
 }
