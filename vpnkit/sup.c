@@ -541,6 +541,7 @@ sup_init(struct sup *s, const struct options *op)
 	s->kids.libexec = getenv("VPNKIT_LIBEXECDIR");
 	s->kids.stack_fds = vm_stack_fds(op->max_connections);
 	sup_files_init(s);
+	sup_net_init(s);
 	if (listen_open(&s->listen, s->loop, op) == -1)
 		return -1;
 	return admin_open(&s->admin, s, op);
@@ -581,6 +582,7 @@ sup_fini(struct sup *s)
 	admin_close(&s->admin);
 	listen_close(&s->listen);
 	watch_fini(&s->watch);
+	sup_net_fini(s);
 	vms_fini(&s->vms);
 	while ((c = TAILQ_FIRST(&s->kids.list)) != NULL)
 		child_free(c);

@@ -30,6 +30,12 @@ struct sup {
 	struct conf conf;
 	struct ports ports;
 	struct watch watch;
+	struct {
+		int fd; /* owned; 0, -1: none */
+		struct ev_io io;
+		struct ev_timer settle; /* from the last change on */
+		usec_t since;		/* the first one; 0: none waits */
+	} net;				/* the host's; sup_net.c */
 	struct children kids;
 	struct child *kid[ROLE__MAX]; /* owned; daemons there is one of */
 	struct vms vms;
@@ -60,6 +66,10 @@ void sup_resend(struct sup *, enum ipc_role);
  */
 void sup_files_init(struct sup *);
 void sup_reload(struct sup *);
+
+/* sup_net.c: dnsd hears of changes of the host's network. */
+void sup_net_init(struct sup *);
+void sup_net_fini(struct sup *);
 
 /* sup_http.c: there are new settings; front asks on behalf of a client. */
 void sup_http_resend(struct sup *);

@@ -164,6 +164,13 @@ void plat_watch_read(int set, void (*cb)(void *arg, int watch,
     const char *name), void *arg);
 
 /*
+ * A descriptor that becomes readable when addresses or default routes of the
+ * host change; reading tells whether any did.
+ */
+int plat_netchange_new(void);
+bool plat_netchange_read(int fd);
+
+/*
  * Tells the service manager, if one listens: "READY=1" and the like.  The
  * second is how often it wants to hear "WATCHDOG=1"; USEC_NEVER: it does not.
  */

@@ -137,6 +137,16 @@ n=$(grep -c "names of our own" "$LOG")
 printf 'nameserver %s\n' $SERVER >"$DIR/resolv.conf"
 check "resolv.conf is written again" eventually more "names of our own" "$n"
 
+# Or it changes the network and nobody writes that file.
+for change in "ip addr add 192.0.2.8/24 dev ext0" \
+    "ip addr del 192.0.2.8/24 dev ext0" \
+    "ip route add default via 192.0.2.250 metric 999"; do
+	n=$(grep -c "names of our own" "$LOG")
+	$change
+	check "$change" eventually more "names of our own" "$n"
+done
+ip route del default via 192.0.2.250 metric 999
+
 # Changes under load drop nothing.
 seq -f 'h%.0f.corp.example A' 3000 >"$DIR/queries"
 printf 'nameserver 192.0.2.2\n' >"$DIR/dns.conf"
