@@ -173,11 +173,18 @@ vm_chan_write_cb(struct ev_loop *loop, struct ev_io *w, int revents)
 	vm_dirty(vm);
 }
 
+/*
+ * A TAP that is handed over, or comes back, brings a new channel, and the stack
+ * may have closed the old one before we hear of that: then nothing broke.
+ */
 void
 vm_chan(struct vm *vm, struct chan *chan, bool tap)
 {
 	if (vm->chan != NULL)
 		vm_lost(vm, 0);
+	else if (vm->lost && vm->tap == tap)
+		eth_count(vm->eth, ETHS_CHAN_LOST, 1);
+	vm->lost = false;
 	vm->chan = chan;
 	vm->tap = tap;
 	vm->opened = true;
@@ -203,8 +210,7 @@ vm_lost(struct vm *vm, int err)
 
 	if (err == EPROTO)
 		vm_accuse(vm);
-	if (err != 0)
-		eth_count(vm->eth, ETHS_CHAN_LOST, 1);
+	vm->lost = err != 0;
 	vm_say(vm, err == 0 ? "new channel" : "channel lost");
 	if (c != NULL && vm->out_off > 0 && conn_unwritten(c) == -1)
 		cut = c;

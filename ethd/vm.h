@@ -24,6 +24,7 @@ struct vm {
 	struct lease *lease; /* borrowed from the pool */
 	bool opened;	     /* the supervisor knows */
 	bool dirty;	     /* its channel wants a flush */
+	bool lost;	     /* the channel ended; counted with the next one */
 	struct ev_timer gone;
 	struct conn_list conns; /* the last one that sent comes first */
 	size_t nconn;
