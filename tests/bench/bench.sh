@@ -421,6 +421,7 @@ group_dns() {
 		names dns_kept "$dns" "$DIR/kept"
 		names dns_plain $PLAIN "$DIR/queries"
 	done
+	ip link del plain0
 	stop
 }
 
