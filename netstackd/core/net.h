@@ -201,7 +201,7 @@ enum net_stat {
 	NETS_RX_BADDST,	    /* destination never reached: 0/8, 127/8, ... */
 	NETS_RX_TTL,	    /* TTL ended here */
 	NETS_RX_PROTO,	    /* IP protocol not served */
-	NETS_TX_FULL,	    /* dropped: channel full */
+	NETS_TX_FULL,	    /* dropped: channel full, or TAP down */
 	NETS_ARP_REPLIES,
 	NETS_ARP_FOREIGN,   /* from an address that is not the guest's */
 	NETS_ARP_CONFLICT,  /* the guest says that it is the gateway or host */
