@@ -5,36 +5,23 @@
 . "$(dirname "$0")/lib.sh"
 
 need ip ping
-STATUS="$BUILD/tools/vpnkit-status -s $SOCK.admin"
 HAND=$BUILD/tests/integ/taphand
 A=aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa
 B=bbbbbbbb-bbbb-4bbb-8bbb-bbbbbbbbbbbb
 
-# A guest that does what it is told over a pair of fifos.
+# Two guests, each with a folder of its own to be told in.
 told() {
-	mkfifo "$DIR/$1.ask" "$DIR/$1.answer"
-	name=$1
-	shift
-	guest "$@" -- sh -c '
-		while read -r line <"$1.ask"; do
-			[ "$line" != leave ] || break
-			sh -c "$line" >"$1.out" 2>&1 </dev/null
-			echo $? >"$1.answer"
-		done
-		echo 0 >"$1.answer"' - "$DIR/$name" &
+	mkdir "$DIR/$1"
+	(DIR=$DIR/$1 && shift && told_guest "$@")
 }
 
-tell() {
-	who=$1
-	shift
-	echo "$*" >"$DIR/$who.ask"
-	read -r answer <"$DIR/$who.answer"
-	[ "$answer" = 0 ] || { cat "$DIR/$who.out"; return 1; }
+ask() {
+	(DIR=$DIR/$1 && shift && tell "$@")
 }
 
 # Of ethd: frames from machines.
 frames() {
-	$STATUS --json counters ethd | jq '.ethd["rx-frames"] // 0'
+	status --json counters ethd | jq '.ethd["rx-frames"] // 0'
 }
 
 handed() {
@@ -45,68 +32,66 @@ need jq
 lab
 suite
 told a --uuid $A
-tell a true
 check "the TAP is handed over" handed 1
 before=$(frames)
-check "a download" tell a "$PEER" down $SERVER 7000 100000007
-check "an upload" tell a "$PEER" up $SERVER 7000 100000007
+check "a download" ask a "$PEER" down $SERVER 7000 100000007
+check "an upload" ask a "$PEER" up $SERVER 7000 100000007
 check "no frame of them passed ethd" [ "$(frames)" = "$before" ]
 
 # With ethd stopped all goes on; when it dies not a connection is lost.
 ethd=$(pids_of ethd)
 kill -STOP "$ethd"
-check "new flows beside a stopped ethd" tell a "$PEER" down $SERVER 7000 1000003
-check "ping beside a stopped ethd" tell a ping -q -c 3 -i 0.01 -W 5 $GATEWAY
+check "new flows beside a stopped ethd" ask a "$PEER" down $SERVER 7000 1000003
+check "ping beside a stopped ethd" ask a ping -q -c 3 -i 0.01 -W 5 $GATEWAY
 mkfifo "$DIR/slow"
-tell a "$PEER hold $SERVER 7000 $DIR/slow >$DIR/held & echo up"
+ask a "$PEER hold $SERVER 7000 $DIR/slow >$DIR/held & echo up"
 kill -KILL "$ethd"
 is_new() {
 	p=$(pids_of ethd) && [ -n "$p" ] && [ "$p" != "$ethd" ]
 }
 check "ethd is there again" eventually is_new
-check "new flows beside a new ethd" tell a "$PEER" down $SERVER 7000 1000003
+check "new flows beside a new ethd" ask a "$PEER" down $SERVER 7000 1000003
 : >"$DIR/slow"
 check "a flow from before lives" eventually grep -q alive "$DIR/held"
 again() {
 	[ "$(grep -c "VM 1, $A" "$LOG")" = 2 ]
 }
 check "the machine is connected again" eventually again
-check "new flows after that" tell a "$PEER" down $SERVER 7000 1000003
+check "new flows after that" ask a "$PEER" down $SERVER 7000 1000003
 
 netstackd=$(pids_of netstackd)
 kill -KILL "$netstackd"
-check "new flows beside a new stack" tell a "$PEER" down $SERVER 7000 1000003
+check "new flows beside a new stack" ask a "$PEER" down $SERVER 7000 1000003
 check "which has the TAP still" [ "$(frames)" = "$before" ]
 
 # A machine that moves its frames itself, and one beside it.
 told b --uuid $B --relay
-tell b true
 check "nothing more was handed over" handed 1
-check "a download by ethd" tell b "$PEER" down $SERVER 7000 1000003
+check "a download by ethd" ask b "$PEER" down $SERVER 7000 1000003
 check "whose frames pass it" [ "$(frames)" -gt "$before" ]
-tell a "$PEER serve 0.0.0.0 8000 >$DIR/served & echo up"
+ask a "$PEER serve 0.0.0.0 8000 >$DIR/served & echo up"
 check "a server" eventually [ -s "$DIR/served" ]
-check "from the one to the other" tell b "$PEER" down $GUEST 8000 10000019
-check "and back" tell b "$PEER" up $GUEST 8000 10000019
-check "ping from here to there" tell a ping -q -c 3 -i 0.01 -W 5 192.168.65.4
+check "from the one to the other" ask b "$PEER" down $GUEST 8000 10000019
+check "and back" ask b "$PEER" up $GUEST 8000 10000019
+check "ping from here to there" ask a ping -q -c 3 -i 0.01 -W 5 192.168.65.4
 
 # What is no TAP.
-says() {
+answers() {
 	got=$("$HAND" "$SOCK.admin" "$1" "$2" </dev/null)
 	[ "$got" = "$3" ] || { echo "$got"; return 1; }
 }
 for kind in null pipe tun vnet; do
-	check "refused: $kind" says $B $kind "this is no TAP that has bare frames"
+	check "refused: $kind" answers $B $kind "this is no TAP that has bare frames"
 done
-check "refused: a second one" says $A tap \
+check "refused: a second one" answers $A tap \
     "this VM has handed over a TAP already"
-check "refused: of nobody" says cccccccc-cccc-4ccc-8ccc-cccccccccccc tap \
+check "refused: of nobody" answers cccccccc-cccc-4ccc-8ccc-cccccccccccc tap \
     "no VM with this UUID is connected"
-check "and nobody was harmed" tell a "$PEER" down $SERVER 7000 1000003
+check "and nobody was harmed" ask a "$PEER" down $SERVER 7000 1000003
 
 # Somebody hands over another TAP than that machine's, and leaves again.
-check "another TAP is taken" says $B tap taken
-check "and given back" tell b "$PEER" down $SERVER 7000 1000003
+check "another TAP is taken" answers $B tap taken
+check "and given back" ask b "$PEER" down $SERVER 7000 1000003
 
 # One that its namespace loses, and another one.
 mkfifo "$DIR/stay"
@@ -117,16 +102,16 @@ device=$(ip -o link show type tun | sed -n 's/^[0-9]*: \([^:@]*\).*/\1/p')
 ip link del "$device"
 check "a TAP that goes is noticed" eventually grep -q "the TAP is gone" "$LOG"
 exec 6>&-
-check "and its machine served" tell b "$PEER" down $SERVER 7000 1000003
-check "another one is taken" eventually says $B tap taken
+check "and its machine served" ask b "$PEER" down $SERVER 7000 1000003
+check "another one is taken" eventually answers $B tap taken
 
 # The suite ends, and another one comes, which gives addresses anew.
-tell b leave
+ask b leave
 suite_stop
 suite
-check "a new suite serves" tell a ping -q -c 1 -W 20 $GATEWAY
+check "a new suite serves" ask a ping -q -c 1 -W 20 $GATEWAY
 check "and has the TAP, too" eventually handed 5
-tell a leave
+ask a leave
 check "and not given back before its end" \
     [ "$(grep -c 'the TAP is gone' "$LOG")" -le 2 ]
 check "nobody was killed for it" [ "$(grep -c 'broke the protocol' "$LOG")" = 0 ]

@@ -569,38 +569,6 @@ START_TEST(no_leak)
 END_TEST
 
 /* Ten thousand clients that nobody can serve: each is reset, none stays. */
-/* 2,000 clients of one UDP port come and go. */
-START_TEST(udp_no_leak)
-{
-	uint16_t port = add(1, "udp", "127.0.0.1");
-	int before, fd[50], i, k;
-	struct seen *s;
-
-	settle();
-	before = fds();
-	for (k = 0; k < 40; k++) {
-		for (i = 0; i < 50; i++) {
-			fd[i] = dial(SOCK_DGRAM, port);
-			ck_assert_int_eq(write(fd[i], "x", 1), 1);
-		}
-		for (i = 0; i < 50; i++) {
-			s = wait_msg(&t.stack, IPC_FLOW_OFFER);
-			close(s->fd[0]);
-			close(s->fd[1]);
-			s->fd[0] = s->fd[1] = -1;
-			ipc_send(t.stack.ipc, IPC_OFFER_DONE, NULL, 0, "{s:I}",
-			    "id", (json_int_t)s->id);
-		}
-		for (i = 0; i < 50; i++)
-			close(fd[i]);
-	}
-	while (counter("clients") != 0)
-		ev_run(t.loop, EVRUN_NOWAIT);
-	ck_assert_uint_eq(counter("clients-offered"), 2000);
-	ck_assert_int_eq(fds(), before);
-}
-END_TEST
-
 START_TEST(flood)
 {
 	uint16_t port = add(1, "tcp", "127.0.0.1");
@@ -949,7 +917,6 @@ main(int argc, char *argv[])
 	tcase_add_test(tc, via_of_proxyd);
 	tcase_add_test(tc, owner_gone);
 	tcase_add_test(tc, no_leak);
-	tcase_add_test(tc, udp_no_leak);
 	tcase_add_test(tc, flood);
 	tcase_add_test(tc, deaf_stack);
 	tcase_add_test(tc, udp_removed);
