@@ -128,6 +128,7 @@ check "not where another listens" refuses 'EADDRINUSE' ports add "$DIR/web.sock:
 socat "UNIX-LISTEN:$DIR/old.sock,unlink-close=0" /dev/null &
 eventually test -S "$DIR/old.sock"
 kill -9 $!
+wait $!
 check "over one that was left behind" status ports add "$DIR/old.sock:$GUEST:7000"
 echo precious >"$DIR/file"
 check "not over a file" refuses 'EEXIST' ports add "$DIR/file:$GUEST:7000"
