@@ -1,6 +1,3 @@
-#include <sys/socket.h>
-#include <sys/un.h>
-
 #include <ev.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -10,6 +7,7 @@
 #include <unistd.h>
 
 #include "common/ipc.h"
+#include "common/plat/plat.h"
 
 #include "tools/tap_hand.h"
 
@@ -65,21 +63,14 @@ wait_for(struct hand *h, const bool *flag)
 }
 
 static int
-connect_admin(const char *path)
+connect_admin(const char *socket)
 {
-	struct sockaddr_un sun = { .sun_family = AF_UNIX };
-	int fd;
+	char path[256];
 
-	if (snprintf(sun.sun_path, sizeof(sun.sun_path), "%s.admin", path) >=
-	    (int)sizeof(sun.sun_path))
+	if (snprintf(path, sizeof(path), "%s.admin", socket) >=
+	    (int)sizeof(path))
 		return -1;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd == -1)
-		return -1;
-	if (connect(fd, (struct sockaddr *)&sun, sizeof(sun)) == 0)
-		return fd;
-	close(fd);
-	return -1;
+	return plat_unix_connect(path);
 }
 
 static int

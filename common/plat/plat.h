@@ -34,6 +34,7 @@ unsigned plat_ev_backend(void);
 
 /* Local sockets and shared memory. */
 int plat_socketpair(int type, int sv[2]); /* SOCK_STREAM or SOCK_DGRAM */
+int plat_unix_connect(const char *path);  /* a stream; waits for no accept */
 /* A sealed memory file of a fixed size: it can neither shrink nor grow. */
 int plat_memfd(const char *name, size_t size);
 /* A read-only descriptor of a memory file: cannot be mapped writable. */

@@ -100,7 +100,7 @@ tell "ping -q -c 3 -i 0.01 -s 100 $SERVER"
 tell "$PEER udp $SERVER 7000 1000 3"
 tell "$PEER refused $SERVER 9"
 tell "$PEER down $SERVER 7000 1000003"
-tell "$PEER unreach 198.51.100.1 80 600000 & sleep 0"
+tell "$PEER unreach 198.51.100.1 80 600000 & :"
 tell "$PEER hold $SERVER 7000 $DIR/hold >$DIR/up & echo"
 held() {
 	grep -q up "$DIR/up" && status --json flows >"$DIR/flows" &&

@@ -3,8 +3,6 @@
  * answer is there.
  */
 
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <ev.h>
 #include <err.h>
 #include <errno.h>
@@ -147,26 +145,6 @@ wait_for(struct conn *c, const bool *flag)
 		errx(EX_NOSUITE, "the suite has closed the connection");
 }
 
-static int
-connect_to(const char *path)
-{
-	struct sockaddr_un sun = { .sun_family = AF_UNIX };
-	int fd;
-
-	if (strlcpy(sun.sun_path, path, sizeof(sun.sun_path)) >=
-	    sizeof(sun.sun_path)) {
-		errno = ENAMETOOLONG;
-		return -1;
-	}
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd == -1)
-		return -1;
-	if (connect(fd, (struct sockaddr *)&sun, sizeof(sun)) == 0)
-		return fd;
-	close(fd);
-	return -1;
-}
-
 struct conn *
 conn_open(const char *path)
 {
@@ -174,7 +152,7 @@ conn_open(const char *path)
 	int fd;
 
 	signal(SIGPIPE, SIG_IGN);
-	if ((fd = connect_to(path)) == -1)
+	if ((fd = plat_unix_connect(path)) == -1)
 		err(EX_NOSUITE, "%s", path);
 	if ((c = calloc(1, sizeof(*c))) == NULL ||
 	    (c->loop = ev_loop_new(EVFLAG_AUTO)) == NULL)
