@@ -6,6 +6,7 @@
  * way out.  Not for the shell, which has net.h.
  */
 
+#include "common/cksum.h"
 #include "common/nitems.h"
 #include "common/rd.h"
 #include "netstackd/core/net.h"
@@ -131,13 +132,6 @@ put_u32(uint8_t *p, uint32_t v)
 	put_u16(p, (uint16_t)(v >> 16));
 	put_u16(p + 2, (uint16_t)v);
 }
-
-/* Ones' complement sums (RFC 1071) of bytes in memory order. */
-uint32_t cksum_add(uint32_t sum, const void *, size_t len); /* len even, but
-							       for the last */
-uint32_t cksum_pseudo(uint32_t src, uint32_t dst, uint8_t proto, size_t len);
-/* The value to store, already in memory order: memcpy it. */
-uint16_t cksum_finish(uint32_t sum);
 
 /* Destination classes. */
 enum ip4_dst {

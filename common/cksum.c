@@ -9,7 +9,8 @@
 
 #include <string.h>
 
-#include "netstackd/core/core.h"
+#include "common/cksum.h"
+#include "common/wr.h"
 
 static inline uint64_t
 load64(const uint8_t *p)
@@ -80,12 +81,12 @@ uint32_t
 cksum_pseudo(uint32_t src, uint32_t dst, uint8_t proto, size_t len)
 {
 	uint8_t b[12];
+	struct wr w = wr_init(b, sizeof(b));
 
-	put_u32(b, src);
-	put_u32(b + 4, dst);
-	b[8] = 0;
-	b[9] = proto;
-	put_u16(b + 10, (uint16_t)len);
+	wr_u32(&w, src);
+	wr_u32(&w, dst);
+	wr_u16(&w, proto);
+	wr_u16(&w, (uint16_t)len);
 	return cksum_add(0, b, sizeof(b));
 }
 
