@@ -95,6 +95,28 @@ passes 1 " ($SERVER [0-9.]+|[0-9.]+ $SERVER) " "tcp.* 7000," "tcp.*,9" "udp.*700
 passes 2 '[ ,]53(,|$)' ":dns $GUEST $GATEWAY" ":dns $GATEWAY $GUEST"
 passes 3 ":ip:tcp.* ($SERVER $GUEST|$GUEST $SERVER) (7000,|.*,7000)" " $SERVER $GUEST 7000"
 
+# It says that it captures when the stack does, and not before.
+for p in $(pids_of netstackd); do
+	kill -STOP $p
+done
+mkfifo "$DIR/pipe1"
+"$STATUS" -s "$SOCK" capture --vm 1 --proto icmp -w "$DIR/pipe1" 2>"$DIR/err1" &
+capture1=$!
+cat "$DIR/pipe1" >"$DIR/stopped.pcapng" &
+reader=$!
+check "a stack that is busy is named" eventually grep -q \
+    "VM 1: its stack has not taken this up yet" "$DIR/err1"
+check_not "and nothing else is claimed" grep -q capturing "$DIR/err1"
+for p in $(pids_of netstackd); do
+	kill -CONT $p
+done
+check "which it does when it goes on" eventually grep -q capturing "$DIR/err1"
+tell_nth 1 "ping -q -c 1 $GATEWAY"
+kill -INT $capture1
+wait $capture1 && wait $reader
+check "from its first packet" sh -c "
+	tshark -r '$DIR/stopped.pcapng' -n 2>/dev/null | grep -q 'Echo (ping) request'"
+
 for n in 1 2; do
 	tell_nth $n leave
 done

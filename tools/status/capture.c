@@ -20,6 +20,7 @@
 #include "tools/status/status.h"
 
 #define LOOK_NSEC  3000000
+#define SLOW_LOOKS 300 /* a second, at least */
 #define SNAPLEN	   65535
 #define LIVE_LEN   1600 /* MTU 1500 and some; more on demand */
 #define MAXSOURCES 64
@@ -36,6 +37,8 @@ struct capture {
 	uint32_t vm, snaplen;
 	uint64_t count, written, lost;
 	bool last;
+	bool told; /* that it has begun */
+	unsigned looks;
 	bool done; /* enough, or nobody reads */
 	FILE *out;
 	struct source v[MAXSOURCES];
@@ -284,6 +287,39 @@ drain(struct capture *c, uint32_t i, struct tape_pkt *pkt)
 	}
 }
 
+/* The first source whose stack has not taken up the capture yet, or n. */
+static uint32_t
+not_begun(const struct capture *c)
+{
+	uint32_t i;
+
+	for (i = 0; i < c->n; i++) {
+		if (tape_check(c->v[i].file.p, c->v[i].file.len) == -1)
+			break;
+	}
+	return i;
+}
+
+/*
+ * Whoever started us may wait for this before he makes packets.  A stack that
+ * is slow, or has too many captures already, keeps nobody from the others'.
+ */
+static void
+tell_begun(struct capture *c)
+{
+	uint32_t i;
+
+	if (c->told || c->last)
+		return;
+	if ((i = not_begun(c)) == c->n) {
+		fprintf(stderr, "capturing; ^C ends it\n");
+		c->told = true;
+	} else if (++c->looks == SLOW_LOOKS)
+		warnx("VM %u: its stack has not taken this up yet; "
+		      "it may be busy, or have too many captures",
+		    c->v[i].vm);
+}
+
 static void
 run(struct capture *c, struct conn *conn)
 {
@@ -298,6 +334,7 @@ run(struct capture *c, struct conn *conn)
 		/* What came before the signal is still written. */
 		end = c->last || stopped;
 		alive = c->last || conn_alive(conn);
+		tell_begun(c);
 		for (i = 0; i < c->n; i++)
 			drain(c, i, pkt);
 		if (fflush(c->out) == EOF)
@@ -327,10 +364,7 @@ capture_main(struct conn *conn, const struct style *st, int argc, char **argv)
 	if (pcapng_head(c->out) == -1)
 		err(EX_USE, "write");
 	open_sources(c, conn);
-	/* Whoever started us may wait for this before he makes packets. */
 	fflush(c->out);
-	if (!c->last)
-		fprintf(stderr, "capturing; ^C ends it\n");
 	run(c, conn);
 	fprintf(stderr, "%llu packets%s\n", (unsigned long long)c->written,
 	    c->lost > 0 ? ", and some were lost" : "");
