@@ -301,6 +301,9 @@ sup_msg(struct ipc *ipc, struct ipc_msg *m)
 	struct daemon *d = ipc_data(ipc);
 	size_t i;
 
+	/* Its last words to one that had not begun to listen. */
+	if (!d->started)
+		return;
 	for (i = 0; i < NCOMMON; i++)
 		if (common_handlers[i].type == m->type) {
 			common_handlers[i].fn(d, ipc, m);
@@ -321,6 +324,7 @@ sup_ended(struct ipc *ipc, const char *why)
 		log_warnx("the supervisor broke the protocol: %s", why);
 		d->status = 1;
 	}
+	d->over = true;
 	ev_break(d->loop, EVBREAK_ALL);
 }
 
@@ -367,7 +371,10 @@ daemon_init(struct daemon *d)
 	if (ipc_send(d->sup, IPC_HELLO, NULL, 0, "{s:s, s:I}", "version",
 		VPNKIT_VERSION, "pid", (json_int_t)getpid()) == -1)
 		fatalx("no hello");
-	/* Now, and not with the loop's first turn: the start may take long. */
+	/*
+	 * Now, and not with the loop's first turn: the start may take long.
+	 * A supervisor that has gone meanwhile is noticed here.
+	 */
 	ev_invoke_pending(d->loop);
 	if (stats_init(&d->stats, DAEMON_STATS_FD, d->spec->stats_name,
 		d->spec->nstats) == -1)
@@ -395,7 +402,7 @@ daemon_fini(struct daemon *d)
 {
 	while (d->npeer > 0)
 		peer_drop(d, d->peer[d->npeer - 1]);
-	if (d->spec->stop != NULL)
+	if (d->started && d->spec->stop != NULL)
 		d->spec->stop(d);
 	ipc_free(d->sup);
 	ev_check_stop(d->loop, &d->turn);
@@ -406,10 +413,26 @@ daemon_fini(struct daemon *d)
 	ev_loop_destroy(d->loop);
 }
 
+/* The daemon's life, once there is a supervisor to tell it what to do. */
+static void
+daemon_live(struct daemon *d)
+{
+	struct ev_signal term;
+
+	ev_signal_init(&term, term_cb, SIGTERM);
+	ev_signal_start(d->loop, &term);
+	if (d->spec->start != NULL && d->spec->start(d) == -1)
+		fatalx("cannot start");
+	d->started = true;
+	spin_start(d);
+	daemon_lock(d);
+	ev_run(d->loop, 0);
+	ev_signal_stop(d->loop, &term);
+}
+
 int
 daemon_main(const struct daemon_spec *spec, int argc, char *argv[])
 {
-	struct ev_signal term;
 	struct daemon *d;
 	int status;
 
@@ -419,14 +442,8 @@ daemon_main(const struct daemon_spec *spec, int argc, char *argv[])
 		fatal("memory");
 	d->spec = spec;
 	daemon_init(d);
-	ev_signal_init(&term, term_cb, SIGTERM);
-	ev_signal_start(d->loop, &term);
-	if (spec->start != NULL && spec->start(d) == -1)
-		fatalx("cannot start");
-	spin_start(d);
-	daemon_lock(d);
-	ev_run(d->loop, 0);
-	ev_signal_stop(d->loop, &term);
+	if (!d->over)
+		daemon_live(d);
 	daemon_fini(d);
 	status = d->status;
 	free(d);

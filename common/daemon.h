@@ -58,11 +58,13 @@ struct daemon {
 	struct ev_prepare rest; /* decides how a turn ends */
 	struct ev_idle idle;	/* active while spinning */
 	struct spin spin;
+	bool started; /* start has been called: there is something to stop */
+	bool over;    /* the supervisor is gone */
 	bool idled;   /* nothing was ready in this turn */
 	size_t moved; /* bytes of packets in this turn */
 	size_t many;  /* exchanges that it was about */
 	struct ev_timer owing; /* says what the log has left out */
-	int status; /* of the exit */
+	int status;	       /* of the exit */
 };
 
 /* Returns the exit status. */

@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -253,27 +254,44 @@ child(const struct daemon_spec *sp, int bus, int stats)
 	_exit(daemon_main(sp, 1, argv));
 }
 
-/* Forks a daemon; the caller says what it waits for. */
+/* Our end of its bus; its own, and its counters, are for launch(). */
 static struct sup *
-fork_daemon(const struct daemon_spec *sp)
+new_sup(int *bus, int *stats)
 {
 	struct sup *s = calloc(1, sizeof(*s));
-	int sv[2], fd;
+	int sv[2];
 
 	ck_assert_ptr_nonnull(s);
 	signal(SIGPIPE, SIG_IGN);
 	ck_assert_int_eq(plat_socketpair(SOCK_STREAM, sv), 0);
-	ck_assert_int_ne(fd = plat_memfd("stats", STATS_BYTES), -1);
-	s->stats = mmap(NULL, STATS_BYTES, PROT_READ, MAP_SHARED, fd, 0);
+	*bus = sv[1];
+	ck_assert_int_ne(*stats = plat_memfd("stats", STATS_BYTES), -1);
+	s->stats = mmap(NULL, STATS_BYTES, PROT_READ, MAP_SHARED, *stats, 0);
 	ck_assert_ptr_ne(s->stats, MAP_FAILED);
-	ck_assert_int_ne(s->pid = fork(), -1);
-	if (s->pid == 0)
-		child(sp, sv[1], fd);
-	close(sv[1]);
-	close(fd);
 	ck_assert_ptr_nonnull(s->loop = ev_loop_new(EVFLAG_AUTO));
 	s->bus = ipc_new(s->loop, sv[0], ROLE_MAIN, ROLE_DNS, 0, &events, s);
 	ck_assert_ptr_nonnull(s->bus);
+	return s;
+}
+
+static void
+launch(struct sup *s, const struct daemon_spec *sp, int bus, int stats)
+{
+	ck_assert_int_ne(s->pid = fork(), -1);
+	if (s->pid == 0)
+		child(sp, bus, stats);
+	close(bus);
+	close(stats);
+}
+
+/* Forks a daemon; the caller says what it waits for. */
+static struct sup *
+fork_daemon(const struct daemon_spec *sp)
+{
+	int bus, stats;
+	struct sup *s = new_sup(&bus, &stats);
+
+	launch(s, sp, bus, stats);
 	return s;
 }
 
@@ -343,9 +361,8 @@ give_portd(struct sup *s, int vm)
 	ck_assert_uint_eq(s->got.id, vm);
 }
 
-/* A message and its answer: the daemon has handled all that was before. */
 static void
-round_trip(struct sup *s)
+send_conf(struct sup *s)
 {
 	ck_assert_int_eq(
 	    ipc_send(s->bus, IPC_CONF_DNS, NULL, 0,
@@ -354,6 +371,13 @@ round_trip(struct sup *s)
 		"192.168.65.3", "gateway-names", "host-names", "vm-names",
 		"in-turn", 1, "offline-after", 5),
 	    0);
+}
+
+/* A message and its answer: the daemon has handled all that was before. */
+static void
+round_trip(struct sup *s)
+{
+	send_conf(s);
 	expect(s, IPC_BAD_PEER);
 	ck_assert_str_eq(s->got.why, "conf");
 }
@@ -550,6 +574,27 @@ START_TEST(failed_start_ends)
 }
 END_TEST
 
+/* What a supervisor said before it went is nothing to begin with. */
+START_TEST(supervisor_gone_before_the_start)
+{
+	int bus, stats;
+	struct sup *s = new_sup(&bus, &stats);
+
+	send_conf(s);
+	ev_run(s->loop, EVRUN_NOWAIT);
+	ck_assert_int_eq(poll(&(struct pollfd){ bus, POLLIN, 0 }, 1, 0), 1);
+	ipc_free(s->bus);
+	s->bus = NULL;
+	launch(s, &spec, bus, stats);
+	ck_assert_int_eq(wait_exit(s), 0);
+	ck_assert_uint_eq(s->stats->value[C_START], 0);
+	ck_assert_uint_eq(s->stats->value[C_STOP], 0);
+	ck_assert_uint_eq(s->stats->value[C_CONF], 0);
+	ev_loop_destroy(s->loop);
+	free(s);
+}
+END_TEST
+
 START_TEST(by_hand_it_refuses)
 {
 	int status;
@@ -592,6 +637,7 @@ main(void)
 	tcase_add_test(t, unknown_roles_are_refused);
 	tcase_add_test(t, supervisor_violation_ends);
 	tcase_add_test(t, failed_start_ends);
+	tcase_add_test(t, supervisor_gone_before_the_start);
 	tcase_add_test(t, by_hand_it_refuses);
 	tcase_add_test(t, clock_of_other_loops);
 	return check_case("daemon", t);
