@@ -119,6 +119,25 @@ hostio_settle(struct stackd *s)
 	h->nlate = 0;
 }
 
+/*
+ * Sockets but TCP's tell of room whenever something has left, and an event for
+ * each request that a neighbour has read is a wake-up for nothing.  So only
+ * who has met a full one listens.  Keeps errno, unless that fails.
+ */
+static void
+room_wait(struct stackd *s, struct hostflow *f, uint32_t id, bool waits)
+{
+	int error = errno;
+
+	if (f->tells || f->waits == waits)
+		return;
+	if (plat_edge_writes(s->host.set, f->fd, tag_of(id, f->gen), waits) ==
+	    -1)
+		return;
+	f->waits = waits;
+	errno = error;
+}
+
 /* The first event of a connecting socket is its result. */
 static void
 event_connect(struct stackd *s, struct hostflow *f, uint32_t id, usec_t now)
@@ -169,6 +188,8 @@ event(struct stackd *s, const struct plat_edge_event *e, usec_t now)
 	if (f == NULL)
 		return;
 	f->dry = 0;
+	if (what & PLAT_EDGE_WRITE)
+		room_wait(s, f, id, false);
 	if (what & PLAT_EDGE_HUP)
 		what |= PLAT_EDGE_READ; /* the end of the stream, at least */
 	/* At a mark of urgent data, too, a short peek is not the end. */
@@ -242,7 +263,8 @@ hostio_add(struct stackd *s, uint32_t id, int fd, enum net_proto proto,
 {
 	struct hostflow *f = &s->host.flow[id];
 
-	if (plat_edge_add(s->host.set, fd, tag_of(id, f->gen + 1)) == -1) {
+	if (plat_edge_add(
+		s->host.set, fd, tag_of(id, f->gen + 1), connecting) == -1) {
 		close(fd);
 		return -1;
 	}
@@ -250,7 +272,9 @@ hostio_add(struct stackd *s, uint32_t id, int fd, enum net_proto proto,
 	f->fd = fd;
 	f->cur = -1;
 	f->dry = 0;
-	f->eof = false;
+	f->eof = f->reads = false;
+	f->waits = false;
+	f->tells = connecting;
 	f->gso = 0;
 	f->ttl = f->tos = 0;
 	f->df = -1;
@@ -419,7 +443,7 @@ hostio_consume(void *arg, uint32_t id, size_t n)
 		return;
 	n -= head_consume(f, n);
 	if (n > 0)
-		plat_discard(f->fd, n, &f->cur);
+		plat_discard(f->fd, n, &f->cur, &f->reads);
 	show_moved(arg, id, 0, n);
 	f->dry = f->dry > n ? f->dry - n : 0;
 }
@@ -444,6 +468,8 @@ hostio_write(void *arg, uint32_t id, const struct iovec *iov, int n)
 	done = writev(f->fd, iov, n < HOSTIO_MAXIOV ? n : HOSTIO_MAXIOV);
 	if (done > 0)
 		show_moved(arg, id, (uint64_t)done, 0);
+	else if (done == -1 && errno == EAGAIN)
+		room_wait(arg, f, id, true);
 	return done;
 }
 
@@ -631,8 +657,11 @@ dns_send(struct stackd *s, uint32_t id, const struct net_dgram *d, int n)
 		for (k = 0; k < d[i].niov; k++)
 			iov[niov++] = d[i].iov[k];
 	}
-	if (writev(f->fd, iov, niov) == -1)
+	if (writev(f->fd, iov, niov) == -1) {
+		if (errno == EAGAIN)
+			room_wait(s, f, id, true);
 		return -1;
+	}
 	daemon_many(s->d, (size_t)n);
 	show_moved(s, id, dgrams_len(d, n) - (size_t)n * SHOW_DNS_PREFIX, 0);
 	return n;
@@ -693,8 +722,11 @@ hostio_send(void *arg, uint32_t id, const struct net_dgram *d, int n)
 			show_moved(arg, id, dgrams_len(&d[i], k), 0);
 			continue;
 		}
-		if (!gso_refused(f, dgram_len(&d[i])))
+		if (!gso_refused(f, dgram_len(&d[i]))) {
+			if (errno == EAGAIN)
+				room_wait(arg, f, id, true);
 			return i > 0 ? i : -1;
+		}
 		k = 0; /* the same ones again, singly */
 	}
 	return n;

@@ -71,7 +71,10 @@ struct hostflow {
 	uint8_t ttl, tos;
 	int8_t df;
 	bool connecting;
-	bool eof; /* a short peek is not the end of the queue any more */
+	bool tells; /* of room, as TCP does to who has missed some */
+	bool waits; /* for room, and is told when there is */
+	bool reads; /* plat_discard()'s own */
+	bool eof;   /* a short peek is not the end of the queue any more */
 };
 
 /* What nobody waits for: done at the end of the turn, in order. */

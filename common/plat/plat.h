@@ -75,8 +75,9 @@ pid_t plat_spawn(const struct plat_spawn *);
  * before the first call; negative also where the kernel has none. */
 ssize_t plat_peek(int fd, size_t off, ssize_t *cur, const struct iovec *,
     int niov);
-/* Drops n bytes from the front; *cur follows. */
-int plat_discard(int fd, size_t n, ssize_t *cur);
+/* Drops n bytes from the front; *cur follows.  *reads, false at first and kept
+ * by the caller: this kind of socket drops nothing unread. */
+int plat_discard(int fd, size_t n, ssize_t *cur, bool *reads);
 /* The socket should be ready to hold n bytes unread, if it can be told. */
 void plat_hold(int fd, size_t n);
 /*
@@ -144,7 +145,10 @@ struct plat_edge_event {
 };
 
 int plat_edge_new(void);
-int plat_edge_add(int set, int fd, uint64_t tag); /* all kinds of events */
+/* All kinds of events; PLAT_EDGE_WRITE only with writes. */
+int plat_edge_add(int set, int fd, uint64_t tag, bool writes);
+/* Whether it is told from now on; first, if it can be written to now. */
+int plat_edge_writes(int set, int fd, uint64_t tag, bool writes);
 void plat_edge_del(int set, int fd);
 /* Never blocks; number of events. */
 int plat_edge_wait(int set, struct plat_edge_event *, int max);

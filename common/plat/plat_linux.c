@@ -404,9 +404,8 @@ plat_hold(int fd, size_t n)
 }
 
 int
-plat_discard(int fd, size_t n, ssize_t *cur)
+plat_discard(int fd, size_t n, ssize_t *cur, bool *reads)
 {
-	bool trunc = true;
 	ssize_t k;
 
 	while (n > 0) {
@@ -415,15 +414,15 @@ plat_discard(int fd, size_t n, ssize_t *cur)
 		 * with EFAULT before they have consumed any.  Not recv():
 		 * AddressSanitizer would check what is not there.
 		 */
-		k = trunc ? syscall(SYS_recvfrom, fd, NULL, n,
-				MSG_TRUNC | MSG_DONTWAIT, NULL, NULL)
-			  : read_away(fd, n);
+		k = *reads ? read_away(fd, n)
+			   : syscall(SYS_recvfrom, fd, NULL, n,
+				 MSG_TRUNC | MSG_DONTWAIT, NULL, NULL);
 		if (k > 0) {
 			n -= (size_t)k;
 			if (*cur >= 0)
 				*cur = *cur > k ? *cur - k : 0;
-		} else if (k == -1 && errno == EFAULT && trunc) {
-			trunc = false;
+		} else if (k == -1 && errno == EFAULT && !*reads) {
+			*reads = true;
 		} else if (k == 0) {
 			errno = EPIPE; /* the caller had peeked more */
 			return -1;
@@ -489,15 +488,28 @@ plat_edge_new(void)
 	return epoll_create1(EPOLL_CLOEXEC);
 }
 
-int
-plat_edge_add(int set, int fd, uint64_t tag)
+static int
+edge_ctl(int set, int op, int fd, uint64_t tag, bool writes)
 {
 	struct epoll_event ev = {
-		.events = EPOLLET | EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP,
+		.events = EPOLLET | EPOLLIN | EPOLLPRI | EPOLLRDHUP |
+			  (writes ? EPOLLOUT : 0),
 		.data.u64 = tag,
 	};
 
-	return epoll_ctl(set, EPOLL_CTL_ADD, fd, &ev);
+	return epoll_ctl(set, op, fd, &ev);
+}
+
+int
+plat_edge_add(int set, int fd, uint64_t tag, bool writes)
+{
+	return edge_ctl(set, EPOLL_CTL_ADD, fd, tag, writes);
+}
+
+int
+plat_edge_writes(int set, int fd, uint64_t tag, bool writes)
+{
+	return edge_ctl(set, EPOLL_CTL_MOD, fd, tag, writes);
 }
 
 void

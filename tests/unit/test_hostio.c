@@ -327,9 +327,6 @@ START_TEST(event_of_a_closed_flow)
 		    hostio_add(&fx.s, (uint32_t)i, sv[i][0], NET_DNS, false),
 		    0);
 	}
-	wait_for('w', 0);
-	wait_for('w', 1);
-	fx.nlog = 0;
 	ck_assert_int_eq(write(sv[0][1], "a", 1), 1);
 	ck_assert_int_eq(write(sv[1][1], "b", 1), 1);
 	fx.close_id = 1;
@@ -352,17 +349,67 @@ START_TEST(event_of_a_reused_id)
 		ck_assert_int_eq(
 		    hostio_add(&fx.s, (uint32_t)i, sv[i][0], NET_DNS, false),
 		    0);
-	wait_for('w', 0);
-	wait_for('w', 1);
-	fx.nlog = 0;
 	ck_assert_int_eq(write(sv[0][1], "a", 1), 1);
 	ck_assert_int_eq(write(sv[1][1], "b", 1), 1);
 	fx.close_id = 1;
 	fx.reuse_fd = sv[2][0];
-	wait_for('w', 1);
+	wait_for('r', 0);
 	ck_assert(!told('r', 1));
+	ck_assert_int_eq(write(sv[2][1], "c", 1), 1);
+	wait_for('r', 1);
 	for (i = 0; i < 3; i++)
 		close(sv[i][1]);
+}
+END_TEST
+
+static const struct {
+	const char *what;
+	int type;
+	enum net_proto proto;
+} pairs[] = {
+	{ "stream", SOCK_STREAM, NET_TCP },
+	{ "datagrams", SOCK_DGRAM, NET_DNS },
+};
+
+/* One byte for flow 0's other end; whether it was taken. */
+static bool
+pair_put(enum net_proto proto)
+{
+	struct iovec iov = iov_of("x", 1);
+	struct net_dgram d = { .iov = { iov }, .niov = 1 };
+	ssize_t n;
+
+	n = proto == NET_TCP ? hostio_write(&fx.s, 0, &iov, 1)
+			     : hostio_send(&fx.s, 0, &d, 1);
+	ck_assert(n == 1 || (n == -1 && errno == EAGAIN));
+	return n == 1;
+}
+
+/* What the other end reads is no news, but for who has met a full socket. */
+START_TEST(room_is_told_to_who_waits)
+{
+	enum net_proto proto = pairs[_i].proto;
+	char buf[4096];
+	int sv[2], round;
+
+	ck_assert_int_eq(plat_socketpair(pairs[_i].type, sv), 0);
+	ck_assert_int_eq(hostio_add(&fx.s, 0, sv[0], proto, false), 0);
+	for (round = 0; round < 2; round++) {
+		ck_assert(pair_put(proto));
+		ck_assert_int_eq(read(sv[1], buf, sizeof(buf)), 1);
+		ev_run(fx.d.loop, EVRUN_NOWAIT);
+		ck_assert_msg(fx.nlog == 0, "%s", pairs[_i].what);
+		while (pair_put(proto))
+			continue;
+		ck_assert(!pair_put(proto));
+		ev_run(fx.d.loop, EVRUN_NOWAIT);
+		ck_assert_msg(fx.nlog == 0, "%s", pairs[_i].what);
+		while (read(sv[1], buf, sizeof(buf)) > 0)
+			continue;
+		wait_for('w', 0);
+		fx.nlog = 0;
+	}
+	close(sv[1]);
 }
 END_TEST
 
@@ -503,6 +550,7 @@ main(void)
 	tcase_add_loop_test(tc, close_with_and_without_reset, 0, 2);
 	tcase_add_test(tc, event_of_a_closed_flow);
 	tcase_add_test(tc, event_of_a_reused_id);
+	tcase_add_loop_test(tc, room_is_told_to_who_waits, 0, nitems(pairs));
 	tcase_add_test(tc, closed_flows_answer_nothing);
 	tcase_add_loop_test(tc, bursts_arrive_as_they_were, 0, nitems(bursts));
 	tcase_add_test(tc, bind_says_who_sent);

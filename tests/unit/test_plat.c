@@ -128,6 +128,7 @@ peek_none(int fd, size_t off, ssize_t *cur)
 START_TEST(peek_is_repeated_and_consumed)
 {
 	ssize_t cur = streams[_i].cur;
+	bool reads = false;
 	int sv[2];
 
 	streams[_i].pair(sv);
@@ -144,7 +145,7 @@ START_TEST(peek_is_repeated_and_consumed)
 	ck_assert_int_eq(errno, EAGAIN);
 
 	/* The guest has acknowledged a part: offsets count from there. */
-	ck_assert_int_eq(plat_discard(sv[1], 2000, &cur), 0);
+	ck_assert_int_eq(plat_discard(sv[1], 2000, &cur, &reads), 0);
 	ck_assert_int_eq(peek_none(sv[1], 3000, &cur), -1);
 	ck_assert_int_eq(errno, EAGAIN);
 	put(sv[0], 5000, 9000);
@@ -152,7 +153,7 @@ START_TEST(peek_is_repeated_and_consumed)
 	peek(sv[1], 0, 3000, 2000, &cur); /* a retransmission */
 	peek(sv[1], 4448, 2552, 2000, &cur);
 
-	ck_assert_int_eq(plat_discard(sv[1], 7000, &cur), 0);
+	ck_assert_int_eq(plat_discard(sv[1], 7000, &cur, &reads), 0);
 	ck_assert_int_eq(peek_none(sv[1], 0, &cur), -1);
 	ck_assert_int_eq(errno, EAGAIN);
 	put(sv[0], 9000, 9001);
@@ -166,6 +167,7 @@ END_TEST
 START_TEST(peek_sees_the_end)
 {
 	ssize_t cur = streams[_i].cur;
+	bool reads = false;
 	int sv[2];
 
 	streams[_i].pair(sv);
@@ -178,13 +180,13 @@ START_TEST(peek_sees_the_end)
 	ck_assert_int_eq(peek_none(sv[1], 3000, &cur), 0);
 	ck_assert_int_eq(peek_none(sv[1], 3000, &cur), 0);
 	peek(sv[1], 1000, 2000, 0, &cur); /* still there */
-	ck_assert_int_eq(plat_discard(sv[1], 1000, &cur), 0);
+	ck_assert_int_eq(plat_discard(sv[1], 1000, &cur, &reads), 0);
 	ck_assert_int_eq(peek_none(sv[1], 2000, &cur), 0);
 	peek(sv[1], 500, 1500, 1000, &cur);
-	ck_assert_int_eq(plat_discard(sv[1], 2000, &cur), 0);
+	ck_assert_int_eq(plat_discard(sv[1], 2000, &cur, &reads), 0);
 	ck_assert_int_eq(peek_none(sv[1], 0, &cur), 0);
 	/* More than there is cannot be dropped. */
-	ck_assert_int_eq(plat_discard(sv[1], 1, &cur), -1);
+	ck_assert_int_eq(plat_discard(sv[1], 1, &cur, &reads), -1);
 	close(sv[0]);
 	close(sv[1]);
 }
@@ -196,6 +198,7 @@ START_TEST(peek_any_order)
 	size_t in = 0, out = 0, off, len, step;
 	ssize_t cur = streams[_i].cur;
 	uint32_t rnd = 12345;
+	bool reads = false;
 	int sv[2];
 
 	streams[_i].pair(sv);
@@ -211,7 +214,7 @@ START_TEST(peek_any_order)
 			len = in - out - off;
 		peek(sv[1], off, len, out, &cur);
 		len = rnd >> 28 == 0 ? in - out : (rnd >> 20) % (off + 1);
-		ck_assert_int_eq(plat_discard(sv[1], len, &cur), 0);
+		ck_assert_int_eq(plat_discard(sv[1], len, &cur, &reads), 0);
 		out += len;
 		if (in == out) {
 			put(sv[0], in, in + 1);
@@ -268,7 +271,7 @@ START_TEST(room_is_true_and_comes_back)
 
 	streams[_i].pair(sv);
 	ck_assert_int_ne(set = plat_edge_new(), -1);
-	ck_assert_int_eq(plat_edge_add(set, sv[0], 7), 0);
+	ck_assert_int_eq(plat_edge_add(set, sv[0], 7, true), 0);
 	ck_assert_int_eq(plat_edge_wait(set, &ev, 1), 1);
 	ck_assert_uint_eq(ev.what, PLAT_EDGE_WRITE);
 	ck_assert_uint_ge(plat_room(sv[0]), 1448);
@@ -299,6 +302,30 @@ START_TEST(room_is_true_and_comes_back)
 }
 END_TEST
 
+START_TEST(edge_tells_of_room_when_asked)
+{
+	struct plat_edge_event ev[4];
+	int set, sv[2];
+
+	streams[_i].pair(sv);
+	ck_assert_int_ne(set = plat_edge_new(), -1);
+	ck_assert_int_eq(plat_edge_add(set, sv[1], 7, false), 0);
+	ck_assert_int_eq(plat_edge_wait(set, ev, 4), 0);
+	ck_assert_int_eq(plat_edge_writes(set, sv[1], 8, true), 0);
+	ck_assert_int_eq(plat_edge_wait(set, ev, 4), 1);
+	ck_assert_uint_eq(ev[0].what, PLAT_EDGE_WRITE);
+	ck_assert_uint_eq(ev[0].tag, 8);
+	ck_assert_int_eq(plat_edge_writes(set, sv[1], 8, false), 0);
+	put(sv[0], 0, 2);
+	await(set, POLLIN);
+	ck_assert_int_eq(plat_edge_wait(set, ev, 4), 1);
+	ck_assert_uint_eq(ev[0].what, PLAT_EDGE_READ);
+	close(sv[0]);
+	close(sv[1]);
+	close(set);
+}
+END_TEST
+
 START_TEST(edge_tells_each_change_once)
 {
 	struct plat_edge_event ev[4];
@@ -308,7 +335,7 @@ START_TEST(edge_tells_each_change_once)
 
 	streams[_i].pair(sv);
 	ck_assert_int_ne(set = plat_edge_new(), -1);
-	ck_assert_int_eq(plat_edge_add(set, sv[1], tag), 0);
+	ck_assert_int_eq(plat_edge_add(set, sv[1], tag, true), 0);
 	ck_assert_int_eq(plat_edge_wait(set, ev, 4), 1);
 	ck_assert(ev[0].tag == tag);
 	ck_assert_int_eq(plat_edge_wait(set, ev, 4), 0);
@@ -629,6 +656,7 @@ add_stream_tests(TCase *t)
 	tcase_add_loop_test(t, peek_takes_over_a_socket, 0, n);
 	tcase_add_loop_test(t, peek_reports_a_reset, 0, 2);
 	tcase_add_loop_test(t, room_is_true_and_comes_back, 0, n);
+	tcase_add_loop_test(t, edge_tells_of_room_when_asked, 0, n);
 	tcase_add_loop_test(t, edge_tells_each_change_once, 0, n);
 }
 
