@@ -463,6 +463,7 @@ conn_cb(struct ev_loop *loop, struct ev_io *w, int revents)
 {
 	struct conn *c = w->data;
 
+	daemon_many(c->p->d, 1);
 	if (revents & EV_READ)
 		c->guest.readable = true;
 	if (c->state == CONN_EXCHANGE || c->state == CONN_TUNNEL)
@@ -476,6 +477,7 @@ conn_up_cb(struct ev_loop *loop, struct ev_io *w, int revents)
 	struct up *u = w->data;
 	struct conn *c = u->conn;
 
+	daemon_many(c->p->d, 1);
 	if (revents & EV_READ)
 		u->s.readable = true;
 	if (c->state == CONN_EXCHANGE || c->state == CONN_TUNNEL)

@@ -228,6 +228,7 @@ static const struct ipc_handler handlers[] = {
 static const struct daemon_spec proxyd = {
 	.role = ROLE_PROXY,
 	.sandbox = SANDBOX_STACK, /* sockets come from portd */
+	.spins = true,
 	.handler = handlers,
 	.nhandler = nitems(handlers),
 	.stats_name = proxyd_stat_name,
