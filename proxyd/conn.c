@@ -213,7 +213,7 @@ has_room(struct proxyd *p, struct vm *vm)
 }
 
 static struct conn *
-conn_alloc(struct proxyd *p, struct vm *vm, int fd)
+conn_alloc(struct proxyd *p, struct vm *vm, struct ipc_msg *m)
 {
 	struct conn *c;
 	uint32_t slot;
@@ -228,7 +228,7 @@ conn_alloc(struct proxyd *p, struct vm *vm, int fd)
 	c->p = p;
 	c->vm = vm;
 	c->conf = pconf_ref(p->conf);
-	sock_init(&c->guest, p, fd, conn_cb, c);
+	sock_init(&c->guest, p, ipc_take_fd(m, 0), conn_cb, c);
 	ev_init(&c->timer, timer_cb);
 	c->timer.data = c;
 	stats_add(&p->d->stats, PROXYS_CONNS, 1);
@@ -245,7 +245,7 @@ conn_new(struct proxyd *p, struct ipc_msg *m)
 
 	if (vm == NULL || !has_room(p, vm))
 		return; /* the descriptor goes with the message */
-	if ((c = conn_alloc(p, vm, ipc_take_fd(m, 0))) == NULL)
+	if ((c = conn_alloc(p, vm, m)) == NULL)
 		return;
 	c->dst = ipaddr_to_u32(&dst);
 	c->dport = (uint16_t)ipc_u64(m, "dport");

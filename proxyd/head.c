@@ -181,6 +181,16 @@ parse_version(struct span s, struct head *h)
 	return 0;
 }
 
+/*
+ * Methods are of one case (RFC 9110 9.1), but not everybody's are, and these
+ * two decide where a response ends.
+ */
+static bool
+is_lookalike(struct span method, const char *word)
+{
+	return span_is(method, word) && memcmp(method.p, word, method.len) != 0;
+}
+
 static const char *
 parse_request_line(struct span line, struct head *h)
 {
@@ -188,6 +198,9 @@ parse_request_line(struct span line, struct head *h)
 
 	if (split(&line, ' ', &h->method) == -1 || !is_token(h->method))
 		return "no method";
+	if (is_lookalike(h->method, "HEAD") ||
+	    is_lookalike(h->method, "CONNECT"))
+		return "a method in lower case";
 	if (split(&line, ' ', &h->target) == -1 || h->target.len == 0)
 		return "no request target";
 	if (h->target.len > HEAD_TARGETMAX)

@@ -30,15 +30,22 @@ refuse_head(struct conn *c, const char *why)
 	conn_error(c, large || many ? 431 : 400, "the request has %s", why);
 }
 
-/* RFC 9112 2.2: an empty line before a request is no error. */
-static void
+/*
+ * RFC 9112 2.2: an empty line before a request is no error.  False: what is
+ * there may be half of one.
+ */
+static bool
 skip_empty(struct conn *c)
 {
 	struct sock *g = &c->guest;
 
-	if (c->scan.off == 0 && sock_unread(g) >= 2 &&
-	    memcmp(sock_bytes(g), "\r\n", 2) == 0)
+	if (c->scan.off > 0 || sock_unread(g) == 0 || *sock_bytes(g) != '\r')
+		return true;
+	if (sock_unread(g) == 1)
+		return false;
+	if (memcmp(sock_bytes(g), "\r\n", 2) == 0)
 		sock_consume(g, 2);
+	return true;
 }
 
 static void
@@ -56,7 +63,6 @@ note_method(struct conn *c, const struct head *h)
 			c->retriable = h->framing == FRAMING_NONE;
 	}
 	c->connect = span_is(h->method, "connect");
-	c->upgrade = h->upgrade && head_find(h, "upgrade") != NULL;
 	c->old = h->minor == 0;
 	c->keep_guest = c->old ? h->keep_alive && !h->close : !h->close;
 }
@@ -136,6 +142,36 @@ find_hop(struct conn *c)
 	return true;
 }
 
+/*
+ * An upgrade is between two neighbours (RFC 9110 7.8).  A proxy would be asked
+ * itself, and could then be asked for anything, past our rules: it gets only
+ * the one that proxies pass on.
+ */
+static bool
+may_upgrade(const struct conn *c, const struct head *h)
+{
+	const struct head_field *f;
+	bool asked = false;
+
+	for (f = h->field; f < h->field + h->nfield; f++) {
+		if (!span_is(f->name, "upgrade"))
+			continue;
+		asked = true;
+		if (c->hop.via && !span_is(f->value, "websocket"))
+			return false;
+	}
+	return asked && h->upgrade;
+}
+
+/* TRACE is answered with what was asked: it has nothing to hide. */
+static const char *
+proxy_auth(const struct conn *c)
+{
+	if (strcmp(c->method, "TRACE") == 0)
+		return "";
+	return c->conf->proxy[c->which].auth;
+}
+
 /* Builds what leaves; -1: refused. */
 static int
 build_request(struct conn *c, const struct head *h, const struct target *t)
@@ -147,8 +183,9 @@ build_request(struct conn *c, const struct head *h, const struct target *t)
 		.target = t,
 		.host = &c->host,
 		.via = c->hop.via,
-		.auth = auth,
+		.auth = proxy_auth(c),
 		.keep_auth = c->hop.via && !c->transparent && *auth == '\0',
+		.upgrade = c->upgrade,
 		.close = c->old,
 	};
 
@@ -181,7 +218,11 @@ take_head(struct conn *c, size_t len)
 	stats_inc(&p->d->stats, PROXYS_REQUESTS);
 	note_method(c, h);
 	c->answered = c->responding = false;
-	if (!find_host(c, h, t) || !find_hop(c) || build_request(c, h, t) == -1)
+	c->interims = 0;
+	if (!find_host(c, h, t) || !find_hop(c))
+		return;
+	c->upgrade = may_upgrade(c, h);
+	if (build_request(c, h, t) == -1)
 		return;
 	body_init(&c->req.body, h->framing, h->length);
 	sock_consume(&c->guest, len);
@@ -199,9 +240,8 @@ http_head(struct conn *c)
 
 	c->method[0] = '\0';
 	for (;;) {
-		skip_empty(c);
 		n = -2;
-		if (sock_unread(g) > 0)
+		if (skip_empty(c) && sock_unread(g) > 0)
 			n = head_scan(
 			    &c->scan, sock_bytes(g), sock_unread(g), &why);
 		if (n > 0) {
@@ -293,6 +333,22 @@ bad_response(struct conn *c, const char *why)
 	conn_error(c, 502, "the response has %s", why);
 }
 
+/* Whether a list of challenges has one whose scheme begins like this. */
+static bool
+challenges(struct span list, const char *with)
+{
+	size_t i, n = strlen(with);
+	bool first = true; /* of an item, but for blanks */
+
+	for (i = 0; i + n <= list.len; i++) {
+		if (first && strncasecmp(list.p + i, with, n) == 0)
+			return true;
+		first = list.p[i] == ',' ||
+			(first && (list.p[i] == ' ' || list.p[i] == '\t'));
+	}
+	return false;
+}
+
 /* NTLM and the like authenticate a connection and not a request. */
 static bool
 pins(const struct head *h)
@@ -302,9 +358,8 @@ pins(const struct head *h)
 	for (f = h->field; f < h->field + h->nfield; f++) {
 		if ((span_is(f->name, "www-authenticate") ||
 			span_is(f->name, "proxy-authenticate")) &&
-		    f->value.len >= 4 &&
-		    (strncasecmp(f->value.p, "nego", 4) == 0 ||
-			strncasecmp(f->value.p, "ntlm", 4) == 0))
+		    (challenges(f->value, "nego") ||
+			challenges(f->value, "ntlm")))
 			return true;
 	}
 	return false;
@@ -320,8 +375,7 @@ note_response(struct conn *c, const struct head *h, enum framing framing)
 	if (framing == FRAMING_EOF || !c->req.body.done || c->guest.eof)
 		c->keep_guest = false;
 	c->up->pinned |= pins(h);
-	if (h->status == 407 && c->hop.via &&
-	    c->conf->proxy[c->which].auth[0] != '\0' &&
+	if (h->status == 407 && c->hop.via && *proxy_auth(c) != '\0' &&
 	    log_rate_ok(&c->p->auth_log, usec_now(c->p->d->loop), &missed))
 		log_warnx("the proxy %s does not accept our credentials",
 		    c->hop.at.host);
@@ -347,6 +401,10 @@ interim(struct conn *c, const struct head *h)
 {
 	if (h->status == 101 && !c->upgrade) {
 		bad_response(c, "an upgrade that nobody asked for");
+		return;
+	}
+	if (++c->interims > PROXYD_INTERIMS) {
+		bad_response(c, "too many interim responses before it");
 		return;
 	}
 	/* HTTP/1.0 knows of none. */
@@ -512,8 +570,8 @@ request_body(struct conn *c)
 	}
 }
 
-/* What has not left of interim responses. */
-static void
+/* True when all interim responses have left; until then no more are read. */
+static bool
 flush_guest(struct conn *c)
 {
 	size_t sent;
@@ -525,6 +583,7 @@ flush_guest(struct conn *c)
 		ev_io_start(c->p->d->loop, &c->guest.wr);
 	else
 		ev_io_stop(c->p->d->loop, &c->guest.wr);
+	return r == 1;
 }
 
 void
@@ -532,14 +591,15 @@ http_exchange(struct conn *c)
 {
 	if (!c->up->s.shut || !c->req.body.done)
 		request_body(c);
-	while (c->state == CONN_EXCHANGE && !c->responding && response_head(c))
+	while (c->state == CONN_EXCHANGE && !c->responding && flush_guest(c) &&
+	       response_head(c))
 		continue;
 	if (c->state != CONN_EXCHANGE)
 		return;
-	if (c->responding) {
+	if (c->responding)
 		response_body(c);
-	} else {
-		flush_guest(c);
+	else if (c->guest.out == NULL)
 		ev_io_start(c->p->d->loop, &c->up->s.rd);
-	}
+	else
+		ev_io_stop(c->p->d->loop, &c->up->s.rd);
 }

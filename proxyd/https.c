@@ -40,18 +40,20 @@ route(struct conn *c, const char *name)
 		conn_set(c, CONN_DEAD);
 		return;
 	}
+	memset(&c->hop, 0, sizeof(c->hop));
 	if (match_host(&conf->exclude, c->host.host) ||
 	    match_addr(&conf->exclude, &dst)) {
-		https_direct(c);
-		if (conf->allow_enabled) {
-			/* What is allowed is the name, not any address. */
-			c->hop.at = c->host;
-			up_start(c, true);
+		if (!conf->allow_enabled) {
+			https_direct(c);
+			return;
 		}
+		/* What is allowed is the name, not any address. */
+		c->job = JOB_DIRECT;
+		c->hop.at = c->host;
+		up_start(c, true);
 		return;
 	}
 	c->job = JOB_VIA;
-	memset(&c->hop, 0, sizeof(c->hop));
 	c->hop.via = true;
 	c->hop.which = WHICH_HTTPS;
 	c->hop.at = conf->proxy[WHICH_HTTPS].at;
@@ -122,9 +124,9 @@ answered(struct conn *c, size_t len)
 	}
 	sock_consume(s, len);
 	memset(&c->upscan, 0, sizeof(c->upscan));
-	if (h->status < 200)
+	if (h->status < 200 && ++c->interims <= PROXYD_INTERIMS)
 		return;
-	if (h->status < 300) {
+	if (h->status >= 200 && h->status < 300) {
 		conn_tunnel(c);
 		return;
 	}

@@ -71,6 +71,7 @@ extern const char *const proxyd_stat_name[PROXYS__MAX];
 #define PROXYD_MAXIDLE	  4096 /* idle upstreams */
 #define PROXYD_VMIDLE	  1024
 #define PROXYD_IDLESECS	  30. /* of an upstream */
+#define PROXYD_INTERIMS	  1000 /* before one response */
 #define PROXYD_DRAINMS	  5000
 #define PROXYD_DRAINBYTES (1 << 20)
 
@@ -200,6 +201,7 @@ struct conn {
 	bool answered;	 /* a byte of the response has come */
 	bool responding; /* its head has left */
 	size_t drained;
+	unsigned interims; /* responses, of this request */
 };
 
 struct up {

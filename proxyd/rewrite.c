@@ -95,12 +95,12 @@ is_named(const struct head *h, struct span name)
 }
 
 static bool
-is_dropped(const struct head *h, struct span name)
+is_dropped(const struct head *h, struct span name, bool upgrade)
 {
 	if (is_hop_by_hop(name))
 		return true;
 	if (span_is(name, "upgrade"))
-		return !h->upgrade;
+		return !upgrade;
 	return is_named(h, name);
 }
 
@@ -161,7 +161,6 @@ wants_trailers(const struct head *h)
 static int
 put_connection(struct wr *w, const struct rewrite *rw)
 {
-	bool upgrade = rw->head->upgrade && head_find(rw->head, "upgrade");
 	bool te = wants_trailers(rw->head);
 
 	if (te && put(w, "TE: trailers\r\n") == -1)
@@ -169,7 +168,7 @@ put_connection(struct wr *w, const struct rewrite *rw)
 	if (rw->close)
 		return put(w,
 		    te ? "Connection: close, TE\r\n" : "Connection: close\r\n");
-	if (upgrade)
+	if (rw->upgrade)
 		return put(w, te ? "Connection: Upgrade, TE\r\n"
 				 : "Connection: Upgrade\r\n");
 	return te ? put(w, "Connection: TE\r\n") : 0;
@@ -193,7 +192,7 @@ rewrite_request(struct wr *w, const struct rewrite *rw)
 				return -1;
 			continue;
 		}
-		if (is_dropped(h, f->name) ||
+		if (is_dropped(h, f->name, rw->upgrade) ||
 		    (span_is(f->name, "proxy-authorization") && !rw->keep_auth))
 			continue;
 		if (put_field(w, f) == -1)
@@ -232,7 +231,8 @@ rewrite_response(
 	    put(w, "\r\n") == -1)
 		return -1;
 	for (f = h->field; f < h->field + h->nfield; f++) {
-		if (!is_dropped(h, f->name) && put_field(w, f) == -1)
+		if (!is_dropped(h, f->name, h->upgrade) &&
+		    put_field(w, f) == -1)
 			return -1;
 	}
 	if (h->status == 101 && put(w, "Connection: Upgrade\r\n") == -1)

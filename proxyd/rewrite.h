@@ -24,6 +24,7 @@ struct rewrite {
 	bool via;		      /* the next hop is a proxy */
 	const char *auth;	      /* for the proxy, "" for none */
 	bool keep_auth;		      /* the guest's own is for that proxy */
+	bool upgrade;		      /* may be asked for */
 	bool close;		      /* one request only */
 };
 

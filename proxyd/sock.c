@@ -292,7 +292,7 @@ dir_pump(struct dir *d)
 		if (r == 0)
 			return PUMP_WAIT;
 	}
-	return PUMP_WAIT;
+	return dir_end(d);
 }
 
 void

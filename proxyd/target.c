@@ -119,6 +119,9 @@ target_parse(const struct head *h, struct target *t, const char **why)
 		t->form = TARGET_AUTHORITY;
 		if (authority_parse(s, &t->authority) == -1)
 			return -1;
+		*why = "a body, in CONNECT"; /* or is it the next request? */
+		if (h->framing == FRAMING_CHUNKED || h->length > 0)
+			return -1;
 		*why = "CONNECT without a port";
 		return t->authority.port == 0 ? -1 : 0;
 	}

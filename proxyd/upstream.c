@@ -97,8 +97,8 @@ pool_take(struct conn *c)
 	TAILQ_FOREACH_REVERSE(u, &p->idle, idlehead, entry)
 	{
 		if (u->vm == c->vm && u->conf == c->conf &&
-		    same_hop(&u->hop, &c->hop) &&
-		    (u->last == c->id || (c->retriable && !u->pinned)))
+		    (u->last == c->id || (c->retriable && !u->pinned)) &&
+		    same_hop(&u->hop, &c->hop))
 			break;
 	}
 	if (u == NULL)

@@ -27,6 +27,7 @@ one_request(const struct head *h)
 		host = t.authority;
 	rw.via = h->method.len & 1;
 	rw.auth = "dTpw";
+	rw.upgrade = h->upgrade;
 	if (rewrite_request(&w, &rw) == -1)
 		return;
 	if (head_scan(&s, out, w.len, &why) == -1)

@@ -103,6 +103,13 @@ static const struct {
 	{ "* of another method", "GET * HTTP/1.1\r\n" H "\r\n", "400" },
 	{ "CONNECT without a port", "CONNECT a HTTP/1.1\r\n" H "\r\n", "400" },
 	{ "CONNECT with a path", "CONNECT a:80/ HTTP/1.1\r\n" H "\r\n", "400" },
+	{ "CONNECT with a length", "CONNECT a:80 HTTP/1.1\r\n" H
+	    "Content-Length: 33\r\n\r\nGET http://b/ HTTP/1.1\r\n"
+	    "Host: b\r\n\r\n", "400" },
+	{ "CONNECT with chunks", "CONNECT a:80 HTTP/1.1\r\n" H CHUNKED
+	    "\r\n0\r\n\r\n", "400" },
+	{ "head", "head / HTTP/1.1\r\n" H "\r\n", "400" },
+	{ "Connect", "Connect a:80 HTTP/1.1\r\n" H "\r\n", "400" },
 	{ "TLS", "\26\3\3\2\5", "400" },
 };
 
@@ -318,6 +325,15 @@ static const struct {
 	    "GET http://one.example:80/a HTTP/1.1\r\n" H "X-Test: Yes\r\n\r\n",
 	    "HTTP/1.1 200 OK\r\nConnection: x-theirs\r\nX-Theirs: 1\r\n"
 	    "Keep-Alive: timeout=5\r\nContent-Length: 2\r\n\r\nok", OK_2 },
+	{ "an upgrade of the proxy",
+	    "GET /a HTTP/1.1\r\n" H "Connection: Upgrade, HTTP2-Settings\r\n"
+	    "Upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n",
+	    ASK, OK_2, OK_2 },
+	{ "one of two upgrades is the proxy's",
+	    "GET /a HTTP/1.1\r\n" H "Connection: Upgrade\r\n"
+	    "Upgrade: websocket\r\nUpgrade: TLS/1.0\r\n\r\n",
+	    ASK, OK_2, OK_2 },
+	{ "an empty line first", "\r\n" GET_A, ASK, OK_2, OK_2 },
 	{ "Host and target agree",
 	    "GET http://two.example:8080/b?c HTTP/1.1\r\n" H "\r\n",
 	    "GET http://two.example:8080/b?c HTTP/1.1\r\n"
@@ -510,6 +526,13 @@ START_TEST(credentials)
 	    "HTTP/1.1 407 Proxy Authentication Required\r\n"
 	    "Proxy-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n");
 	(void)get(fd, (char[20]){ 0 }, 20);
+	/* A proxy may show what it was asked. */
+	fd = guest(ORIGIN, 80);
+	puts_to(fd, "TRACE /a HTTP/1.1\r\n" H "Max-Forwards: 0\r\n\r\n");
+	want(server(0), "TRACE http://one.example:80/a HTTP/1.1\r\n" H
+			"Max-Forwards: 0\r\n\r\n");
+	puts_to(server(0), OK_2);
+	want(fd, OK_2);
 	/* Excluded: the same connection of the guest, and no credentials. */
 	fd = guest(ORIGIN, 80);
 	puts_to(fd, "GET /b HTTP/1.1\r\nHost: two.example\r\n"
@@ -527,6 +550,44 @@ START_TEST(credentials)
 	want(fd, OK_2);
 	ck_assert(logged("does not accept our credentials"));
 	ck_assert(!logged("c2Vjc"));
+}
+END_TEST
+
+/* A connection that is somebody's is nobody else's. */
+START_TEST(pinned)
+{
+	static const char *const says[] = { "NTLM",
+		"Negotiate abc=", "Basic realm=x, Negotiate",
+		"basic realm=\"a, b\" ,  ntlm" };
+	char answer[256];
+	size_t i;
+	int a, b;
+
+	for (i = 0; i < nitems(says); i++) {
+		a = guest(ORIGIN, 80);
+		b = guest(ORIGIN, 80);
+		puts_to(a, GET_A);
+		want(server(2 * i), ASK);
+		snprintf(answer, sizeof(answer),
+		    "HTTP/1.1 401 No\r\nWWW-Authenticate: %s\r\n"
+		    "Content-Length: 0\r\n\r\n",
+		    says[i]);
+		puts_to(server(2 * i), answer);
+		want(a, answer);
+		puts_to(b, GET_A);
+		want(server(2 * i + 1), ASK);
+		puts_to(a, GET_A);
+		want(server(2 * i), ASK);
+		puts_to(server(2 * i), OK_2);
+		want(a, OK_2);
+		puts_to(server(2 * i + 1), OK_2);
+		want(b, OK_2);
+		close(a);
+		close(b);
+		close(server(2 * i));
+		close(server(2 * i + 1));
+		UNTIL(counter("connections") == 0);
+	}
 }
 END_TEST
 
@@ -683,6 +744,31 @@ START_TEST(hello_rules)
 }
 END_TEST
 
+/*
+ * An address that goes direct, and a name that is allowed: nothing but the
+ * name is connected to, however quick the answers are.
+ */
+START_TEST(hello_allowed_direct)
+{
+	static const struct settings both = { .https = PROXYAT,
+		.allow = "tls.example",
+		.exclude = "203.0.113.0/24" };
+	uint8_t hello[512], got[512];
+	size_t len = client_hello(hello);
+	int fd;
+
+	conf(&both);
+	fd = guest("203.0.113.5", 443);
+	put(fd, hello, len);
+	ck_assert_uint_eq(get(server(0), got, len), len);
+	ck_assert_mem_eq(got, hello, len);
+	ck_assert(!t.up[0].via);
+	ck_assert_str_eq(t.up[0].addr, ORIGIN);
+	ck_assert_str_eq(t.name, "tls.example");
+	ck_assert_uint_eq(t.asked, 1);
+}
+END_TEST
+
 /* A list of allowed names that is empty allows nothing, and is not no list. */
 START_TEST(nothing_allowed)
 {
@@ -705,8 +791,9 @@ main(int argc, char *argv[])
 {
 	const TTest *const tests[] = { shapes, shapes_of_bodies, responses,
 		response_too_many, response_cut, passing, splits, pipeline,
-		old_clients, upgrade, ways, credentials, reuse, retry,
-		hello_splits, hello_rules, nothing_allowed };
+		old_clients, upgrade, ways, credentials, pinned, reuse, retry,
+		hello_splits, hello_rules, hello_allowed_direct,
+		nothing_allowed };
 
 	return proxylab_main(argc, argv, "proxyd", tests, nitems(tests));
 }

@@ -318,18 +318,16 @@ byte_of(size_t i)
 }
 
 /*
- * Writes BIG bytes from one end while the other does not read: only what the
+ * Writes BIG bytes at one end while the other does not read: only what the
  * kernel and one block hold is taken.  Then all arrives, as it was.
  */
 static void
-pressure(int from, int to)
+pressure_of(const uint8_t *out, int from, int to)
 {
-	static uint8_t out[BIG], in[65536];
-	size_t i, n, sent = 0, have = 0, quiet = 0;
+	static uint8_t in[65536];
+	size_t n, sent = 0, have = 0, quiet = 0;
 	ssize_t w;
 
-	for (i = 0; i < BIG; i++)
-		out[i] = byte_of(i);
 	while (quiet < 20 && sent < BIG) {
 		w = send(from, out + sent, BIG - sent, MSG_NOSIGNAL);
 		if (w > 0) {
@@ -357,6 +355,17 @@ pressure(int from, int to)
 		ck_assert_mem_eq(in, out + have, (size_t)w);
 		have += (size_t)w;
 	}
+}
+
+static void
+pressure(int from, int to)
+{
+	static uint8_t out[BIG];
+	size_t i;
+
+	for (i = 0; i < BIG; i++)
+		out[i] = byte_of(i);
+	pressure_of(out, from, to);
 }
 
 START_TEST(backpressure)
@@ -392,6 +401,55 @@ START_TEST(backpressure)
 	pressure(server(0), fd);
 	pressure(fd, server(0));
 	ck_assert_uint_eq(t.nup, 1);
+}
+END_TEST
+
+#define INTERIM	   "HTTP/1.1 102 Processing\r\nA: "
+#define INTERIMLEN 16384 /* of one, as they are below */
+
+/* Nor are interim responses kept for a guest that does not read. */
+START_TEST(interims)
+{
+	static uint8_t out[BIG];
+	int fd = guest(ORIGIN, 80);
+	size_t i;
+
+	memset(out, 'x', sizeof(out));
+	for (i = 0; i < BIG; i += INTERIMLEN) {
+		memcpy(out + i, INTERIM, strlen(INTERIM));
+		memcpy(out + i + INTERIMLEN - 4, "\r\n\r\n", 4);
+	}
+	puts_to(fd, GET_A);
+	want(server(0), ASK_A);
+	pressure_of(out, server(0), fd);
+	puts_to(server(0), OK_2);
+	want(fd, OK_2);
+}
+END_TEST
+
+/* They are no way to keep us busy for ever. */
+START_TEST(endless_interims)
+{
+	static const char one[] = "HTTP/1.1 102 Processing\r\n\r\n";
+	static char many[1001 * (sizeof(one) - 1)];
+	int fd = guest(ORIGIN, 80);
+	size_t i;
+
+	for (i = 0; i < sizeof(many); i += sizeof(one) - 1)
+		memcpy(many + i, one, sizeof(one) - 1);
+	puts_to(fd, GET_A);
+	want(server(0), ASK_A);
+	put(server(0), many, sizeof(many));
+	ck_assert(strstr(rest(fd), "\r\n\r\nHTTP/1.1 502 ") != NULL);
+	ck_assert_uint_eq(counter("refused-response"), 1);
+	want_end(server(0));
+	/* To a CONNECT of our own. */
+	fd = guest(ORIGIN, 443);
+	puts_to(fd, "no TLS");
+	want(server(1), CONNECT_IP);
+	put(server(1), many, sizeof(many));
+	want_end(fd);
+	ck_assert_uint_eq(counter("proxy-refused-connect"), 1);
 }
 END_TEST
 
@@ -519,7 +577,8 @@ main(int argc, char *argv[])
 {
 	const TTest *const tests[] = { head_time, idle_time, connect_time,
 		hello_time, errors, head_size, trailers_size, thousand,
-		backpressure, half_close, early_end, proxy_ends, early_answer };
+		backpressure, interims, endless_interims, half_close, early_end,
+		proxy_ends, early_answer };
 	const TTest *const few[] = { connections, idle_upstreams };
 	const struct rlimit rl = { 164, 164 };
 	bool small = argc > 2;

@@ -88,6 +88,7 @@ static const struct {
 	{ "chunked in 1.0", HEAD_REQUEST,
 	    "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n" },
 	{ "no target", HEAD_REQUEST, "GET HTTP/1.1\r\n\r\n" },
+	{ "head", HEAD_REQUEST, "head / HTTP/1.1\r\n\r\n" },
 	{ "two blanks", HEAD_REQUEST, "GET  / HTTP/1.1\r\n\r\n" },
 	{ "blank in the target", HEAD_REQUEST, "GET /a b HTTP/1.1\r\n\r\n" },
 	{ "tab in the target", HEAD_REQUEST, "GET /a\tb HTTP/1.1\r\n\r\n" },

@@ -88,6 +88,8 @@ static const struct {
 	{ "half a bracket", "GET http://[::1/ HTTP/1.1\r\n\r\n" },
 	{ "brackets around IPv4", "GET http://[1.2.3.4]/ HTTP/1.1\r\n\r\n" },
 	{ "CONNECT without a port", "CONNECT a HTTP/1.1\r\n\r\n" },
+	{ "CONNECT with a body",
+	    "CONNECT a:1 HTTP/1.1\r\nContent-Length: 1\r\n\r\n" },
 	{ "CONNECT with a path", "CONNECT a:1/b HTTP/1.1\r\n\r\n" },
 	{ "GET *", "GET * HTTP/1.1\r\n\r\n" },
 };
@@ -109,6 +111,7 @@ START_TEST(requests)
 	rw.via = rows[_i].via;
 	rw.keep_auth = rows[_i].keep_auth;
 	rw.auth = rows[_i].auth;
+	rw.upgrade = head.upgrade;
 	ck_assert_int_eq(rewrite_request(&w, &rw), 0);
 	out[w.len] = '\0';
 	ck_assert_str_eq(out, rows[_i].want);
