@@ -166,10 +166,11 @@ const struct ipc_desc ipc_desc[IPC__MAX] = {
 	/*
 	 * A packet channel: socket, arena to write, arena to read.  tap: the
 	 * machine's TAP is the stack's, who gets it as a fourth descriptor;
-	 * then the channel has what goes between VMs, and no more.
+	 * then the channel has what goes between VMs, and no more.  vnet: each
+	 * frame there is behind a header (common/vnet.h).
 	 */
 	[IPC_CHAN] = { "chan", P_MAIN, P_ETH | P_STACK, 3, 4,
-	    { F_VM, { "tap", F_BOOL, 0, 0 } } },
+	    { F_VM, { "tap", F_BOOL, 0, 0 }, { "vnet", F_BOOL, 0, 0 } } },
 	/* It takes and gives no more frames. */
 	[IPC_TAP_LOST] = { "tap-lost", P_STACK, P_MAIN, 0, 0, { { 0 } } },
 	/* The address of the VM whose stack is, or will be, a peer. */

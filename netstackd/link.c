@@ -23,11 +23,22 @@
 #define LINK_LOW_SLOTS 64
 
 void
-link_input(struct stackd *s, usec_t now, const uint8_t *frame, size_t len)
+link_input(
+    struct stackd *s, usec_t now, const uint8_t *frame, size_t len, bool open)
 {
 	daemon_moved(s->d, len);
-	net_input(s->net, now, frame, len);
+	if (open)
+		net_input_open(s->net, now, frame, len);
+	else
+		net_input(s->net, now, frame, len);
 	show_frame(s, TAPE_FROM_GUEST, frame, len, net_dropped(s->net));
+}
+
+void
+link_bad(struct stackd *s, const uint8_t *frame, size_t len, enum net_stat why)
+{
+	stats_add(&s->d->stats, why, 1);
+	show_frame(s, TAPE_FROM_GUEST, frame, len, net_stat_name[why]);
 }
 
 /*
@@ -48,9 +59,9 @@ link_batch(struct stackd *s, usec_t now)
 	}
 	for (; chan_next(&l->chan, &f); n++) {
 		if (l->tap != -1)
-			tap_write(s, f.p, f.len);
+			tap_write(s, f.p, f.len, NULL);
 		else
-			link_input(s, now, f.p, f.len);
+			link_input(s, now, f.p, f.len, false);
 	}
 	if (n > 0) {
 		net_flush(s->net, now);
@@ -59,21 +70,55 @@ link_batch(struct stackd *s, usec_t now)
 	return n >= LINK_BIGBATCH;
 }
 
-void
-link_others(struct stackd *s, const uint8_t *frame, size_t len)
+static uint8_t *
+others_space(struct link *l, size_t *space)
+{
+	*space = 0;
+	return l->open && !l->dead ? chan_space(&l->chan, space) : NULL;
+}
+
+/*
+ * As many segments as there is room for: the sender repeats the others, as it
+ * would those that are lost in a switch.
+ */
+static void
+others_cut(struct stackd *s, const uint8_t *frame, const struct vnet *v)
 {
 	struct link *l = &s->link;
-	size_t space = 0;
-	uint8_t *p = NULL;
+	struct vnet_cut c;
+	size_t space, n;
+	uint8_t *p;
 
-	if (l->open && !l->dead)
-		p = chan_space(&l->chan, &space);
+	stats_add(&s->d->stats, NETS_CUT, 1);
+	vnet_cut(&c, v, frame);
+	while (!c.over) {
+		p = others_space(l, &space);
+		if ((n = vnet_cut_next(&c, p, space)) == 0) {
+			stats_add(&s->d->stats, NETS_TX_FULL, 1);
+			return;
+		}
+		chan_push(&l->chan, 0, n);
+	}
+}
+
+void
+link_others(
+    struct stackd *s, const uint8_t *frame, size_t len, const struct vnet *v)
+{
+	size_t space;
+	uint8_t *p;
+
+	if (v != NULL && v->seg > 0) {
+		others_cut(s, frame, v);
+		return;
+	}
+	p = others_space(&s->link, &space);
 	if (space < len) {
 		stats_add(&s->d->stats, NETS_TX_FULL, 1);
 		return;
 	}
 	memcpy(p, frame, len);
-	chan_push(&l->chan, 0, len);
+	chan_push(&s->link.chan, 0, len);
 }
 
 /* The core is told of new space only when it has missed some. */
@@ -133,12 +178,12 @@ link_init(struct stackd *s)
 }
 
 void
-link_attach(struct stackd *s, int fd, int tx_fd, int rx_fd, int tap)
+link_attach(struct stackd *s, int fd, int tx_fd, int rx_fd, int tap, bool vnet)
 {
 	struct link *l = &s->link;
 
 	link_close(s);
-	tap_attach(s, tap);
+	tap_attach(s, tap, vnet);
 	if (chan_init(&l->chan, fd, tx_fd, rx_fd) == -1) {
 		log_warn("packet channel");
 		return;
@@ -233,7 +278,17 @@ link_push(void *arg, size_t off, size_t len)
 	daemon_moved(s->d, len);
 	show_frame(s, TAPE_TO_GUEST, s->link.space + off, len, NULL);
 	if (s->link.tap != -1)
-		tap_write(s, s->link.space + off, len);
+		tap_write(s, s->link.space + off, len, NULL);
 	else
 		chan_push(&s->link.chan, off, len);
+}
+
+void
+link_push_vnet(void *arg, size_t off, size_t len, const struct vnet *v)
+{
+	struct stackd *s = arg;
+
+	daemon_moved(s->d, len);
+	show_frame(s, TAPE_TO_GUEST, s->link.space + off, len, NULL);
+	tap_write(s, s->link.space + off, len, v);
 }

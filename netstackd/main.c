@@ -29,6 +29,7 @@ stackd_close(void *arg, uint32_t id, bool reset)
 static const struct net_hooks hooks = {
 	.space = link_space,
 	.push = link_push,
+	.push_vnet = link_push_vnet,
 	.open = broker_open,
 	.close = stackd_close,
 	.peek = hostio_peek,
@@ -169,7 +170,8 @@ stackd_chan(struct daemon *d, struct ipc *from, struct ipc_msg *m)
 	int fd = ipc_take_fd(m, 0), tx = ipc_take_fd(m, 1);
 	int rx = ipc_take_fd(m, 2);
 
-	link_attach(d->data, fd, tx, rx, m->nfd > 3 ? ipc_take_fd(m, 3) : -1);
+	link_attach(d->data, fd, tx, rx, m->nfd > 3 ? ipc_take_fd(m, 3) : -1,
+	    ipc_bool(m, "vnet"));
 }
 
 static void
@@ -190,8 +192,9 @@ stackd_stop(struct daemon *d)
 	struct stackd *s = d->data;
 
 	net_free(s->net);
+	s->net = NULL;
 	link_close(s);
-	tap_attach(s, -1);
+	tap_attach(s, -1, false);
 	clock_fini(s);
 	hostio_fini(s);
 	broker_fini(s);

@@ -50,7 +50,8 @@ struct link {
 	 * The machine's own TAP: frames go there and come from there, and the
 	 * channel has what goes between machines.
 	 */
-	int tap; /* owned; -1: none */
+	int tap;	 /* owned; -1: none */
+	size_t tap_head; /* of each frame there: VNET_HDRLEN, or 0 */
 	struct ev_io tap_rd;
 	uint8_t in[TAP_BUF], out[TAP_BUF];
 };
@@ -151,23 +152,36 @@ stackd_now(const struct stackd *s)
 
 /* link.c.  The descriptors become owned at once. */
 void link_init(struct stackd *);
-void link_attach(struct stackd *, int fd, int tx_fd, int rx_fd, int tap);
+void link_attach(
+    struct stackd *, int fd, int tx_fd, int rx_fd, int tap, bool vnet);
 void link_start(struct stackd *); /* the core is there now */
 void link_close(struct stackd *);
 void link_settle(struct stackd *); /* sends what is queued */
 uint8_t *link_space(void *arg, size_t *len);
 void link_push(void *arg, size_t off, size_t len);
+void link_push_vnet(void *arg, size_t off, size_t len, const struct vnet *);
 
-/* A frame of the guest; as net_input(). */
-void link_input(struct stackd *, usec_t now, const uint8_t *frame, size_t len);
-/* A frame for other machines, dropped when the channel is full. */
-void link_others(struct stackd *, const uint8_t *frame, size_t len);
+/* A frame of the guest; as net_input(), or net_input_open(). */
+void link_input(
+    struct stackd *, usec_t now, const uint8_t *frame, size_t len, bool open);
+/* One that the core is not to see. */
+void link_bad(
+    struct stackd *, const uint8_t *frame, size_t len, enum net_stat why);
+/*
+ * A frame for other machines, dropped when the channel is full.  It leaves
+ * nothing open, or is to be cut; NULL: as a frame without header.
+ */
+void link_others(
+    struct stackd *, const uint8_t *frame, size_t len, const struct vnet *);
 
 /* tap.c */
 void tap_init(struct stackd *);
-void tap_attach(struct stackd *, int tap); /* owns it; -1: there is none */
-void tap_start(struct stackd *);	   /* the core is there now */
-void tap_write(struct stackd *, const uint8_t *frame, size_t len);
+/* Owns it; -1: there is none.  vnet: frames there have a header. */
+void tap_attach(struct stackd *, int tap, bool vnet);
+void tap_start(struct stackd *); /* the core is there now */
+/* NULL: the frame leaves nothing open. */
+void tap_write(
+    struct stackd *, const uint8_t *frame, size_t len, const struct vnet *);
 
 /* hostio.c */
 int hostio_init(struct stackd *, uint32_t nflow);

@@ -5,8 +5,13 @@
  * What is not for us is for other machines, by ethd; what is for everybody is
  * for both.  A write ends in the guest's kernel, which takes all it has memory
  * for, so nobody waits for room in a TAP.
+ *
+ * One with vnet headers (common/vnet.h) has up to 64 KB of a stream in a frame,
+ * both ways, and the core takes and gives them so.  Other machines may not have
+ * such a card: what goes to them is completed, and cut, here.
  */
 
+#include <sys/uio.h>
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
@@ -22,39 +27,77 @@ static void
 tap_lost(struct stackd *s, int error)
 {
 	log_info("the TAP is gone: %s", strerror(error));
-	tap_attach(s, -1);
+	tap_attach(s, -1, false);
 	ipc_send(s->d->sup, IPC_TAP_LOST, NULL, 0, "{}");
+}
+
+static bool
+is_ours(const struct stackd *s, const uint8_t *frame, size_t len)
+{
+	return len < sizeof(s->server_mac) ||
+	       memcmp(frame, s->server_mac, sizeof(s->server_mac)) == 0;
 }
 
 static void
 tap_input(struct stackd *s, usec_t now, const uint8_t *frame, size_t len)
 {
-	bool ours = len < sizeof(s->server_mac) ||
-		    memcmp(frame, s->server_mac, sizeof(s->server_mac)) == 0;
+	bool ours = is_ours(s, frame, len);
 
 	if (!ours)
-		link_others(s, frame, len);
+		link_others(s, frame, len, NULL);
 	if (ours || (frame[0] & 1) != 0)
-		link_input(s, now, frame, len);
+		link_input(s, now, frame, len, false);
+}
+
+/* The same of a frame behind its header. */
+static void
+tap_input_vnet(struct stackd *s, usec_t now, uint8_t *p, size_t len)
+{
+	struct rd r = rd_init(p, len);
+	struct vnet v;
+	bool ours;
+
+	if (vnet_read(&r, &v) == -1) {
+		link_bad(s, r.p, r.len, NETS_RX_VNET);
+		return;
+	}
+	p += len - r.len;
+	ours = is_ours(s, p, r.len);
+	/* Large ones are cut; of others only our own may be left as they are.
+	 */
+	if (v.seg == 0 && !(ours && v.plain)) {
+		vnet_complete(p, r.len, &v);
+		v.sum = false;
+	}
+	if (!ours)
+		link_others(s, p, r.len, &v);
+	if (!ours && (r.len == 0 || (p[0] & 1) == 0))
+		return;
+	if (v.seg > 0)
+		stats_add(&s->d->stats, NETS_RX_LARGE, 1);
+	link_input(s, now, p, r.len, v.sum);
 }
 
 static void
 tap_read_cb(struct ev_loop *loop, struct ev_io *w, int revents)
 {
 	struct stackd *s = w->data;
+	size_t at = 0, most = NET_MAXFRAME + s->link.tap_head;
 	uint8_t *in = s->link.in;
 	usec_t now = usec_now(loop);
-	size_t at = 0;
 	ssize_t n = 0;
 	int i, error = 0;
 
-	for (i = 0; i < TAP_MAXBATCH && at + NET_MAXFRAME <= TAP_BUF; i++) {
-		n = read(s->link.tap, in + at, NET_MAXFRAME);
+	for (i = 0; i < TAP_MAXBATCH && at + most <= TAP_BUF; i++) {
+		n = read(s->link.tap, in + at, most);
 		if (n <= 0) {
 			error = n == 0 ? ENODEV : errno;
 			break;
 		}
-		tap_input(s, now, in + at, (size_t)n);
+		if (s->link.tap_head > 0)
+			tap_input_vnet(s, now, in + at, (size_t)n);
+		else
+			tap_input(s, now, in + at, (size_t)n);
 		at += (size_t)n;
 	}
 	if (i > 0)
@@ -65,9 +108,21 @@ tap_read_cb(struct ev_loop *loop, struct ev_io *w, int revents)
 
 /* What it does not take, as it does not while it is down, is dropped. */
 void
-tap_write(struct stackd *s, const uint8_t *frame, size_t len)
+tap_write(
+    struct stackd *s, const uint8_t *frame, size_t len, const struct vnet *v)
 {
-	if (write(s->link.tap, frame, len) == -1)
+	uint8_t head[VNET_HDRLEN] = { 0 };
+	struct iovec iov[2] = { { head, s->link.tap_head },
+		{ (void *)(uintptr_t)frame, len } };
+	ssize_t n;
+
+	if (v != NULL)
+		vnet_write(head, v);
+	if (s->link.tap_head > 0)
+		n = writev(s->link.tap, iov, 2);
+	else
+		n = write(s->link.tap, frame, len);
+	if (n == -1)
 		stats_add(&s->d->stats, NETS_TX_FULL, 1);
 }
 
@@ -80,7 +135,7 @@ tap_init(struct stackd *s)
 }
 
 void
-tap_attach(struct stackd *s, int tap)
+tap_attach(struct stackd *s, int tap, bool vnet)
 {
 	struct link *l = &s->link;
 
@@ -88,9 +143,9 @@ tap_attach(struct stackd *s, int tap)
 	if (l->tap != -1)
 		close(l->tap);
 	l->tap = tap;
-	if (tap == -1)
-		return;
-	ev_io_set(&l->tap_rd, tap, EV_READ);
+	l->tap_head = tap != -1 && vnet ? VNET_HDRLEN : 0;
+	if (tap != -1)
+		ev_io_set(&l->tap_rd, tap, EV_READ);
 	if (s->net != NULL)
 		tap_start(s);
 }
@@ -98,6 +153,7 @@ tap_attach(struct stackd *s, int tap)
 void
 tap_start(struct stackd *s)
 {
+	net_set_vnet(s->net, s->link.tap_head > 0);
 	if (s->link.tap != -1)
 		ev_io_start(s->d->loop, &s->link.tap_rd);
 }

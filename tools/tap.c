@@ -325,6 +325,8 @@ main(int argc, char *argv[])
 	tc.mac = c->mac;
 	tc.mtu = o.mtu != 0 && o.mtu < c->mtu ? o.mtu : c->mtu;
 	tc.lease = &lease;
+	/* Of use to the suite only; we can do without. */
+	tc.vnet = !o.relay;
 	status = run(c, &tc, &o);
 	conn_free(c);
 	return status;

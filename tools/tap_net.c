@@ -114,7 +114,7 @@ tap_enter(const struct tap_conf *c)
 }
 
 static int
-tun_open(struct ifreq *ifr)
+tun_open(struct ifreq *ifr, bool vnet)
 {
 	int fd;
 
@@ -125,6 +125,8 @@ tun_open(struct ifreq *ifr)
 	if (fd == -1)
 		err(TAP_EXIT, TUN_PATH);
 	ifr->ifr_flags = IFF_TAP | IFF_NO_PI;
+	if (vnet)
+		ifr->ifr_flags |= IFF_VNET_HDR;
 	if (ioctl(fd, TUNSETIFF, ifr) == -1)
 		err(TAP_EXIT, "cannot make a TAP device");
 	return fd;
@@ -248,7 +250,7 @@ tap_open(const struct tap_conf *c)
 	const struct dhcp_lease *l = c->lease;
 	int fd, s;
 
-	fd = tun_open(&ifr);
+	fd = tun_open(&ifr, c->vnet);
 	s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (s == -1)
 		err(TAP_EXIT, "socket");

@@ -7,6 +7,7 @@
  * one line and TAP_EXIT.
  */
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/ipaddr.h"
@@ -19,6 +20,7 @@ struct tap_conf {
 	const char *netns; /* path or PID to join; NULL: a new one */
 	struct macaddr mac;
 	uint16_t mtu;
+	bool vnet; /* frames have headers (common/vnet.h) */
 	const struct dhcp_lease *lease; /* borrowed */
 };
 

@@ -7,6 +7,11 @@
  * and leaves in one write; what the socket gives is read in large pieces and
  * written to the TAP from where it lies.
  *
+ * A TAP that may be handed over has a header before each frame, which is ours
+ * to obey as long as it is not (common/vnet.h): that takes a copy.  Its guest's
+ * kernel leaves nothing to us then, but for frames that waited when the suite
+ * went away.
+ *
  * Back-pressure: while the socket does not take all, the TAP is not read, so
  * that the guest's own queue fills; while the TAP does not take a frame, the
  * socket is not read.  Three descriptors whose interest changes all the time:
@@ -18,6 +23,7 @@
 
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 
 #include <err.h>
@@ -27,6 +33,7 @@
 #include <unistd.h>
 
 #include "common/plat/plat.h"
+#include "common/vnet.h"
 #include "common/wr.h"
 
 #define PUMP_TXBUF	 (256 * 1024)
@@ -43,6 +50,7 @@ enum { P_SOCK, P_TAP, P_SIG, P_HAND, P__MAX };
 struct pump {
 	struct conn *conn; /* borrowed */
 	int tap;	   /* owned */
+	size_t head;	   /* of its frames: VNET_HDRLEN, or 0 */
 	bool relay;	   /* never to be handed over */
 	struct hand *hand; /* owned; NULL: we move the frames */
 	int hand_tries;	   /* left */
@@ -54,7 +62,17 @@ struct pump {
 	size_t sent;	 /* bytes of txbuf[0..txlen) the socket took */
 	size_t txlen;
 	uint8_t txbuf[PUMP_TXBUF]; /* whole frames with their lengths */
+	uint8_t in[VNET_HDRLEN + CONN_MAXFRAME]; /* one of the TAP; if head */
 };
+
+static void
+pump_hand_end(struct pump *p)
+{
+	hand_free(p->hand);
+	p->hand = NULL;
+	if (p->head > 0 && plat_tap_offload(p->tap, false) == -1)
+		warn("TAP device");
+}
 
 /* The suite may just be learning of us, or of the end of the one before us. */
 static void
@@ -63,6 +81,8 @@ pump_hand(struct pump *p)
 	bool again = false;
 
 	p->hand = hand_over(p->conn->path, p->conn->uuid, p->tap, &again);
+	if (p->hand == NULL)
+		pump_hand_end(p); /* it may have been taken for a moment */
 	if (p->hand != NULL || !again)
 		p->hand_tries = 0;
 	else
@@ -88,6 +108,7 @@ pump_new(struct conn *c, int tap, bool relay, int sigfd, pid_t command)
 		return NULL;
 	p->conn = c;
 	p->tap = tap;
+	p->head = plat_tap(tap) == PLAT_TAP_VNET ? VNET_HDRLEN : 0;
 	p->sigfd = sigfd;
 	p->command = command;
 	p->relay = relay;
@@ -155,6 +176,64 @@ pump_send(struct pump *p)
 	return 0;
 }
 
+static void
+put_frame(struct wr *w, const uint8_t *frame, size_t len)
+{
+	if (len > 0 && w->cap - w->len >= 2 + len) {
+		(void)wr_le16(w, (uint16_t)len);
+		(void)wr_bytes(w, frame, len);
+	}
+}
+
+/*
+ * What is in p->in as the socket is to have it: of a large one as many segments
+ * as there is room for, as a full device would do it.
+ */
+static void
+put_vnet(struct pump *p, struct wr *w, size_t n)
+{
+	struct rd r = rd_init(p->in, n);
+	uint8_t *frame = p->in + VNET_HDRLEN;
+	struct vnet_cut c;
+	struct vnet v;
+	size_t len;
+
+	if (vnet_read(&r, &v) == -1)
+		return;
+	if (v.seg == 0) {
+		vnet_complete(frame, r.len, &v);
+		put_frame(w, frame, r.len);
+		return;
+	}
+	vnet_cut(&c, &v, frame);
+	while (w->cap - w->len > 2) {
+		len = vnet_cut_next(&c, w->p + w->len + 2, w->cap - w->len - 2);
+		if (len == 0)
+			return;
+		(void)wr_le16(w, (uint16_t)len);
+		w->len += len;
+	}
+}
+
+static ssize_t
+pump_read_frame(struct pump *p, struct wr *w)
+{
+	ssize_t n;
+
+	if (p->head > 0) {
+		n = read(p->tap, p->in, sizeof(p->in));
+		if (n > 0)
+			put_vnet(p, w, (size_t)n);
+		return n;
+	}
+	n = read(p->tap, w->p + w->len + 2, CONN_MAXFRAME);
+	if (n > 0) {
+		(void)wr_le16(w, (uint16_t)n);
+		w->len += (size_t)n;
+	}
+	return n;
+}
+
 /* Fills the empty buffer.  -1: there is no TAP any more. */
 static int
 pump_read_tap(struct pump *p)
@@ -166,15 +245,11 @@ pump_read_tap(struct pump *p)
 	for (i = 0; i < PUMP_BATCH; i++) {
 		if (w.cap - w.len < 2 + CONN_MAXFRAME)
 			break;
-		n = read(p->tap, w.p + w.len + 2, CONN_MAXFRAME);
+		n = pump_read_frame(p, &w);
 		if (n == -1 && errno == EAGAIN)
 			break;
 		if (n == -1 && errno != EINTR)
 			return -1;
-		if (n <= 0)
-			continue;
-		(void)wr_le16(&w, (uint16_t)n);
-		w.len += (size_t)n;
 	}
 	p->txlen = w.len;
 	return 0;
@@ -187,6 +262,8 @@ pump_read_tap(struct pump *p)
 static void
 pump_write_tap(struct pump *p)
 {
+	uint8_t head[VNET_HDRLEN] = { 0 };
+	struct iovec iov[2] = { { head, p->head } };
 	ssize_t n;
 
 	for (;;) {
@@ -196,7 +273,10 @@ pump_write_tap(struct pump *p)
 			p->frame.len = 0;
 			continue;
 		}
-		n = write(p->tap, p->frame.p, p->frame.len);
+		iov[1].iov_base = (void *)(uintptr_t)p->frame.p;
+		iov[1].iov_len = p->frame.len;
+		n = p->head > 0 ? writev(p->tap, iov, 2)
+				: write(p->tap, p->frame.p, p->frame.len);
 		if (n == -1 && errno == EINTR)
 			continue;
 		if (n == -1 && errno == EAGAIN)
@@ -229,8 +309,7 @@ pump_held(struct pump *p)
 {
 	if (p->hand == NULL || hand_holds(p->hand))
 		return;
-	hand_free(p->hand);
-	p->hand = NULL;
+	pump_hand_end(p);
 }
 
 /* 0 also when the command ended meanwhile. */

@@ -36,6 +36,7 @@ drop_tap(struct vm *vm)
 	if (vm->tap != -1)
 		close(vm->tap);
 	vm->tap = -1;
+	vm->tap_vnet = false;
 	ipc_free(vm->tap_client);
 	vm->tap_client = NULL;
 }
@@ -85,7 +86,7 @@ connect_stack(struct vm *vm)
 	if (!vm->open || eth->ipc == NULL || vm->stack == NULL ||
 	    vm->stack->ipc == NULL)
 		return;
-	if (wire_channel(eth, vm->stack, vm->tap) == -1)
+	if (wire_channel(eth, vm->stack, vm->tap, vm->tap_vnet) == -1)
 		try_later(vm);
 	else
 		vm->failed = 0;
@@ -246,6 +247,7 @@ const char *
 vm_tap(struct vms *vms, const char *uuid, int fd, struct ipc *client)
 {
 	struct vm *vm = vm_of_uuid(vms, uuid);
+	enum plat_tap kind = plat_tap(fd);
 	const char *why = NULL;
 
 	if (vm == NULL)
@@ -256,15 +258,17 @@ vm_tap(struct vms *vms, const char *uuid, int fd, struct ipc *client)
 		why = "this VM has just lost its TAP";
 	else if (vm_of_client(vms, client) != NULL)
 		why = "this client has handed over a TAP already";
-	else if (!plat_is_tap(fd))
-		why = "this is no TAP that has bare frames";
-	else if (fcntl(fd, F_SETFL, O_NONBLOCK) == -1)
+	else if (kind == PLAT_TAP_NOT)
+		why = "this is no TAP whose frames a stack can read";
+	else if (fcntl(fd, F_SETFL, O_NONBLOCK) == -1 ||
+		 (kind == PLAT_TAP_VNET && plat_tap_offload(fd, true) == -1))
 		why = strerror(errno);
 	if (why != NULL) {
 		close(fd);
 		return why;
 	}
 	vm->tap = fd;
+	vm->tap_vnet = kind == PLAT_TAP_VNET;
 	vm->tap_client = client;
 	log_info("VM %u: has handed over its TAP", (unsigned)vm->lease.vm);
 	connect_stack(vm);

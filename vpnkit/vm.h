@@ -50,6 +50,7 @@ struct vm {
 	struct ev_timer again;	/* until its stack or channel is tried again */
 	unsigned failed;	/* tries in a row */
 	int tap;		/* owned; -1: its frames come by ethd */
+	bool tap_vnet;		/* each of them is behind a vnet header */
 	usec_t tap_not_before;	/* when it may hand over another one */
 	struct ipc *tap_client; /* owned; who handed it over; or NULL */
 };

@@ -99,8 +99,16 @@ arena(int *rw, int *ro)
 	return (*ro = plat_memfd_ro(*rw)) == -1 ? -1 : 0;
 }
 
+static void
+send_channel(struct child *c, uint32_t vm, const int *fd, size_t nfd, bool tap,
+    bool vnet)
+{
+	ipc_send(c->ipc, IPC_CHAN, fd, nfd, "{s:I, s:b, s:b}", "vm",
+	    (json_int_t)vm, "tap", tap, "vnet", vnet);
+}
+
 int
-wire_channel(struct child *eth, struct child *stack, int tap)
+wire_channel(struct child *eth, struct child *stack, int tap, bool vnet)
 {
 	/* Of each side: socket, arena to write, arena to read; the TAP. */
 	int e[3] = { -1, -1, -1 }, s[4] = { -1, -1, -1, -1 }, sv[2];
@@ -113,10 +121,8 @@ wire_channel(struct child *eth, struct child *stack, int tap)
 		goto err;
 	e[0] = sv[0];
 	s[0] = sv[1];
-	ipc_send(eth->ipc, IPC_CHAN, e, 3, "{s:I, s:b}", "vm",
-	    (json_int_t)stack->vm, "tap", tap != -1);
-	ipc_send(stack->ipc, IPC_CHAN, s, tap != -1 ? 4 : 3, "{s:I, s:b}", "vm",
-	    (json_int_t)stack->vm, "tap", tap != -1);
+	send_channel(eth, stack->vm, e, 3, tap != -1, vnet);
+	send_channel(stack, stack->vm, s, tap != -1 ? 4 : 3, tap != -1, vnet);
 	return 0;
 err:
 	log_warn("%s: packet channel", stack->name);

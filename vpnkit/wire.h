@@ -22,9 +22,9 @@ void wire_cut(struct child *);
 /*
  * The packet channel of a VM: a socket and two arenas, each mapped writable
  * by one side only.  tap is borrowed; -1: the machine's frames come by ethd.
- * 0, or -1: nothing was sent, logged.
+ * vnet: they have headers there.  0, or -1: nothing was sent, logged.
  */
-int wire_channel(struct child *eth, struct child *stack, int tap);
+int wire_channel(struct child *eth, struct child *stack, int tap, bool vnet);
 
 /* A new link between two in the place of the old. */
 void wire_again(struct child *a, struct child *b);

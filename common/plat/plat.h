@@ -45,8 +45,17 @@ void plat_unmap_ring(void *, size_t size);
 
 /* The user at the other end of a local stream socket. */
 int plat_peer_uid(int fd, uid_t *);
-/* Whether it is a TAP device that reads and writes bare frames. */
-bool plat_is_tap(int fd);
+/*
+ * Whether it is a TAP device; and whether each of its frames is bare, or behind
+ * a header of VNET_HDRLEN bytes (common/vnet.h).
+ */
+enum plat_tap { PLAT_TAP_NOT, PLAT_TAP_BARE, PLAT_TAP_VNET };
+enum plat_tap plat_tap(int fd);
+/*
+ * Whether the sender's kernel may leave checksums, and the cutting of TCP over
+ * IPv4, to the reader of such a header.  What it has sent stays as it is.
+ */
+int plat_tap_offload(int fd, bool on);
 /* Bytes of memory a process has of its own; 0: unknown. */
 uint64_t plat_memory(pid_t);
 /* Whether a signal or a debugger has stopped it; false: unknown, too. */

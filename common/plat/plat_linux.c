@@ -32,6 +32,7 @@
 
 #include "common/plat/plat.h"
 #include "common/plat/spawn.h"
+#include "common/vnet.h"
 
 /* Newer than the headers of Debian 12 or of glibc 2.36. */
 #ifndef MFD_NOEXEC_SEAL
@@ -104,15 +105,26 @@ plat_peer_uid(int fd, uid_t *uid)
 	return 0;
 }
 
-bool
-plat_is_tap(int fd)
+enum plat_tap
+plat_tap(int fd)
 {
 	struct ifreq ifr = { 0 };
+	int len = 0;
 
-	return ioctl(fd, TUNGETIFF, &ifr) == 0 &&
-	       (ifr.ifr_flags & IFF_TAP) != 0 &&
-	       (ifr.ifr_flags & IFF_NO_PI) != 0 &&
-	       (ifr.ifr_flags & IFF_VNET_HDR) == 0;
+	if (ioctl(fd, TUNGETIFF, &ifr) == -1 ||
+	    (ifr.ifr_flags & IFF_TAP) == 0 || (ifr.ifr_flags & IFF_NO_PI) == 0)
+		return PLAT_TAP_NOT;
+	if ((ifr.ifr_flags & IFF_VNET_HDR) == 0)
+		return PLAT_TAP_BARE;
+	if (ioctl(fd, TUNGETVNETHDRSZ, &len) == -1 || len != VNET_HDRLEN)
+		return PLAT_TAP_NOT;
+	return PLAT_TAP_VNET;
+}
+
+int
+plat_tap_offload(int fd, bool on)
+{
+	return ioctl(fd, TUNSETOFFLOAD, on ? TUN_F_CSUM | TUN_F_TSO4 : 0);
 }
 
 uint64_t

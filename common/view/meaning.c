@@ -37,6 +37,7 @@ static const struct {
 	{ "netstackd", "rx-bad-destination", "to an address nobody can have" },
 	{ "netstackd", "rx-ttl", "packets whose TTL ended here: often traceroute" },
 	{ "netstackd", "rx-protocol", "an IP protocol that is not served" },
+	{ "netstackd", "rx-bad-vnet-header", "frames of a TAP with a virtio header that cannot be" },
 	{ "netstackd", "tx-full", "the guest does not take its packets" },
 	{ "netstackd", "arp-foreign-sender", "ARP from an address that is not the guest's" },
 	{ "netstackd", "arp-conflict", "the guest claims the gateway's or the host's address" },

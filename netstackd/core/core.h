@@ -94,6 +94,7 @@ uint8_t *ip4_space(struct net *, size_t *len);
 void ip4_header(struct net *, uint8_t *frame, uint32_t src, uint8_t proto,
     size_t paylen, uint8_t tos, bool df);
 void ip4_push(struct net *, size_t off, size_t len);
+void ip4_push_vnet(struct net *, size_t off, size_t len, const struct vnet *);
 int ip4_send(struct net *, uint32_t src, uint8_t proto, const void *payload,
     size_t len, uint8_t tos, bool df);
 
@@ -304,6 +305,8 @@ struct net {
 	uint64_t *stat; /* borrowed */
 	uint8_t guest_eth[6]; /* where frames to the guest go */
 	uint8_t rx_eth[6];    /* who sent the frame that is being read */
+	bool rx_open;	      /* which leaves TCP's or UDP's checksum open */
+	bool vnet;	      /* frames to the guest may */
 	uint32_t netmask;
 	uint16_t ip_id;
 	uint32_t queued; /* bytes held, of conf.max_queue */
@@ -361,6 +364,7 @@ stat_is_drop(enum net_stat s)
 	case NETS_RX_TTL:
 	case NETS_RX_PROTO:
 	case NETS_TX_FULL:
+	case NETS_RX_VNET:
 	case NETS_DHCP_BAD:
 	case NETS_FRAG_LIMIT:
 	case NETS_FRAG_BAD:

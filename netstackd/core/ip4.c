@@ -199,6 +199,16 @@ ip4_push(struct net *net, size_t off, size_t len)
 }
 
 void
+ip4_push_vnet(struct net *net, size_t off, size_t len, const struct vnet *v)
+{
+	stat_inc(net, NETS_TX_FRAMES);
+	stat_add(net, NETS_TX_BYTES, len);
+	if (v->seg > 0)
+		stat_inc(net, NETS_TX_LARGE);
+	net->hook->push_vnet(net->arg, off, len, v);
+}
+
+void
 ip4_put(struct net *net, uint8_t *frame, const struct ip4_out *o, size_t paylen)
 {
 	uint8_t *p = frame + ETH_HDRLEN;

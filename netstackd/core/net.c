@@ -26,6 +26,10 @@ const char *const net_stat_name[NETS__MAX] = {
 	[NETS_RX_TTL] = "rx-ttl",
 	[NETS_RX_PROTO] = "rx-protocol",
 	[NETS_TX_FULL] = "tx-full",
+	[NETS_RX_VNET] = "rx-bad-vnet-header",
+	[NETS_RX_LARGE] = "rx-large",
+	[NETS_TX_LARGE] = "tx-large",
+	[NETS_CUT] = "large-cut",
 	[NETS_ARP_REPLIES] = "arp-replies",
 	[NETS_ARP_FOREIGN] = "arp-foreign-sender",
 	[NETS_ARP_CONFLICT] = "arp-conflict",
@@ -244,6 +248,20 @@ net_input(struct net *net, usec_t now, const uint8_t *frame, size_t len)
 		arp_input(net, now, &r);
 	else
 		ip4_input(net, now, &r, (dst[0] & 1) != 0);
+}
+
+void
+net_input_open(struct net *net, usec_t now, const uint8_t *frame, size_t len)
+{
+	net->rx_open = true;
+	net_input(net, now, frame, len);
+	net->rx_open = false;
+}
+
+void
+net_set_vnet(struct net *net, bool vnet)
+{
+	net->vnet = vnet;
 }
 
 void

@@ -17,6 +17,7 @@
 #include <sys/uio.h>
 
 #include "common/usec.h"
+#include "common/vnet.h"
 
 struct net;
 
@@ -139,6 +140,13 @@ struct net_hooks {
 	 */
 	uint8_t *(*space)(void *arg, size_t *len);
 	void (*push)(void *arg, size_t off, size_t len);
+	/*
+	 * The same of a TCP packet with its checksum left open, and up to
+	 * NET_MAXFRAME bytes long if it is to be cut; only where net_set_vnet()
+	 * says so.
+	 */
+	void (*push_vnet)(
+	    void *arg, size_t off, size_t len, const struct vnet *);
 
 	/* Asks for a socket; net_opened() or net_open_failed() follows, never
 	 * from inside this call. */
@@ -202,6 +210,9 @@ enum net_stat {
 	NETS_RX_TTL,	    /* TTL ended here */
 	NETS_RX_PROTO,	    /* IP protocol not served */
 	NETS_TX_FULL,	    /* dropped: channel full, or TAP down */
+	NETS_RX_VNET,	    /* dropped: a vnet header that lies */
+	NETS_RX_LARGE, NETS_TX_LARGE, /* segments of TCP in one frame */
+	NETS_CUT,	    /* such a frame, for another machine */
 	NETS_ARP_REPLIES,
 	NETS_ARP_FOREIGN,   /* from an address that is not the guest's */
 	NETS_ARP_CONFLICT,  /* the guest says that it is the gateway or host */
@@ -268,6 +279,12 @@ void net_set_forwards(
  */
 void net_input(struct net *, usec_t now, const uint8_t *frame, size_t len);
 void net_flush(struct net *, usec_t now);
+/* Of an IPv4 packet, no fragment, that leaves its TCP or UDP checksum open:
+ * it was on no wire since it was made. */
+void net_input_open(
+    struct net *, usec_t now, const uint8_t *frame, size_t len);
+/* Whether frames toward the guest may be what vnet headers describe. */
+void net_set_vnet(struct net *, bool);
 
 /* Timers: call net_tick() at net_deadline(), USEC_NEVER when there is none. */
 void net_tick(struct net *, usec_t now);

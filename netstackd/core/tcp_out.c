@@ -5,6 +5,10 @@
  * for as many segments as channel, congestion window and guest window allow,
  * each at the place its header leaves it.  A retransmission is another peek.
  * Nothing here remembers data: what is not acknowledged stays in the socket.
+ *
+ * A TAP with vnet headers takes many segments as one frame, without their
+ * checksum.  To everything but the layout they are still segments: windows,
+ * timers and the board count bytes, and ends are whole ones as ever.
  */
 
 #include <errno.h>
@@ -57,6 +61,16 @@ seg_init(const struct net *net, usec_t now, const struct tcp *t,
 	}
 }
 
+/* Writes all headers; the sum of the pseudo header, len with TCP's. */
+static uint32_t
+put_headers(struct net *net, uint8_t *frame, uint32_t src,
+    const struct tcp_seg *s, size_t len)
+{
+	ip4_header(net, frame, src, IPPROTO4_TCP, len, 0, true);
+	tcp_write(frame + FRAME_HDRLEN, s);
+	return cksum_pseudo(src, net->conf.guest_ip, IPPROTO4_TCP, len);
+}
+
 /*
  * Completes and publishes the frame at off of the free space at base; len
  * bytes of payload are in place.
@@ -70,12 +84,31 @@ emit(struct net *net, uint8_t *base, size_t off, uint32_t src,
 	uint16_t field;
 
 	len += tcp_hdrlen(s);
-	ip4_header(net, frame, src, IPPROTO4_TCP, len, 0, true);
-	tcp_write(tcp, s);
-	sum = cksum_pseudo(src, net->conf.guest_ip, IPPROTO4_TCP, len);
+	sum = put_headers(net, frame, src, s, len);
 	field = cksum_finish(cksum_add(sum, tcp, len));
 	memcpy(tcp + TCP_SUM_OFF, &field, sizeof(field));
 	ip4_push(net, off, FRAME_HDRLEN + len);
+}
+
+/* The same for a TAP that has vnet headers: segments of up to mss bytes. */
+static void
+emit_vnet(struct net *net, uint8_t *base, size_t off, uint32_t src,
+    const struct tcp_seg *s, size_t len, uint16_t mss)
+{
+	size_t hdrlen = tcp_hdrlen(s);
+	struct vnet v = { .sum = true,
+		.start = FRAME_HDRLEN,
+		.off = TCP_SUM_OFF,
+		.hdrlen = (uint16_t)(FRAME_HDRLEN + hdrlen),
+		.seg = len > mss ? mss : 0 };
+	uint8_t *frame = base + off;
+	uint16_t field;
+
+	/* Not complemented: what is missing is to be added to it. */
+	field = (uint16_t)~cksum_finish(
+	    put_headers(net, frame, src, s, hdrlen + len));
+	memcpy(frame + FRAME_HDRLEN + TCP_SUM_OFF, &field, sizeof(field));
+	ip4_push_vnet(net, off, FRAME_HDRLEN + hdrlen + len, &v);
 }
 
 /* A segment without payload.  -1: the channel is full. */
@@ -91,12 +124,19 @@ emit_bare(struct net *net, uint32_t src, const struct tcp_seg *s)
 	return 0;
 }
 
+/* How many that was; of a SYN there is no MSS yet. */
+static uint32_t
+segments(const struct tcp *t, uint32_t len)
+{
+	return len <= 1 ? 1 : (len + t->mss - 1) / t->mss;
+}
+
 /* Something was sent up to end: clock and timers learn of it. */
 static void
 timed(struct net *net, usec_t now, struct tcp *t, uint32_t seq, uint32_t end)
 {
 	if (seq_lt(seq, t->snd_max)) {
-		stat_inc(net, NETS_TCP_RETRANS);
+		stat_add(net, NETS_TCP_RETRANS, segments(t, end - seq));
 		/* RFC 6298 3: nobody could tell which one is answered. */
 		if (seq_lt(seq, t->rtt_seq) && seq_geq(end, t->rtt_seq))
 			t->rtt_running = false;
@@ -119,10 +159,19 @@ under_way(usec_t now, struct tcp *t, uint32_t seq, uint32_t end)
 		t->prr_out += end - seq;
 }
 
+/* Payload of a frame behind these headers: a segment's, or many segments'. */
+static uint32_t
+frame_payload(const struct net *net, const struct tcp *t, size_t hdrlen)
+{
+	uint32_t most = NET_MAXFRAME - (uint32_t)hdrlen;
+
+	return net->vnet && most > t->mss ? most - most % t->mss : t->mss;
+}
+
 /* Lays out up to want bytes as payloads in the channel; one peek. */
 static ssize_t
 peek(struct net *net, struct tcp *t, uint32_t seq, uint32_t want, uint8_t *p,
-    size_t pitch)
+    size_t pitch, uint32_t payload)
 {
 	struct iovec iov[NET_TXBATCH];
 	uint32_t left = want;
@@ -130,7 +179,7 @@ peek(struct net *net, struct tcp *t, uint32_t seq, uint32_t want, uint8_t *p,
 
 	for (n = 0; left > 0; n++, p += pitch) {
 		iov[n].iov_base = p;
-		iov[n].iov_len = left < t->mss ? left : t->mss;
+		iov[n].iov_len = left < payload ? left : payload;
 		left -= (uint32_t)iov[n].iov_len;
 	}
 	return net->hook->peek(
@@ -179,13 +228,17 @@ static void
 emit_run(struct net *net, usec_t now, struct tcp *t, struct tcp_seg *s,
     uint8_t *base, size_t n)
 {
-	size_t off, len, pitch = FRAME_HDRLEN + tcp_hdrlen(s) + t->mss;
+	size_t hdrlen = FRAME_HDRLEN + tcp_hdrlen(s), off, len;
+	uint32_t payload = frame_payload(net, t, hdrlen);
 
-	for (off = 0; n > 0; n -= len, off += pitch) {
-		len = n < t->mss ? n : t->mss;
+	for (off = 0; n > 0; n -= len, off += hdrlen + payload) {
+		len = n < payload ? n : payload;
 		if (n == len)
 			s->flags |= TCP_PSH;
-		emit(net, base, off, t->f.host_ip, s, len);
+		if (net->vnet)
+			emit_vnet(net, base, off, t->f.host_ip, s, len, t->mss);
+		else
+			emit(net, base, off, t->f.host_ip, s, len);
 		timed(net, now, t, s->seq, s->seq + (uint32_t)len);
 		s->seq += (uint32_t)len;
 	}
@@ -200,21 +253,22 @@ send_run(struct net *net, usec_t now, struct tcp *t, const struct run *r)
 {
 	struct tcp_seg s;
 	size_t space, hdrlen, pitch;
-	uint32_t want = r->want, max;
+	uint32_t want = r->want, max, payload;
 	uint8_t *base;
 	ssize_t n;
 
 	seg_init(net, now, t, &s, r->seq, TCP_ACK);
 	hdrlen = FRAME_HDRLEN + tcp_hdrlen(&s);
-	pitch = hdrlen + t->mss;
+	payload = frame_payload(net, t, hdrlen);
+	pitch = hdrlen + payload;
 	base = ip4_space(net, &space);
 	if (base == NULL || space < pitch)
 		return OUT_FULL;
 	max = space / pitch < NET_TXBATCH ? (uint32_t)(space / pitch)
 					  : NET_TXBATCH;
-	if (want > max * t->mss)
-		want = max * t->mss;
-	n = peek(net, t, r->seq, want, base + hdrlen, pitch);
+	if (want > max * payload)
+		want = max * payload;
+	n = peek(net, t, r->seq, want, base + hdrlen, pitch, payload);
 	if (n < (ssize_t)want && n != 0 && !r->probe)
 		host_is_short(net, t);
 	if (n <= 0)

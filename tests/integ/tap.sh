@@ -80,8 +80,9 @@ answers() {
 	got=$("$HAND" "$SOCK.admin" "$1" "$2" </dev/null)
 	[ "$got" = "$3" ] || { echo "$got"; return 1; }
 }
-for kind in null pipe tun vnet; do
-	check "refused: $kind" answers $B $kind "this is no TAP that has bare frames"
+for kind in null pipe tun vnet12; do
+	check "refused: $kind" answers $B $kind \
+	    "this is no TAP whose frames a stack can read"
 done
 check "refused: a second one" answers $A tap \
     "this VM has handed over a TAP already"

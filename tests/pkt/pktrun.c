@@ -5,6 +5,7 @@
  *			room N, room any, writable, write-error,
  *			portd-gone, portd-ready, tx-full, tx-ready,
  *			hold (batch what the guest sends), flush,
+ *			vnet N (a TAP with vnet headers comes, or goes with 0),
  *			offer (a client, as dst, wants to speak with the guest),
  *			narrow MTU SEQ (the guest says "fragmentation needed"
  *			about our segment of that number), unwanted CODE SEQ
@@ -12,10 +13,11 @@
  * What is so (?):	open portd, opens N, no-open, written N, consumed N,
  *			hold N, shutdown, not-shutdown, closed, reset,
  *			not-closed, flows N, stat NAME N,
+ *			seg N (the last frame expected is to be cut by that),
  *			iss-differs N (from flow N's),
  *			iss-beyond N (by N or more, this flow's from its last)
  * set:			mtu N, max-flows N, max-queue N, ack-brief MS,
- *			dst A.B.C.D:P
+ *			vnet 1 (a TAP with vnet headers), dst A.B.C.D:P
  */
 
 #include <arpa/inet.h>
@@ -49,6 +51,7 @@ struct run {
 	uint32_t dst;
 	uint16_t dport;
 	bool hold;
+	uint16_t seg; /* of the last frame expected */
 	usec_t start;
 	uint32_t ts_base; /* our timestamp then */
 };
@@ -229,6 +232,7 @@ do_expect(struct run *r)
 	pkt_print(want, sizeof(want), &st->seg);
 	if ((f = world_take(&r->w)) == NULL)
 		return fail(r, "expected\n\t%s\ngot nothing", want);
+	r->seg = f->seg;
 	ret = read_frame(r, f, &got, &flow);
 	if (ret == -1)
 		goto out;
@@ -409,6 +413,9 @@ do_event(struct run *r)
 	} else if (strcmp(what, "tx-ready") == 0) {
 		r->w.full = false;
 		net_tx_ready(net, now);
+	} else if (strcmp(what, "vnet") == 0 && arg != NULL) {
+		r->w.vnet = atoi(arg) != 0;
+		net_set_vnet(net, r->w.vnet);
 	} else if (strcmp(what, "hold") == 0) {
 		r->hold = true;
 	} else if (strcmp(what, "offer") == 0) {
@@ -488,6 +495,8 @@ do_check(struct run *r)
 		return check_number(r, what, net_flows(r->w.net), 1);
 	if (strcmp(what, "stat") == 0)
 		return check_stat(r);
+	if (strcmp(what, "seg") == 0)
+		return check_number(r, what, r->seg, 1);
 	if (strncmp(what, "iss-", 4) == 0)
 		return check_iss(r, what);
 	if (strcmp(what, "no-open") == 0)
@@ -536,6 +545,8 @@ do_set(struct run *r)
 		r->w.conf.max_queue = (uint32_t)atol(value);
 	} else if (strcmp(what, "ack-brief") == 0) {
 		r->w.conf.ack_brief = (usec_t)atol(value) * USEC_MS;
+	} else if (strcmp(what, "vnet") == 0) {
+		r->w.vnet = atol(value) != 0;
 	} else if (strcmp(what, "dst") == 0 &&
 		   (port = strchr(value, ':')) != NULL) {
 		*port++ = '\0';

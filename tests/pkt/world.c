@@ -133,24 +133,84 @@ hook_space(void *arg, size_t *len)
 	return w->space;
 }
 
-static void
-hook_push(void *arg, size_t off, size_t len)
+/* Ours, to be freed. */
+static struct frame *
+frame_new(struct world *w, const uint8_t *p, size_t len)
 {
-	struct world *w = arg;
 	struct frame *f = malloc(sizeof(*f) + len);
 
 	if (f == NULL)
 		abort();
+	f->at = w->now;
+	f->len = len;
+	f->seg = 0;
+	if (p != NULL)
+		memcpy(f->data, p, len);
+	return f;
+}
+
+static void
+pushed(struct world *w, size_t off, size_t len, size_t packet)
+{
 	if (off < w->used || off + len > w->room || w->full)
 		world_error(w, "a frame pushed where there is no space");
 	if (++w->pushes > NET_TXBATCH)
 		world_error(w, "more frames than one look at the space allows");
-	if (len > (size_t)ETH_HDRLEN + w->conf.mtu)
+	if (packet > (size_t)ETH_HDRLEN + w->conf.mtu || len > NET_MAXFRAME)
 		world_error(w, "a frame of %zu bytes", len);
 	w->used = off + len;
-	f->at = w->now;
+}
+
+static void
+hook_push(void *arg, size_t off, size_t len)
+{
+	struct world *w = arg;
+	struct frame *f = frame_new(w, w->space + off, len);
+
+	pushed(w, off, len, len);
+	TAILQ_INSERT_TAIL(&w->out, f, link);
+}
+
+static void
+push_cut(struct world *w, const uint8_t *frame, const struct vnet *v)
+{
+	struct vnet_cut c;
+	struct frame *f;
+
+	vnet_cut(&c, v, frame);
+	while (!c.over) {
+		f = frame_new(w, NULL, v->hdrlen + v->seg);
+		f->len = vnet_cut_next(&c, f->data, f->len);
+		TAILQ_INSERT_TAIL(&w->out, f, link);
+	}
+}
+
+/* The header must be one that passes, and mean what was asked for. */
+static void
+hook_push_vnet(void *arg, size_t off, size_t len, const struct vnet *in)
+{
+	struct world *w = arg;
+	struct frame *f = frame_new(w, NULL, VNET_HDRLEN + len);
+	struct vnet v;
+	struct rd r;
+
+	memcpy(f->data + VNET_HDRLEN, w->space + off, len);
+	vnet_write(f->data, in);
+	r = rd_init(f->data, f->len);
+	if (!w->vnet || vnet_read(&r, &v) == -1 || !v.plain || !v.sum ||
+	    v.seg != in->seg)
+		world_error(w, "a wrong vnet header");
+	pushed(w, off, len, v.seg > 0 ? (size_t)v.hdrlen + v.seg : len);
 	f->len = len;
-	memcpy(f->data, w->space + off, len);
+	f->seg = v.seg;
+	memmove(f->data, f->data + VNET_HDRLEN, len);
+	if (w->cut && v.seg > 0) {
+		push_cut(w, f->data, &v);
+		free(f);
+		return;
+	}
+	/* An open sum that was begun wrongly does not come out right. */
+	vnet_complete(f->data, len, &v);
 	TAILQ_INSERT_TAIL(&w->out, f, link);
 }
 
@@ -487,6 +547,7 @@ hook_random(void *arg)
 static const struct net_hooks hooks = {
 	.space = hook_space,
 	.push = hook_push,
+	.push_vnet = hook_push_vnet,
 	.open = hook_open,
 	.close = hook_close,
 	.peek = hook_peek,
@@ -532,6 +593,7 @@ world_start(struct world *w)
 	w->net = net_new(&w->conf, &hooks, w, w->stat);
 	if (w->net == NULL)
 		return -1;
+	net_set_vnet(w->net, w->vnet);
 	net_server_ready(w->net, w->now, NET_PORTD);
 	net_server_ready(w->net, w->now, NET_DNSD);
 	return 0;
@@ -597,9 +659,14 @@ world_input(struct world *w, uint32_t dst, const struct tcp_seg *s, size_t len,
 	sum = cksum_pseudo(w->conf.guest_ip, dst, IPPROTO4_TCP, hdrlen + len);
 	field = cksum_finish(cksum_add(sum, tcp, hdrlen + len));
 	field ^= badsum;
+	if (w->vnet && !badsum)
+		field = (uint16_t)~cksum_finish(sum); /* left open */
 	memcpy(tcp + TCP_SUM_OFF, &field, sizeof(field));
 	TAILQ_INSERT_TAIL(&w->held, f, link);
-	net_input(w->net, w->now, f->data, f->len);
+	if (w->vnet && !badsum)
+		net_input_open(w->net, w->now, f->data, f->len);
+	else
+		net_input(w->net, w->now, f->data, f->len);
 }
 
 void

@@ -56,6 +56,7 @@ struct frame {
 	TAILQ_ENTRY(frame) link;
 	usec_t at;
 	size_t len;
+	uint16_t seg; /* to be cut by this; 0: not */
 	uint8_t data[];
 };
 TAILQ_HEAD(frame_list, frame);
@@ -73,6 +74,8 @@ struct world {
 	size_t used; /* pushed since space was last asked for */
 	unsigned pushes;
 	bool blind; /* what the guest sends is not looked at */
+	bool vnet;  /* as a TAP with vnet headers, */
+	bool cut;   /* which cuts what is large */
 	uint32_t seed;
 	char error[256]; /* the first thing that went wrong */
 	uint8_t space[WORLD_SPACE]; /* last: not cleared */

@@ -47,6 +47,7 @@ struct kind {
 	unsigned permille; /* of frames dropped, beside drop */
 	unsigned corrupt;  /* percent, of a byte */
 	bool at_once;	   /* the host gives all it has as it connects */
+	bool vnet;	   /* large frames, cut on the way */
 };
 
 /* clang-format off */
@@ -88,6 +89,18 @@ static const struct kind kinds[] = {
 	{ "corruption", 2, 1, 50, 500, 1500, true, true, 7, 1 << 18,
 	    200000, 200000, false, false, false, 900 * USEC_SEC,
 	    .corrupt = 3 },
+	{ "large frames", 0, 0, 50, 0, 1500, true, true, 7, 1 << 20,
+	    900000, 900000, false, false, false, 30 * USEC_SEC,
+	    .vnet = true },
+	{ "large frames, loss", 3, 2, 50, 2000, 1500, true, true, 7, 1 << 18,
+	    300000, 300000, true, false, true, 900 * USEC_SEC,
+	    .vnet = true },
+	{ "large frames, no options", 5, 0, 500, 100, 1500, false, false, 0,
+	    65535, 100000, 100000, false, true, false, 3000 * USEC_SEC,
+	    .vnet = true },
+	{ "large frames, long way", 1, 0, 10000, 1000, 1500, true, true, 7,
+	    1 << 20, 900000, 0, false, false, false, 900 * USEC_SEC,
+	    .vnet = true },
 	{ "nothing to say", 10, 2, 50, 2000, 1500, true, true, 3, 60000,
 	    0, 0, false, false, false, 300 * USEC_SEC },
 };
@@ -351,6 +364,7 @@ sim_run(const struct kind *k, uint32_t seed, bool verbose, usec_t *took)
 	TAILQ_INIT(&s->air);
 	world_init(&s->w);
 	s->w.conf.mtu = k->mtu;
+	s->w.vnet = s->w.cut = k->vnet;
 	s->start = s->host_at = s->w.now;
 	s->g = (struct guest){ .mss = (uint16_t)(k->mtu - 40),
 		.sack = k->sack,

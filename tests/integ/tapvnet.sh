@@ -1,0 +1,118 @@
+#!/bin/sh
+# A TAP with vnet headers, as vpnkit-tap hands it over: at an MTU of 1500 large
+# frames go both ways, machines without such a card get them cut, and whoever
+# has to move the frames himself does that, too.
+. "$(dirname "$0")/lib.sh"
+
+need ip jq
+HAND=$BUILD/tests/integ/taphand
+A=aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa
+B=bbbbbbbb-bbbb-4bbb-8bbb-bbbbbbbbbbbb
+C=cccccccc-cccc-4ccc-8ccc-cccccccccccc
+
+# Guests, each with a folder of its own to be told in.
+told() {
+	mkdir "$DIR/$1"
+	(DIR=$DIR/$1 && shift && told_guest "$@")
+}
+
+ask() {
+	(DIR=$DIR/$1 && shift && tell "$@")
+}
+
+# A counter of the stack of that machine.
+count() {
+	status --json counters "netstackd-$1" |
+	    jq --arg n "netstackd-$1" --arg c "$2" '.[$n][$c] // 0'
+}
+
+# It is more than that now.
+more() {
+	[ "$(count "$1" "$2")" -gt "$3" ]
+}
+
+handed() {
+	[ "$(grep -c 'has handed over its TAP' "$LOG")" = "$1" ]
+}
+
+lab
+suite --mtu 1500
+told a --uuid $A
+check "the TAP is handed over" handed 1
+check "an upload" ask a "$PEER" up $SERVER 7000 100000007
+check "in large frames" more 1 rx-large 100
+check "a download" ask a "$PEER" down $SERVER 7000 100000007
+check "in large frames" more 1 tx-large 100
+check "both at once" ask a "$PEER" both $SERVER 7000 10000019
+check "half-close" ask a "$PEER" half $SERVER 7000 1000003
+check "the host's loopback" ask a "$PEER" down $HOSTIP 7001 10000019
+check "small datagrams" ask a "$PEER" udp $SERVER 7000 100 20
+check "those that fill the MTU" ask a "$PEER" udp $SERVER 7000 1472 20
+check "the largest" ask a "$PEER" udp $SERVER 7000 65507 5
+check "no header was wrong" [ "$(count 1 rx-bad-vnet-header)" = 0 ]
+check "nor a checksum" [ "$(count 1 rx-bad-checksum)" = 0 ]
+
+# Other machines: one that has its frames from ethd, one with a TAP like this.
+told b --uuid $B --relay
+check "it moves its frames itself" handed 1
+ask a "$PEER serve 0.0.0.0 8000 >$DIR/served & echo up"
+ask a "$PEER udpserve 0.0.0.0 8000 >$DIR/udpserved & echo up"
+check "a server" eventually [ -s "$DIR/served" ]
+check "another one" eventually [ -s "$DIR/udpserved" ]
+check "large frames to another machine" \
+    ask b "$PEER" down $GUEST 8000 20000003
+check "were cut" more 1 large-cut 10
+check "the other way" ask b "$PEER" up $GUEST 8000 20000003
+check "datagrams to it" ask b "$PEER" udp $GUEST 8000 1472 20
+told c --uuid $C
+check "a second TAP" handed 2
+check "between two such" ask c "$PEER" both $GUEST 8000 20000003
+check "datagrams between them" ask c "$PEER" udp $GUEST 8000 1472 20
+ask c leave
+
+# The stack dies in mid-stream: the next one gets the TAP as it is.
+before=$(count 1 rx-large)
+ask a "($PEER up $SERVER 7000 100000000000 || echo over >$DIR/over) & echo up"
+check "a stream" eventually more 1 rx-large "$before"
+stack=$(pids_of netstackd | head -n 1)
+kill -KILL "$stack"
+check "it ends" eventually [ -s "$DIR/over" ]
+before=$(count 1 tx-large)
+check "new flows beside a new stack" ask a "$PEER" down $SERVER 7000 10000019
+check "are large again" more 1 tx-large "$before"
+before=$(count 1 rx-large)
+check "both ways" ask a "$PEER" up $SERVER 7000 10000019
+check "all of them" more 1 rx-large "$before"
+
+# What nobody has asked for, and what cannot be.
+mkfifo "$DIR/stay"
+"$HAND" "$SOCK.admin" $B lies <"$DIR/stay" >"$DIR/said" 2>&1 &
+exec 6>"$DIR/stay"
+check "another TAP is taken" eventually grep -q taken "$DIR/said"
+check "headers that lie are dropped" eventually more 2 rx-bad-vnet-header 2
+check "all was sent" eventually grep -q sent "$DIR/said"
+exec 6>&-
+check "and its machine served" ask b "$PEER" down $SERVER 7000 1000003
+check "and the other" ask a "$PEER" up $SERVER 7000 10000019
+check "nobody was killed for it" \
+    [ "$(grep -cE 'killed by|broke the protocol' "$LOG")" = 1 ]
+
+# Nobody to hand it over to: the frames of the same TAP are moved.
+ask b leave
+suite_stop
+suite --mtu 1500 --admin none
+check "an upload without an admin socket" ask a "$PEER" up $SERVER 7000 10000019
+check "a download" ask a "$PEER" down $SERVER 7000 10000019
+check "datagrams" ask a "$PEER" udp $SERVER 7000 1472 20
+check "nothing was handed over" handed 3
+
+# And again there is: what waits in the TAP is of the one kind or the other.
+ask a "$PEER downfor $SERVER 7000 60000 >$DIR/down & echo up"
+suite_stop
+suite --mtu 1500
+check "it is handed over again" eventually handed 4
+before=$(count 1 rx-large)
+check "an upload" ask a "$PEER" up $SERVER 7000 10000019
+check "in large frames" more 1 rx-large "$before"
+ask a leave
+done_testing
