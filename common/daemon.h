@@ -18,6 +18,12 @@
 #define DAEMON_BUS_FD	3 /* the supervisor's link */
 #define DAEMON_STATS_FD 4 /* the counters' file */
 
+/*
+ * The priority of a timer that says what has not come: what has come is read
+ * first, also where both are due because nobody ran for a while.
+ */
+#define TIMER_LATE (-1)
+
 struct daemon;
 
 struct ipc_handler {

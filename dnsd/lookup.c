@@ -265,6 +265,7 @@ lookup_new(struct client *c, const uint8_t *origin, struct rd msg)
 	memcpy(l->msg, msg.p, msg.len);
 	(void)query_parse(rd_init(l->msg, msg.len), &l->q);
 	ev_init(&l->timer, race_timer);
+	ev_set_priority(&l->timer, TIMER_LATE);
 	l->timer.data = l;
 	LIST_INSERT_HEAD(&c->lookups, l, entry);
 	c->guest->nlookup++;

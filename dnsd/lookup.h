@@ -52,6 +52,7 @@ struct lookup {
 	struct query q; /* points into msg */
 	usec_t start, deadline;
 	struct ev_timer timer;
+	usec_t due; /* when it is */
 	size_t nask;
 	struct asking ask[ROUTE_MAXASKED];
 	unsigned tick;

@@ -24,6 +24,7 @@
 #define ALL_OFFLINE    USEC_SEC /* the wait when no server is in sight */
 #define GHOST_SEC      2.
 #define LONGEST	       (10 * USEC_SEC)
+#define LATE	       (50 * USEC_MS) /* for a timer: nobody ran */
 
 /* When to ask the silent ones again, since the beginning; then each second. */
 static const unsigned resend_ms[] = { 400, 800, 1200, 2000, 2800, 3600, 4400 };
@@ -278,10 +279,25 @@ arm(struct lookup *l)
 		if (t < at)
 			at = t;
 	}
+	l->due = at > now ? at : now;
 	ev_timer_stop(l->d->d->loop, &l->timer);
-	ev_timer_set(
-	    &l->timer, at > now ? (double)(at - now) / USEC_SEC : 0., 0.);
+	ev_timer_set(&l->timer, (double)(l->due - now) / USEC_SEC, 0.);
 	ev_timer_start(l->d->d->loop, &l->timer);
+}
+
+/*
+ * Nobody ran when the time was over, and what has come meanwhile may not have
+ * been looked at: then the loop turns once more.
+ */
+static bool
+look_first(struct lookup *l, usec_t now)
+{
+	if (now - l->due < LATE)
+		return false;
+	l->due = USEC_NEVER; /* once is enough */
+	ev_timer_set(&l->timer, 0., 0.);
+	ev_timer_start(l->d->d->loop, &l->timer);
+	return true;
 }
 
 static void
@@ -411,6 +427,8 @@ race_timer(struct ev_loop *loop, struct ev_timer *w, int revents)
 		lookup_free(l);
 		return;
 	}
+	if (look_first(l, now))
+		return;
 	expire(l, now);
 	if (now >= l->deadline) {
 		race_end(l);

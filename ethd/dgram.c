@@ -221,6 +221,7 @@ dgram_new(struct ethd *e, int fd, uint32_t id)
 	}
 	c->dgram_id = id;
 	ev_timer_init(&c->probe, dgram_probe_cb, PROBE_SEC, PROBE_SEC);
+	ev_set_priority(&c->probe, TIMER_LATE);
 	c->probe.data = c;
 	if (buf_alloc(e) == -1 || conn_lease(c, &cmd, &result) == -1) {
 		conn_close(c);

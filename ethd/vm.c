@@ -250,6 +250,7 @@ vm_new(struct ethd *e, struct lease *lease)
 	lease->used = true;
 	TAILQ_INIT(&vm->conns);
 	ev_timer_init(&vm->gone, vm_gone_cb, VM_GONE_SEC, 0.);
+	ev_set_priority(&vm->gone, TIMER_LATE);
 	vm->gone.data = vm;
 	TAILQ_INSERT_TAIL(&e->vms, vm, entry);
 	e->vm[lease->vm] = vm;

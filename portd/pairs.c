@@ -118,6 +118,7 @@ pairs_init(struct portd *p)
 {
 	TAILQ_INIT(&p->early);
 	ev_timer_init(&p->early_look, early_look, 0., EARLY_LOOK);
+	ev_set_priority(&p->early_look, TIMER_LATE);
 	p->early_look.data = p;
 }
 

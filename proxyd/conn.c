@@ -230,6 +230,7 @@ conn_alloc(struct proxyd *p, struct vm *vm, struct ipc_msg *m)
 	c->conf = pconf_ref(p->conf);
 	sock_init(&c->guest, p, ipc_take_fd(m, 0), conn_cb, c);
 	ev_init(&c->timer, timer_cb);
+	ev_set_priority(&c->timer, TIMER_LATE);
 	c->timer.data = c;
 	stats_add(&p->d->stats, PROXYS_CONNS, 1);
 	stats_inc(&p->d->stats, PROXYS_CONNS_ALL);

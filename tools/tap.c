@@ -34,7 +34,7 @@
 
 #define EXIT_NOEXEC    126
 #define EXIT_NOTFOUND  127
-#define CONNECT_WITHIN (10 * USEC_SEC)
+#define CONNECT_WITHIN (30 * USEC_SEC)
 #define CONNECT_EVERY  100  /* ms */
 #define HANGUP_WITHIN  5000 /* ms for the command to end on SIGHUP */
 
@@ -49,7 +49,8 @@ struct options {
 
 static const char usage[] =
     "usage: vpnkit-tap --socket PATH [--uuid UUID] [--mtu N]\n"
-    "                  [--netns PATH|PID] [--relay] [--] [COMMAND [ARGUMENTS]]\n";
+    "                  [--netns PATH|PID] [--relay] [--] [COMMAND "
+    "[ARGUMENTS]]\n";
 
 static void
 usage_error(void)

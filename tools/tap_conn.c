@@ -26,7 +26,7 @@
 #define SOCKBUF (1 << 20)
 
 /* Retries of DHCP: quick at first, for the stack may just be starting. */
-#define DHCP_TRIES	14
+#define DHCP_TRIES	34
 #define DHCP_QUICK	5
 #define DHCP_WAIT_QUICK (200 * USEC_MS)
 #define DHCP_WAIT	USEC_SEC
@@ -328,7 +328,7 @@ lease_ask(struct conn *c, const struct dhcp_client *dc,
 		if (n != 0)
 			return n == 1 ? 0 : -1;
 	}
-	return conn_fail(c, "DHCP: no answer in 10 seconds");
+	return conn_fail(c, "DHCP: no answer in 30 seconds");
 }
 
 int

@@ -40,7 +40,7 @@
 #define PUMP_BATCH	 64 /* frames a turn, for the other side's sake */
 #define ETH_HDRLEN	 14
 #define RECONNECT_EVERY	 (100 * USEC_MS)
-#define RECONNECT_WITHIN (10 * USEC_SEC)
+#define RECONNECT_WITHIN (30 * USEC_SEC)
 #define HANDSHAKE_WITHIN (2 * USEC_SEC)
 #define HAND_TRIES	 50
 #define HAND_EVERY	 100 /* ms without a frame */

@@ -30,11 +30,13 @@
 
 #include "child.h"
 
-#define START_SECS 30.		  /* to say ready, before it counts as hung */
-#define STOP_SECS  2.		  /* to end by itself */
-#define ASK_USEC   (USEC_SEC / 2) /* between two questions, however many ask us \
-				   */
-#define HANG_USEC USEC_SEC	  /* without a look at the bus: it hangs */
+#define START_SECS  10. /* to say ready: looked at so often, */
+#define START_LOOKS 3	/* as what stopped it may have stopped us */
+#define STOP_SECS   5.	/* to end by itself */
+#define ASK_USEC                                                               \
+	(USEC_SEC / 2)	   /* between two questions, however many ask us       \
+			    */
+#define HANG_USEC USEC_SEC /* without a look at the bus: it hangs */
 
 static void child_link_msg(struct ipc *, struct ipc_msg *);
 static void child_link_gone(struct ipc *, const char *);
@@ -214,6 +216,7 @@ try_start(struct child *c)
 	child_event(c, CHILDE_SPAWNED);
 	c->starts++;
 	c->nsandbox = 0;
+	c->looks = START_LOOKS;
 	timer_set(c, START_SECS);
 	log_debug("%s: started, pid %d", c->name, (int)c->pid);
 	if (c->ipc != NULL)
@@ -230,7 +233,10 @@ timer_cb(struct ev_loop *loop, struct ev_timer *w, int revents)
 		try_start(c);
 		break;
 	case CHILD_STARTING:
-		child_kill(c, "hangs at start");
+		if (--c->looks > 0)
+			timer_set(c, START_SECS);
+		else
+			child_kill(c, "hangs at start");
 		break;
 	case CHILD_STOPPING:
 		child_kill(c, "does not stop");
@@ -582,6 +588,7 @@ child_new(struct children *all, enum ipc_role role, uint32_t vm)
 	snprintf(c->name, sizeof(c->name), vm != 0 ? "%s-%u" : "%s",
 	    ipc_role_name[role], (unsigned)vm);
 	ev_timer_init(&c->timer, timer_cb, 0., 0.);
+	ev_set_priority(&c->timer, TIMER_LATE);
 	c->timer.data = c;
 	TAILQ_INSERT_TAIL(&all->list, c, entry);
 	if (stats_open(c) == -1) {

@@ -43,8 +43,8 @@ struct children {
 	void *data;		       /* the owner's */
 	struct child_list list;	       /* by serial */
 	uint32_t last_serial;
-	uint32_t snaplen;   /* of the packets that stacks keep */
-	unsigned stack_fds; /* descriptors of a stack, see vm.h */
+	uint32_t snaplen;    /* of the packets that stacks keep */
+	unsigned stack_fds;  /* descriptors of a stack, see vm.h */
 	struct logdest *log; /* borrowed; NULL: daemons write to our stderr */
 };
 
@@ -66,8 +66,8 @@ struct child {
 	size_t nsandbox;
 	struct logpipe log; /* its stderr, where we read it */
 	char uuid[37], address[IPADDR_STRLEN]; /* of its VM; "" */
-	usec_t asked; /* for a sign of life, see child_seems() */
-	int log_level;			       /* its own; -1: as everybody */
+	usec_t asked;	       /* for a sign of life, see child_seems() */
+	int log_level;	       /* its own; -1: as everybody */
 	unsigned early;	       /* deaths soon after the start, in a row */
 	usec_t accused_at;     /* start of the time below */
 	unsigned accusations;  /* of others; a restart forgives none */
@@ -76,6 +76,7 @@ struct child {
 	usec_t suspect_at;     /* when */
 	bool doomed;	       /* killed, not yet dead: not listened to */
 	struct ev_timer timer; /* BACKOFF: start; else: enough waited */
+	unsigned looks;	       /* STARTING: left before it hangs */
 	int stats_fd;	       /* owned; survives the process */
 	const struct stats_file *stats; /* owned mapping of it */
 	/* Of a stack: its flows, and its last packets; the same.  -1: none. */

@@ -176,6 +176,7 @@ vm_new(struct vms *vms, const struct lease *l)
 	vm->lease = *l;
 	vm->tap = -1;
 	ev_timer_init(&vm->away, away_cb, AWAY_SECS, 0.);
+	ev_set_priority(&vm->away, TIMER_LATE);
 	ev_timer_init(&vm->again, again_cb, 0., 0.);
 	vm->away.data = vm->again.data = vm;
 	vms->v[l->vm] = vm;

@@ -443,6 +443,7 @@ tunnel_init(struct front *f)
 	ev_io_init(&t->rd, read_cb, -1, EV_READ);
 	ev_io_init(&t->wr, write_cb, -1, EV_WRITE);
 	ev_timer_init(&t->greet, greet_cb, 0., GREET_SEC);
+	ev_set_priority(&t->greet, TIMER_LATE);
 	t->rd.data = t->wr.data = t->greet.data = t;
 }
 

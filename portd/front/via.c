@@ -165,6 +165,7 @@ via_conn(struct daemon *d, struct ipc *from, struct ipc_msg *m)
 	ev_io_init(&v->rd, read_cb, v->fd, EV_READ);
 	ev_io_init(&v->wr, write_cb, v->fd, EV_WRITE);
 	ev_timer_init(&v->timer, timer_cb, VIA_SEC, 0.);
+	ev_set_priority(&v->timer, TIMER_LATE);
 	v->rd.data = v->wr.data = v->timer.data = v;
 	LIST_INSERT_HEAD(&f->vias, v, entry);
 	f->nvia++;

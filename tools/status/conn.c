@@ -17,7 +17,7 @@
 #include "common/plat/plat.h"
 #include "tools/status/status.h"
 
-#define ANSWER_SECS 10.
+#define ANSWER_SECS 30.
 
 struct conn {
 	struct ev_loop *loop;
@@ -159,6 +159,7 @@ conn_open(const char *path)
 		err(EX_NOSUITE, NULL);
 	c->fd = -1;
 	ev_init(&c->timer, late_cb);
+	ev_set_priority(&c->timer, -1); /* the answer first, if it is there */
 	c->timer.data = c;
 	c->ipc = ipc_new(c->loop, fd, ROLE_ADMIN, ROLE_MAIN, 0, &events, c);
 	if (c->ipc == NULL)
