@@ -138,7 +138,7 @@ networkd_until() {
 	return 1
 }
 mkfifo networkd
-SYSTEMD_LOG_LEVEL=debug timeout 60 $NETWORKD >networkd 2>&1 &
+SYSTEMD_LOG_LEVEL=debug timeout 200 $NETWORKD >networkd 2>&1 &
 N=$!
 exec 8<networkd
 check "systemd-networkd configures the link" \

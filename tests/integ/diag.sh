@@ -12,7 +12,7 @@ suite --pcap "$CAP" --diagnostics "$DIAG" --metrics "$METRICS" \
     --introspection "$TREE" \
     --pcap-snaplen 96
 told_guest
-check "diagd runs" pids_of diagd
+check "diagd runs" eventually pids_of diagd
 tell "ping -q -c 2 -i 0.01 $GATEWAY"
 
 # A client that is there before the packets, one that comes later, and one
@@ -20,7 +20,7 @@ tell "ping -q -c 2 -i 0.01 $GATEWAY"
 socat -u "UNIX-CONNECT:$CAP" "CREATE:$DIR/early.pcap" &
 EARLY=$!
 socat -u "UNIX-CONNECT:$CAP,rcvbuf=4096" SYSTEM:"exec sleep 1000" &
-until [ -s "$DIR/early.pcap" ]; do :; done
+eventually [ -s "$DIR/early.pcap" ]
 check "traffic beside them" tell "$PEER down $SERVER 7000 3000000"
 check "names" tell "dig +short one.example"
 tell "ping -q -c 3 -i 0.01 $GATEWAY"
@@ -77,7 +77,7 @@ check "a request byte by byte" /usr/bin/python3 -c '
 import fcntl, socket, struct, sys, termios
 s = socket.socket(socket.AF_UNIX)
 s.connect(sys.argv[1])
-s.settimeout(10)
+s.settimeout(120)
 for c in b"GET / HTTP/1.0\r\n\r\n":
     s.sendall(bytes([c]))
     while struct.unpack("i", fcntl.ioctl(s, termios.TIOCOUTQ, b"\0" * 4))[0]:
@@ -98,7 +98,7 @@ suite_stop
 
 # curl's 7: it could not connect.
 unreachable() {
-	guest -- curl -s -m 20 -o /dev/null "http://$1/"
+	guest -- curl -s -m 120 -o /dev/null "http://$1/"
 	[ $? = 7 ]
 }
 

@@ -92,16 +92,11 @@ EOF
 	    nothing.example
 fi
 
-# follows WHAT WANT ARGS...: the change has taken effect within a few seconds.
+# follows WHAT WANT ARGS...: the change takes effect.
 follows() {
-	what=$1 want=$2
-	shift 2
-	n=0
-	until asks "$want" "$@" >/dev/null; do
-		n=$((n + 1))
-		[ $n -lt 100 ] || { echo "FAIL $what"; FAILED=1; return; }
-	done
-	echo "ok   $what"
+	what=$1
+	shift
+	check "$what" eventually asks "$@"
 }
 
 printf 'nameserver %s\nnameserver 192.0.2.2\nzone corp.example\n' $SERVER \
@@ -112,13 +107,7 @@ printf 'nameserver 192.0.2.2\n' >"$DIR/new"
 mv "$DIR/new" "$DIR/dns.conf"
 follows "the file is replaced" 10.20.0.1 corp.example
 echo 'nameserver nowhere' >"$DIR/dns.conf"
-n=0
-until grep -q 'dns.conf:1: not an address' "$LOG"; do
-	n=$((n + 1))
-	[ $n -lt 500 ] || break
-	sleep 0.01
-done
-check "a wrong file is told with its line" \
+check "a wrong file is told with its line" eventually \
     grep -q 'dns.conf:1: not an address' "$LOG"
 check "and changes nothing" asks 10.20.0.1 corp.example
 rm "$DIR/dns.conf"
@@ -151,20 +140,23 @@ ip route del default via 192.0.2.250 metric 999
 seq -f 'h%.0f.corp.example A' 3000 >"$DIR/queries"
 printf 'nameserver 192.0.2.2\n' >"$DIR/dns.conf"
 follows "the file is made again" 10.20.0.1 corp.example
-guest -- dnsperf -s $GATEWAY -d "$DIR/queries" -n 1 -q 20 -Q 1500 -t 30 \
-    >"$DIR/dnsperf" 2>&1 &
-load=$!
+# On a slow machine there may be one or none while one load lasts.
 i=0
-while kill -0 $load 2>/dev/null; do
-	i=$((i + 1))
-	n=$(grep -c "dns.conf: new name servers" "$LOG")
-	printf 'nameserver 192.0.2.2\norder %d\n' $i >"$DIR/new"
-	mv "$DIR/new" "$DIR/dns.conf"
-	eventually more "dns.conf: new name servers" "$n"
+while [ $i -lt 3 ] && [ $FAILED = 0 ]; do
+	guest -- dnsperf -s $GATEWAY -d "$DIR/queries" -n 1 -q 20 -Q 1500 \
+	    -t 60 >"$DIR/dnsperf" 2>&1 &
+	load=$!
+	while kill -0 $load 2>/dev/null; do
+		n=$(grep -c "dns.conf: new name servers" "$LOG")
+		printf 'nameserver 192.0.2.2\norder %d\n' $((i + 1)) >"$DIR/new"
+		mv "$DIR/new" "$DIR/dns.conf"
+		eventually more "dns.conf: new name servers" "$n"
+		i=$((i + 1))
+	done
+	wait $load
+	check "$i changes under load" grep -q "NOERROR 3000 (100" \
+	    "$DIR/dnsperf"
 done
-wait $load
-check "many changes under load" grep -q "NOERROR 3000 (100" "$DIR/dnsperf"
-check "were really made" [ $i -ge 3 ]
 [ $FAILED = 0 ] || cat "$DIR/dnsperf"
 rm "$DIR/dns.conf"
 follows "the host's servers again" 198.51.100.1 one.example

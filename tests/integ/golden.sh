@@ -87,23 +87,36 @@ refused() {
 	done <"$GOLDEN/refused"
 }
 
+# Names first: on a slow machine a server may be asked twice, which is shown.
+names() {
+	suite --diagnostics "$DIR/diag" --publish 127.0.0.1:8080:$GUEST:80
+	told_guest --relay --uuid aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa
+	tell "dig +short +tries=1 +time=60 one.example"
+	tell "dig +short +tries=1 +time=60 nothing.example; true"
+	says '.dnsd["retries"] // 0 == 0' counters dnsd && return
+	told_leave
+	suite_stop
+	return 1
+}
+
 lab
 lab_dns
-suite --diagnostics "$DIR/diag" --publish 127.0.0.1:8080:$GUEST:80
 mkfifo "$DIR/hold"
-told_guest --relay --uuid aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa
+check "names" eventually names
 
-# The traffic: names, a refusal, an end, and two connections that stay.
-tell "dig +short +tries=1 one.example"
-tell "dig +short +tries=1 nothing.example; true"
-tell "ping -q -c 3 -i 0.01 -s 100 $SERVER"
+# Then a refusal, an end, two connections that stay, and last what stays for a
+# minute only.
 tell "$PEER udp $SERVER 7000 1000 3"
 tell "$PEER refused $SERVER 9"
 tell "$PEER down $SERVER 7000 1000003"
 tell "$PEER unreach 198.51.100.1 80 600000 & :"
 tell "$PEER hold $SERVER 7000 $DIR/hold >$DIR/up & echo"
+check "a connection" eventually grep -q up "$DIR/up"
+tell "ping -q -c 3 -i 0.01 -s 100 $SERVER"
 held() {
-	grep -q up "$DIR/up" && status --json flows >"$DIR/flows" &&
+	status --json flows >"$DIR/flows" &&
+	    jq -e '[.flows[] | select(.proto == "icmp") |
+		.["bytes-sent"]] == [324]' "$DIR/flows" &&
 	    jq -e '[.flows[] | select(.proto == "tcp") | .state] | sort ==
 		["ESTABLISHED", "PENDING"]' "$DIR/flows" &&
 	    jq -e '.flows[] | select(.state == "ESTABLISHED") |
@@ -113,9 +126,26 @@ held() {
 		.["bytes-sent"] == 108' "$DIR/flows"
 }
 check "the flows are there" eventually held
+both flows rows flows
+
+# top: its last picture.
+mkfifo "$DIR/keys"
+TERM=xterm script -qec "stty cols 200 rows 40; $STATUS -s $SOCK top -d 1" \
+    /dev/null <"$DIR/keys" >"$DIR/top.out" 2>&1 &
+TOP=$!
+exec 5>"$DIR/keys"
+printf b >&5
+check "top draws" eventually grep -q "by bytes" "$DIR/top.out"
+printf q >&5
+wait $TOP
+exec 5>&-
+picture() {
+	tr -d '\r' <"$DIR/top.out" | awk -v RS='\033\\[H' '/by bytes/ { p = $0 }
+	    END { printf "%s", p }' | sed -E 's/\x1b\[\??[0-9]*[A-Za-z]//g'
+}
+golden top.txt rows picture
 
 both show processes show
-both flows rows flows
 both dns plain dns
 both ports plain ports
 both counters numbers counters portd
@@ -150,23 +180,6 @@ while read -r line; do
 	# shellcheck disable=SC2086
 	check "README: vpnkit-status $line" status $line
 done <"$DIR/tour"
-
-# top: its last picture.
-mkfifo "$DIR/keys"
-TERM=xterm script -qec "stty cols 200 rows 40; $STATUS -s $SOCK top -d 1" \
-    /dev/null <"$DIR/keys" >"$DIR/top.out" 2>&1 &
-TOP=$!
-exec 5>"$DIR/keys"
-printf b >&5
-check "top draws" eventually grep -q "by bytes" "$DIR/top.out"
-printf q >&5
-wait $TOP
-exec 5>&-
-picture() {
-	tr -d '\r' <"$DIR/top.out" | awk -v RS='\033\\[H' '/by bytes/ { p = $0 }
-	    END { printf "%s", p }' | sed -E 's/\x1b\[\??[0-9]*[A-Za-z]//g'
-}
-golden top.txt rows picture
 
 told_leave
 suite_stop

@@ -23,7 +23,7 @@ is() {
 }
 
 has_status() {
-	dig +tries=1 "$@" | grep -q "status: $status"
+	dig +tries=1 +time=60 "$@" | grep -q "status: $status"
 }
 
 check "address by DHCP" sh -c 'ip -4 addr show | grep -q "inet 192.168.65.3/24"'
@@ -54,14 +54,14 @@ check "UDP to the host's loopback" "$PEER" udp $HOSTIP 7001 512 20
 check "UDP from a port never written to" "$PEER" udpcone $SERVER 7000 7002
 check "UDP to itself, as it is known outside" "$PEER" udphair $SERVER 40000
 
-check "DNS over UDP" is 198.51.100.1 dig +short +tries=1 one.example
-check "DNS over TCP" is 198.51.100.1 dig +short +tries=1 +tcp one.example
+check "DNS over UDP" is 198.51.100.1 dig +short +tries=1 +time=60 one.example
+check "DNS over TCP" is 198.51.100.1 dig +short +tries=1 +time=60 +tcp one.example
 check "DNS answers over 512 bytes" sh -c \
-    'dig +tries=1 TXT big.example | grep -q "ANSWER: 3"'
-check "name of the gateway" is $GATEWAY dig +short +tries=1 gateway.internal
+    'dig +tries=1 +time=60 TXT big.example | grep -q "ANSWER: 3"'
+check "name of the gateway" is $GATEWAY dig +short +tries=1 +time=60 gateway.internal
 check "name of the host, in capitals" is $HOSTIP \
-    dig +short +tries=1 HOST.Internal
-check "name of the first VM" is 192.168.65.3 dig +short +tries=1 vm.internal
+    dig +short +tries=1 +time=60 HOST.Internal
+check "name of the first VM" is 192.168.65.3 dig +short +tries=1 +time=60 vm.internal
 status=NOERROR
 check "AAAA of a built-in name" has_status AAAA host.internal
 

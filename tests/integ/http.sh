@@ -27,6 +27,7 @@ settings() {
 logged() {
 	until [ "$(grep -c "$1" "$LOG")" -gt "$2" ]; do
 		kill -0 "$SUITE" || exit 1
+		sleep 0.01
 	done
 }
 
@@ -70,7 +71,10 @@ logged "no settings any more" 0
 echo '{"http": "127.0.0.1:3128"}' >"$CONF"
 logged "HTTP proxy: new settings" 3
 check "no password in the log" sh -c "! grep -e secret -e dXNlcjp '$LOG'"
-check "nothing is left" [ "$(counter connections)" = "" ]
+nothing_left() {
+	[ "$(counter connections)" = "" ]
+}
+check "nothing is left" eventually nothing_left
 check "proxyd was never restarted" \
     [ "$(grep -c 'proxyd is ready' "$LOG")" = 1 ]
 suite_stop

@@ -46,19 +46,23 @@ same() {
 	get "$@" | cmp - "$DIR/www/big"
 }
 
-# The last line of a server's log; squid's comes when a tunnel has ended.
-squid_saw() {
+# saw LOG LINES TEXT: it is in one of its last lines.  What a server logs comes
+# after its answer; squid's when a tunnel has ended.
+saw() {
 	n=0
-	until tail -n 1 "$DIR/squid/access.log" | grep -F -q -- "$1"; do
+	until tail -n "$2" "$1" | grep -F -q -- "$3"; do
 		n=$((n + 1))
-		[ $n -lt 1000 ] ||
-		    { tail -n 3 "$DIR/squid/access.log"; return 1; }
+		[ $n -lt 1200 ] || { tail -n 3 "$1"; return 1; }
+		sleep 0.05
 	done
 }
 
+squid_saw() {
+	saw "$DIR/squid/access.log" 1 "$1"
+}
+
 nginx_saw() {
-	tail -n 1 "$DIR/nginx/access.log" | grep -F -q -- "$1" ||
-	    { tail -n 3 "$DIR/nginx/access.log"; return 1; }
+	saw "$DIR/nginx/access.log" 1 "$1"
 }
 
 raw() {
@@ -190,7 +194,7 @@ part_apt() {
 part_auth() {
 	check "a proxy that wants a password" is "$HELLO" \
 	    get http://origin.example/hello
-	check "tinyproxy had it" grep -q "origin.example" "$DIR/tinyproxy.log"
+	check "tinyproxy had it" saw "$DIR/tinyproxy.log" 100 origin.example
 	check "its CONNECT, too" is "$HELLO" \
 	    get --cacert "$DIR/cert" https://tls.example/hello
 	check "the password goes no further" nginx_saw "| - | - | -"

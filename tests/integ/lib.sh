@@ -11,6 +11,10 @@
 #	line_of FIFO		a line that somebody else writes to it
 #	status ARGS...		vpnkit-status of the suite
 #	says JQ ARGS...		... whose JSON makes this jq expression true
+#	comes JQ ARGS...	... or will
+#	eventually CMD...	what has no event is looked at until it is so
+#	fds_settled		the descriptors of each of its processes
+#	fds_back WAS		... are no more than that
 #	check NAME CMD...	one result; what failed is said, the rest goes on
 #	done_testing		exits with the verdict
 #
@@ -127,6 +131,39 @@ pids_of() {
 	pgrep -P "$SUITE" -x "$1"
 }
 
+members() {
+	echo "$SUITE"
+	pgrep -P "$SUITE"
+}
+
+# A line for each of its processes: the name and how many descriptors it has.
+fds() {
+	for pid in $(members); do
+		echo "$(cat "/proc/$pid/comm") $(ls "/proc/$pid/fd" | wc -l)"
+	done | sort
+}
+
+# The same when all processes are up and have what they are given then.
+fds_settled() {
+	eventually status show >/dev/null 2>&1
+	settled=
+	until [ "$(fds)" = "$settled" ]; do
+		settled=$(fds)
+		sleep 0.5
+	done
+	echo "$settled"
+}
+
+# fds_back WAS: nobody has more of them than then.  Fewer there may be: what was
+# closed just before that look was still closing.
+fds_back() {
+	fds >"$DIR/fds"
+	echo "$1" | awk 'NR == FNR { had[$1] += $2; next }
+	    { has[$1] += $2 }
+	    END { for (p in has) if (has[p] > had[p]) { print p, has[p]; bad = 1 }
+		exit bad }' - "$DIR/fds"
+}
+
 guest() {
 	"$TAP" --socket "$SOCK" "$@"
 }
@@ -193,6 +230,12 @@ eventually() {
 		[ $tries -gt 0 ] || return 1
 		sleep 0.05
 	done
+}
+
+# The same of vpnkit-status: its tables follow what happens in a tenth of a
+# second.
+comes() {
+	eventually says "$@" >/dev/null 2>&1 || says "$@"
 }
 
 check() {

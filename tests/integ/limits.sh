@@ -71,22 +71,6 @@ word() {
 }
 
 # --- what the suite uses -------------------------------------------------------
-members() {
-	echo "$SUITE"
-	pgrep -P "$SUITE"
-}
-
-# A line for each process: its name and how many descriptors it has.
-fds() {
-	for pid in $(members); do
-		echo "$(cat "/proc/$pid/comm") $(ls "/proc/$pid/fd" | wc -l)"
-	done | sort
-}
-
-fds_are() {
-	[ "$(fds)" = "$1" ]
-}
-
 # Its heap in kB; the arenas are of a fixed size and shared.
 heap() {
 	for pid in $(members); do
@@ -149,7 +133,8 @@ flooded() {
 # A datagram may be dropped while a flood is being worked off.
 works() {
 	check "TCP $1" tell "$PEER down $SERVER 7000 10000019"
-	check "UDP $1" eventually tell "$PEER udp $SERVER 7000 1400 20"
+	check "UDP $1" eventually \
+	    tell "PEER_WAIT=5000 $PEER udp $SERVER 7000 1400 20"
 }
 
 lab
@@ -166,7 +151,7 @@ if [ "$NOFILE" -lt 14000 ]; then
 	echo "# only $MANY connections: the limit on descriptors is $NOFILE"
 fi
 guest_start
-fds0=$(fds)
+fds0=$(fds_settled)
 heap0=$(heap)
 for round in 1 2; do
 	crowd hold 7100 $MANY $SERVER $SERVER2
@@ -176,7 +161,7 @@ for round in 1 2; do
 	order check
 	check "every one of them carries a byte" [ "$said" = "alive $MANY" ]
 	crowd_gone
-	check "all descriptors are given back" eventually fds_are "$fds0"
+	check "all descriptors are given back" eventually fds_back "$fds0"
 	eval "heap$round=\$(heap)"
 done
 # What malloc keeps of 10,000 flows, a kB or two each, may stay.
@@ -234,7 +219,7 @@ crowd hold 7100 300 $SERVER $SERVER2
 open=$(word 2)
 check "of 300 connections with 256 descriptors some are open" [ "$open" -gt 100 ]
 check "and the others refused" [ "$said" = "up $open $((300 - open)) 0" ]
-check "the limit was counted" counted netstackd flow-limit
+check "the limit was counted" eventually counted netstackd flow-limit
 check "nobody spins" nobody_spins
 order check
 check "those that are open live" [ "$said" = "alive $open" ]
@@ -247,8 +232,11 @@ crowd_here clients "$SOCK" 260
 check "260 clients knock" [ "$said" = "clients 260" ]
 check "ethd has no descriptor for some" eventually counted ethd accept-limit
 check "nobody spins" nobody_spins
-order answered
-check "some are let in" [ "$(word 2)" -gt 100 -a "$(word 2)" -lt 260 ]
+some_are_in() {
+	order answered
+	[ "$(word 2)" -gt 100 -a "$(word 2)" -lt 260 ]
+}
+check "some are let in" eventually some_are_in
 order close 150
 check "the others are let in when some have left" \
     eventually obeys "answered" "answered 110"
@@ -293,7 +281,7 @@ crowd hold 7100 30 $SERVER
 open=$(word 2)
 check "the 21st connection is refused" [ "$open" -ge 15 -a "$open" -le 20 \
     -a "$(word 3)" = $((30 - open)) ]
-check "the refusal was counted" counted portd refused-max-connections
+check "the refusal was counted" eventually counted portd refused-max-connections
 order open 1
 check "and one more" [ "$said" = "up 0 1 0" ]
 order close 1

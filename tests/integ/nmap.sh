@@ -5,22 +5,6 @@
 
 need ip ping nmap pgrep
 
-members() {
-	echo "$SUITE"
-	pgrep -P "$SUITE"
-}
-
-fds() {
-	for pid in $(members); do
-		echo "$(cat "/proc/$pid/comm") $(ls "/proc/$pid/fd" | wc -l)"
-	done | sort
-}
-
-# A scan ends for the guest before it does for the host.
-fds_back() {
-	[ "$(fds)" = "$before" ]
-}
-
 lab
 suite
 mkfifo "$DIR/step" "$DIR/go"
@@ -50,7 +34,7 @@ export DIR PEER
 guest -- sh "$DIR/inside.sh" >"$DIR/inside.out" 2>&1 &
 GUESTPID=$!
 read -r _ <"$DIR/step"
-before=$(fds)
+before=$(fds_settled)
 echo >"$DIR/go"
 
 scanned() {
@@ -72,7 +56,8 @@ for how in -sS -sT; do
 	check_not "and no other" honest $how
 	echo >"$DIR/go"
 	check "ping after it" said
-	check "all descriptors are given back" eventually fds_back
+	# A scan ends for the guest before it does for the host.
+	check "all descriptors are given back" eventually fds_back "$before"
 	[ $how = -sT ] || echo >"$DIR/go"
 done
 

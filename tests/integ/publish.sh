@@ -3,7 +3,7 @@
 # kernel as guest, real servers in it, clients on the host.
 . "$(dirname "$0")/lib.sh"
 
-need ip curl socat
+need ip curl socat ss
 lab
 export CROWD=$BUILD/tests/integ/crowd
 export ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}quarantine_size_mb=1"
@@ -27,6 +27,12 @@ guest_start() {
 		    SYSTEM:'echo $SOCAT_PEERADDR $SOCAT_PEERPORT' &
 		socat -t 60 TCP-LISTEN:7101,fork,reuseaddr,bind=$ME \
 		    SYSTEM:'od -An -tx1 -v' &
+		for port in 7100 7101; do
+			until ss -Hltn "sport = :$port" | grep -q .; do
+				sleep 0.02
+			done
+			echo ready >>"$DIR/ready"
+		done
 		read -r _end <"$DIR/leave"
 	END
 	rm -rf "$DIR/www"
@@ -34,7 +40,7 @@ guest_start() {
 	guest --uuid aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa -- \
 	    sh "$DIR/inside" "$PEER" "$DIR" $GUEST &
 	GUESTPID=$!
-	eventually sh -c "[ \$(grep -c ready $DIR/ready) = 5 ]" ||
+	eventually sh -c "[ \$(grep -c ready $DIR/ready) = 7 ]" ||
 	    echo "FAIL the guest's servers did not start"
 }
 
@@ -116,20 +122,12 @@ check "its PROXY header names nobody" sh -c "printf hello |
     grep -q '^ 0d 0a 0d 0a 00 0d 0a 51 55 49 54 0a 20 00 00 00 68 65 6c 6c 6f'"
 
 # Every connection of a crowd is served, and nothing of it stays.
-fds() {
-	for p in "$SUITE" $(pgrep -P "$SUITE"); do
-		ls "/proc/$p/fd"
-	done | wc -l
-}
-fds_back() {
-	[ "$(fds)" -le $((before + 3)) ]
-}
 [ "$(ulimit -Hn)" = unlimited ] || [ "$(ulimit -Hn)" -ge 20000 ] || CROWDS=1000
 ulimit -n "$(ulimit -Hn)"
-before=$(fds)
+before=$(fds_settled)
 check "a crowd of ${CROWDS:=10000} clients" sh -c "
     \"$CROWD\" hold 8005 $CROWDS 127.0.0.1 </dev/null | grep -q '^up $CROWDS '"
-check "and the descriptors are back" eventually fds_back
+check "and the descriptors are back" eventually fds_back "$before"
 
 # Whoever has a connection keeps it when portd dies, and its ports come back.
 "$PEER" down 127.0.0.1 8000 200000033 &
@@ -140,7 +138,8 @@ has_begun() {
 eventually has_begun
 kill -KILL "$(pids_of portd)"
 check "portd died: the port is back" eventually "$PEER" down 127.0.0.1 8000 1003
-check "portd died: UDP is back" eventually "$PEER" udp 127.0.0.1 8000 100 5
+check "portd died: UDP is back" eventually env PEER_WAIT=5000 \
+    "$PEER" udp 127.0.0.1 8000 100 5
 check "portd died: what ran goes on" wait $transfer
 guest_leave
 suite_stop

@@ -22,8 +22,8 @@
 
 #include "suite.h"
 
-#define START_MS 20000
-#define STOP_MS	 20000
+#define START_MS 120000
+#define STOP_MS	 60000
 #define LOOK_MS	 10
 #define MAXPROCS 2048
 /* portd, its front, proxyd, dnsd and ethd. */

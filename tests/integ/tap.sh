@@ -25,14 +25,14 @@ frames() {
 }
 
 handed() {
-	[ "$(grep -c 'has handed over its TAP' "$LOG")" = "$1" ]
+	[ "$(grep -c 'has handed over its TAP' "$LOG")" "$@" ]
 }
 
 need jq
 lab
 suite
 told a --uuid $A
-check "the TAP is handed over" handed 1
+check "the TAP is handed over" eventually handed = 1
 before=$(frames)
 check "a download" ask a "$PEER" down $SERVER 7000 100000007
 check "an upload" ask a "$PEER" up $SERVER 7000 100000007
@@ -54,7 +54,7 @@ check "new flows beside a new ethd" ask a "$PEER" down $SERVER 7000 1000003
 : >"$DIR/slow"
 check "a flow from before lives" eventually grep -q alive "$DIR/held"
 again() {
-	[ "$(grep -c "VM 1, $A" "$LOG")" = 2 ]
+	[ "$(grep -c "VM 1, $A" "$LOG")" -ge 2 ]
 }
 check "the machine is connected again" eventually again
 check "new flows after that" ask a "$PEER" down $SERVER 7000 1000003
@@ -66,7 +66,7 @@ check "which has the TAP still" [ "$(frames)" = "$before" ]
 
 # A machine that moves its frames itself, and one beside it.
 told b --uuid $B --relay
-check "nothing more was handed over" handed 1
+check "nothing more was handed over" handed = 1
 check "a download by ethd" ask b "$PEER" down $SERVER 7000 1000003
 check "whose frames pass it" [ "$(frames)" -gt "$before" ]
 ask a "$PEER serve 0.0.0.0 8000 >$DIR/served & echo up"
@@ -110,8 +110,8 @@ check "another one is taken" eventually answers $B tap taken
 ask b leave
 suite_stop
 suite
-check "a new suite serves" ask a ping -q -c 1 -W 20 $GATEWAY
-check "and has the TAP, too" eventually handed 5
+check "a new suite serves" ask a ping -q -c 1 -w 150 $GATEWAY
+check "and has the TAP, too" eventually handed -ge 5
 ask a leave
 check "and not given back before its end" \
     [ "$(grep -c 'the TAP is gone' "$LOG")" -le 2 ]

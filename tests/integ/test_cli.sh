@@ -33,12 +33,12 @@ verdict() {
 	fi
 }
 
-# Waits for a condition, at most ten seconds or so.
+# Waits for a condition, for two minutes at least.
 await() {
 	tries=0
 	until "$@" >/dev/null 2>&1; do
 		tries=$((tries + 1))
-		[ "$tries" -lt 500 ] || return 1
+		[ "$tries" -lt 6000 ] || return 1
 		sleep 0.02
 	done
 }
