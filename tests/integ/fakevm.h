@@ -18,7 +18,7 @@
 #define FV_CMD	    41
 #define FV_REPLY    258
 #define FV_MAXFRAME 65535
-#define FV_WAIT	    30000 /* ms; long enough under load and ASan */
+#define FV_WAIT	    60000 /* ms; long enough under load and ASan */
 
 #define FV_IP(a, b, c, d)                                                      \
 	((uint32_t)(a) << 24 | (uint32_t)(b) << 16 | (uint32_t)(c) << 8 |      \

@@ -25,6 +25,7 @@
 #define START_MS 120000
 #define STOP_MS	 60000
 #define LOOK_MS	 10
+#define STEADY	 25 /* looks in a row */
 #define MAXPROCS 2048
 /* portd, its front, proxyd, dnsd and ethd. */
 #define NDAEMONS 5
@@ -322,6 +323,20 @@ suite_usage(const struct suite *s, struct suite_usage *u)
 		u->nfd = nfd == -1 || u->nfd == -1 ? -1 : u->nfd + nfd;
 	}
 	free(v);
+}
+
+void
+suite_usage_steady(const struct suite *s, struct suite_usage *u)
+{
+	struct suite_usage last = { 0, 0, 0 };
+	int same;
+
+	for (same = 0; same < STEADY; last = *u) {
+		look_again();
+		suite_usage(s, u);
+		same =
+		    u->nproc == last.nproc && u->nfd == last.nfd ? same + 1 : 0;
+	}
 }
 
 pid_t

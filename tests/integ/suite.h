@@ -43,6 +43,11 @@ int suite_wait_log(
 
 /* The supervisor and all its descendants. */
 void suite_usage(const struct suite *, struct suite_usage *);
+/*
+ * The same as a measure for later: what they are given after they have said
+ * that they are ready has arrived, so it has stayed the same for a while.
+ */
+void suite_usage_steady(const struct suite *, struct suite_usage *);
 /* The pid of the n-th (from 0) descendant with this name, or -1. */
 pid_t suite_find(const struct suite *, const char *name, int n);
 /*

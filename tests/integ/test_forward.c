@@ -253,7 +253,7 @@ is_reset(int fd)
 	struct pollfd p = { .fd = fd, .events = POLLIN };
 	char c;
 
-	ck_assert_int_eq(poll(&p, 1, 30000), 1);
+	ck_assert_int_eq(poll(&p, 1, 120000), 1);
 	ck_assert_int_eq(read(fd, &c, 1), -1);
 	/* The other: connect() has said so already. */
 	ck_assert(errno == ECONNRESET || errno == ENOTCONN);
@@ -342,7 +342,7 @@ START_TEST(udp)
 	ck_assert_int_eq(write(b, "other", 5), 5);
 	ck_assert_int_eq(write(a, "", 0), 0);
 	p = (struct pollfd){ .fd = s->fd[0], .events = POLLIN };
-	ck_assert_int_eq(poll(&p, 1, 30000), 1);
+	ck_assert_int_eq(poll(&p, 1, 120000), 1);
 	ck_assert_int_eq(recv(s->fd[0], buf, sizeof(buf), 0), 0);
 	ck_assert_int_eq(write(s->fd[0], "answer", 6), 6);
 	ck_assert_int_eq(read(a, buf, sizeof(buf)), 6);
@@ -803,7 +803,7 @@ let_in(int backlog, int at_least)
 			  errno == EINPROGRESS);
 	}
 	do {
-		ck_assert_int_gt(poll(p, MANY, 30000), 0);
+		ck_assert_int_gt(poll(p, MANY, 120000), 0);
 		for (n = i = 0; i < MANY; i++)
 			n += (p[i].revents & POLLOUT) != 0;
 	} while (n < at_least);
