@@ -1,11 +1,14 @@
 /*
  * One client inside of dnsd, as if it were a stream's.  The id of a query is
  * its place in a ring: what is not answered when the ring comes round was
- * dropped by a limit, and fails then.
+ * dropped by a limit, or is slow, and fails then.  Its answer may still come,
+ * and is not that to the question which has the place now.
  */
 
 #include <stdlib.h>
 #include <string.h>
+
+#include <strings.h>
 
 #include "common/log.h"
 #include "common/rd.h"
@@ -14,10 +17,12 @@
 #include "dnsd/resolve.h"
 
 #define RESOLVE_RING 1024
+#define HEADLEN	     12 /* of a message, before its question */
 
 struct ask {
-	bool used;
 	uint32_t id;
+	uint8_t *name; /* owned; as in messages; NULL: nobody asks */
+	size_t len;
 };
 
 struct resolve {
@@ -27,6 +32,13 @@ struct resolve {
 	uint16_t next;	       /* place in the ring */
 	struct ask ring[RESOLVE_RING];
 };
+
+static void
+ask_end(struct ask *k)
+{
+	free(k->name);
+	k->name = NULL;
+}
 
 static void
 answered(
@@ -42,9 +54,25 @@ answered(
 		json_array_append_new(
 		    addrs, json_string(ipaddr_str(&ip, text)));
 	}
-	k->used = false;
+	ask_end(k);
 	ipc_send(r->proxy, IPC_RESOLVED, NULL, 0, "{s:I,s:o,s:s}", "id",
 	    (json_int_t)k->id, "addrs", addrs, "error", error);
+}
+
+/* Lengths of labels are below the letters, so they count as they are. */
+static bool
+is_about(const struct ask *k, struct rd msg)
+{
+	size_t i;
+
+	if (k->name == NULL || rd_skip(&msg, HEADLEN) == -1 || msg.len < k->len)
+		return false;
+	for (i = 0; i < k->len; i++) {
+		if (strncasecmp((const char *)msg.p + i,
+			(const char *)k->name + i, 1) != 0)
+			return false;
+	}
+	return true;
 }
 
 static void
@@ -54,7 +82,7 @@ message(void *arg, struct rd msg)
 	struct answer a;
 
 	if (answer_parse(msg, &a) == -1 || a.id >= RESOLVE_RING ||
-	    !r->ring[a.id].used)
+	    !is_about(&r->ring[a.id], msg))
 		return;
 	if (a.nip > 0)
 		answered(r, &r->ring[a.id], &a, "");
@@ -62,6 +90,17 @@ message(void *arg, struct rd msg)
 		answered(r, &r->ring[a.id], NULL, "not found");
 	else
 		answered(r, &r->ring[a.id], NULL, "no answer");
+}
+
+/* Keeps the name of a query, which has one question.  False: no memory. */
+static bool
+ask_begin(struct ask *k, const uint8_t *query, size_t len)
+{
+	k->len = len - HEADLEN - 4; /* type and class */
+	if ((k->name = malloc(k->len)) == NULL)
+		return false;
+	memcpy(k->name, query + HEADLEN, k->len);
+	return true;
 }
 
 void
@@ -76,14 +115,14 @@ resolve_ask(struct resolve *r, struct ipc *from, struct ipc_msg *m)
 	r->proxy = from;
 	if (r->client == NULL)
 		r->client = client_inside(r->d, from, message, r);
-	if (k->used)
+	if (k->name != NULL)
 		answered(r, k, NULL, "no answer");
 	len = answer_query(query, r->next, ipc_str(m, "name"));
-	*k = (struct ask){ true, (uint32_t)ipc_u64(m, "id") };
+	k->id = (uint32_t)ipc_u64(m, "id");
 	r->next = (uint16_t)((r->next + 1) % RESOLVE_RING);
 	if (len == 0)
 		answered(r, k, NULL, "not a name");
-	else if (r->client == NULL)
+	else if (r->client == NULL || !ask_begin(k, query + 2, len - 2))
 		answered(r, k, NULL, "no answer");
 	else
 		lookup_start(r->client, NULL, query + 2, len - 2);
@@ -92,11 +131,14 @@ resolve_ask(struct resolve *r, struct ipc *from, struct ipc_msg *m)
 void
 resolve_peer_gone(struct resolve *r, struct ipc *link)
 {
+	size_t i;
+
 	if (link == NULL || r->proxy != link)
 		return;
 	r->proxy = NULL;
 	r->client = NULL;
-	memset(r->ring, 0, sizeof(r->ring));
+	for (i = 0; i < RESOLVE_RING; i++)
+		ask_end(&r->ring[i]);
 	client_peer_gone(r->d, link);
 }
 
@@ -116,5 +158,9 @@ resolve_new(struct dnsd *d)
 void
 resolve_free(struct resolve *r)
 {
+	size_t i;
+
+	for (i = 0; r != NULL && i < RESOLVE_RING; i++)
+		ask_end(&r->ring[i]);
 	free(r);
 }

@@ -51,6 +51,9 @@ static struct {
 	const char *refusal; /* NULL: EMFILE */
 	unsigned asked;	     /* sock-open messages */
 	unsigned asked_tcp;
+	struct ipc *proxy;  /* owned */
+	uint32_t told;	    /* the last name that proxyd was told of */
+	char told_addr[64]; /* its first address; "": none */
 	enum ipc_type flow_answer;
 	int flow_fd; /* owned by the test that asked */
 	struct server server[MAXSERVERS];
@@ -174,6 +177,16 @@ on_gone(struct ipc *ipc, const char *why)
 	t.stack = NULL;
 }
 
+static void
+on_proxy(struct ipc *ipc, struct ipc_msg *m)
+{
+	ck_assert_int_eq(m->type, IPC_RESOLVED);
+	t.told = (uint32_t)ipc_u64(m, "id");
+	snprintf(t.told_addr, sizeof(t.told_addr), "%s",
+	    ipc_nstr(m, "addrs") > 0 ? ipc_strat(m, "addrs", 0) : "");
+}
+
+static const struct ipc_events proxy_events = { on_proxy, on_gone };
 static const struct ipc_events sup_events = { on_sup, on_gone };
 static const struct ipc_events stack_events = { on_stack, on_gone };
 static const struct ipc_events port_events = { on_port, on_gone };
@@ -265,6 +278,7 @@ teardown(void)
 	alone_ended(t.pid);
 	ipc_free(t.stack);
 	ipc_free(t.port);
+	ipc_free(t.proxy);
 }
 
 static uint64_t
@@ -1205,6 +1219,56 @@ START_TEST(test_limit)
 }
 END_TEST
 
+static void
+resolve(uint32_t id, const char *name)
+{
+	ck_assert_int_eq(ipc_send(t.proxy, IPC_RESOLVE, NULL, 0, "{s:I,s:s}",
+			     "id", (json_int_t)id, "name", name),
+	    0);
+}
+
+/* Turns the bus until proxyd was told of that one, and this. */
+static void
+told(uint32_t id, const char *addr)
+{
+	while (t.told != id)
+		turn();
+	ck_assert_str_eq(t.told_addr, addr);
+}
+
+/*
+ * An answer that comes when its place was given to another name is none to
+ * that: who has a slow server could answer for everybody.
+ */
+START_TEST(test_resolve_late)
+{
+	uint8_t late[600], buf[600];
+	size_t latelen, len;
+	int lately, fd;
+	uint32_t i;
+
+	t.proxy = link_to(ROLE_PROXY, 0, &proxy_events);
+	resolve(1, "www.example");
+	lately = asked(NULL, late, sizeof(late), &latelen);
+	for (i = 2; i <= 1024; i++) {
+		resolve(i, "one.example");
+		told(i, "10.1.1.1");
+	}
+	resolve(2000, "two.example");
+	told(1, ""); /* its place is needed */
+	do {
+		fd = asked(NULL, buf, sizeof(buf), &len);
+	} while (!same_letters(buf + 12, "\3two\7example"));
+	put(lately, late, answer_to(late, 0, 1, 0, DGRAM(RR("\0\0\1\0"))));
+	wait_counter("answers-relayed", 1);
+	put(fd, buf,
+	    answer_to(buf, 0, 1, 0,
+		DGRAM("\xc0\x0c" A_IN "\0\0\1\0\0\4"
+		      "\x0a\x09\x08\x07")));
+	told(2000, "10.9.8.7");
+}
+END_TEST
+
 /* Another guest; the first one stays, and is the test's to end. */
 static struct ipc *
 other_guest(void)
@@ -1534,6 +1598,7 @@ main(int argc, char *argv[])
 	tcase_add_loop_test(tc, test_unframed, 0, (int)nitems(unframed));
 	tcase_add_test(tc, test_mutations);
 	tcase_add_test(tc, test_limit);
+	tcase_add_test(tc, test_resolve_late);
 	tcase_add_test(tc, test_limit_fair);
 	tcase_add_test(tc, test_rate_fair);
 	tcase_add_test(tc, test_tcp_idle);
