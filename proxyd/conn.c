@@ -32,6 +32,7 @@ vm_get(struct proxyd *p, uint32_t num)
 	if ((vm = calloc(1, sizeof(*vm))) == NULL)
 		return NULL;
 	vm->num = num;
+	TAILQ_INIT(&vm->names);
 	LIST_INSERT_HEAD(&p->vms, vm, entry);
 	return vm;
 }
@@ -148,6 +149,8 @@ conn_set(struct conn *c, enum conn_state state)
 {
 	if (c->state == CONN_DEAD)
 		return;
+	if (c->state == CONN_RESOLVE)
+		up_name_done(c);
 	c->state = state;
 	timer_restart(c);
 }
@@ -264,6 +267,7 @@ conn_free(struct conn *c)
 	uint32_t slot = c->id & SLOT_MASK;
 
 	ev_timer_stop(p->d->loop, &c->timer);
+	up_name_done(c);
 	up_free(c->up);
 	sock_fini(&c->guest);
 	free(c->head);

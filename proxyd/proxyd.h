@@ -71,6 +71,7 @@ extern const char *const proxyd_stat_name[PROXYS__MAX];
 #define PROXYD_MAXIDLE	  4096 /* idle upstreams */
 #define PROXYD_VMIDLE	  1024
 #define PROXYD_IDLESECS	  30. /* of an upstream */
+#define PROXYD_VMNAMES	  256  /* asked at a time, of dnsd's 1,024 */
 #define PROXYD_INTERIMS	  1000 /* before one response */
 #define PROXYD_DRAINMS	  5000
 #define PROXYD_DRAINBYTES (1 << 20)
@@ -160,9 +161,13 @@ enum conn_job {
 	JOB_VIA,    /* a tunnel through a proxy, by a CONNECT of ours */
 };
 
+TAILQ_HEAD(connhead, conn);
+
 struct vm {
 	uint32_t num;
 	size_t nconn, nidle;
+	size_t nname;	       /* connections whose names are being asked */
+	struct connhead names; /* borrowed; those that wait for that */
 	LIST_ENTRY(vm) entry;
 };
 
@@ -185,6 +190,8 @@ struct conn {
 	usec_t alarm; /* when it comes, or looks again */
 	/* The way out. */
 	struct hop hop;
+	enum { NAME_NONE, NAME_WAITS, NAME_ASKED } name;
+	TAILQ_ENTRY(conn) entry; /* of vm->names, while it waits */
 	struct ipaddr addr[PROXYD_MAXADDRS];
 	size_t naddr, nextaddr;
 	/* The request, and its response. */
@@ -310,6 +317,7 @@ void up_flush(struct proxyd *);
 void up_resolved(struct daemon *, struct ipc *, struct ipc_msg *);
 void up_sock_fd(struct daemon *, struct ipc *, struct ipc_msg *);
 void up_sock_refused(struct daemon *, struct ipc *, struct ipc_msg *);
+void up_name_done(struct conn *); /* it needs no name any more */
 void up_peer(struct proxyd *, enum ipc_role);
 void up_init(struct proxyd *);
 

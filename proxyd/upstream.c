@@ -202,14 +202,47 @@ ask_portd(struct conn *c)
 }
 
 static void
-ask_dnsd(struct conn *c)
+name_ask(struct conn *c)
 {
 	struct ipc *link = daemon_peer(c->p->d, ROLE_DNS, 0);
 
-	conn_set(c, CONN_RESOLVE);
 	if (link != NULL)
 		ipc_send(link, IPC_RESOLVE, NULL, 0, "{s:I,s:s}", "id",
 		    (json_int_t)c->id, "name", c->hop.at.host);
+}
+
+/* To dnsd all VMs are one guest: one of them leaves room for the others. */
+static void
+ask_dnsd(struct conn *c)
+{
+	conn_set(c, CONN_RESOLVE);
+	if (c->vm->nname >= PROXYD_VMNAMES) {
+		c->name = NAME_WAITS;
+		TAILQ_INSERT_TAIL(&c->vm->names, c, entry);
+		return;
+	}
+	c->name = NAME_ASKED;
+	c->vm->nname++;
+	name_ask(c);
+}
+
+void
+up_name_done(struct conn *c)
+{
+	struct vm *vm = c->vm;
+	struct conn *next = TAILQ_FIRST(&vm->names);
+
+	if (c->name == NAME_WAITS)
+		TAILQ_REMOVE(&vm->names, c, entry);
+	if (c->name != NAME_ASKED || next == NULL) {
+		vm->nname -= c->name == NAME_ASKED;
+		c->name = NAME_NONE;
+		return;
+	}
+	c->name = NAME_NONE;
+	TAILQ_REMOVE(&vm->names, next, entry);
+	next->name = NAME_ASKED;
+	name_ask(next);
 }
 
 /* Who was not there when it was asked is asked again. */
@@ -223,8 +256,8 @@ up_peer(struct proxyd *p, enum ipc_role role)
 		c = p->conn[i];
 		if (c != NULL && role == ROLE_PORT && c->state == CONN_ASK)
 			ask_portd(c);
-		if (c != NULL && role == ROLE_DNS && c->state == CONN_RESOLVE)
-			ask_dnsd(c);
+		if (c != NULL && role == ROLE_DNS && c->name == NAME_ASKED)
+			name_ask(c);
 	}
 }
 
@@ -281,7 +314,7 @@ up_resolved(struct daemon *d, struct ipc *from, struct ipc_msg *m)
 	char what[TARGET_HOSTMAX + 32];
 	size_t i, n = ipc_nstr(m, "addrs");
 
-	if (c == NULL || c->state != CONN_RESOLVE)
+	if (c == NULL || c->name != NAME_ASKED)
 		return;
 	for (i = 0; i < n && c->naddr < PROXYD_MAXADDRS; i++) {
 		if (ipaddr_parse(

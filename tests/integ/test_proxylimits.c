@@ -404,6 +404,40 @@ START_TEST(backpressure)
 }
 END_TEST
 
+/* One VM's names leave room for those of others, and wait for each other. */
+START_TEST(names)
+{
+	static const struct settings plain = { .http = NULL };
+	int fd[300], other;
+	size_t i;
+
+	conf(&plain);
+	t.dns_silent = true;
+	for (i = 0; i < nitems(fd); i++) {
+		fd[i] = guest(GATEWAY, 3128);
+		puts_to(fd[i], "GET http://slow.example/ HTTP/1.1\r\n"
+			       "Host: slow.example\r\n\r\n");
+		UNTIL(counter("requests") == i + 1); /* in this order */
+	}
+	UNTIL(t.lookups == 256);
+	t.dns_silent = false;
+	other = guest_of(2, GATEWAY, 3128);
+	puts_to(other, "GET http://quick.example/ HTTP/1.1\r\n"
+		       "Host: quick.example\r\n\r\n");
+	want(server(0), "GET / HTTP/1.1\r\nHost: quick.example\r\n\r\n");
+	ck_assert_uint_eq(t.lookups, 256 + 1);
+	/* One that waits goes, and then one that was asked. */
+	close(fd[299]);
+	UNTIL(counter("connections") == nitems(fd));
+	ck_assert_uint_eq(t.lookups, 256 + 1);
+	close(fd[0]);
+	want(server(1), "GET / HTTP/1.1\r\nHost: slow.example\r\n\r\n");
+	/* Each answer makes room for the next. */
+	UNTIL(t.nup == 1 + 43);
+	ck_assert_uint_eq(t.lookups, 256 + 1 + 43);
+}
+END_TEST
+
 #define INTERIM	   "HTTP/1.1 102 Processing\r\nA: "
 #define INTERIMLEN 16384 /* of one, as they are below */
 
@@ -577,8 +611,8 @@ main(int argc, char *argv[])
 {
 	const TTest *const tests[] = { head_time, idle_time, connect_time,
 		hello_time, errors, head_size, trailers_size, thousand,
-		backpressure, interims, endless_interims, half_close, early_end,
-		proxy_ends, early_answer };
+		backpressure, names, interims, endless_interims, half_close,
+		early_end, proxy_ends, early_answer };
 	const TTest *const few[] = { connections, idle_upstreams };
 	const struct rlimit rl = { 164, 164 };
 	bool small = argc > 2;
