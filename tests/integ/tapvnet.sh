@@ -35,10 +35,11 @@ handed() {
 	[ "$(grep -c 'has handed over its TAP' "$LOG")" = "$1" ]
 }
 
+# Where a datagram is dropped, as on a busy machine it may be, all go again.
 lab
 suite --mtu 1500
 told a --uuid $A
-check "the TAP is handed over" handed 1
+check "the TAP is handed over" eventually handed 1
 check "an upload" ask a "$PEER" up $SERVER 7000 100000007
 check "in large frames" more 1 rx-large 100
 check "a download" ask a "$PEER" down $SERVER 7000 100000007
@@ -46,9 +47,10 @@ check "in large frames" more 1 tx-large 100
 check "both at once" ask a "$PEER" both $SERVER 7000 10000019
 check "half-close" ask a "$PEER" half $SERVER 7000 1000003
 check "the host's loopback" ask a "$PEER" down $HOSTIP 7001 10000019
-check "small datagrams" ask a "$PEER" udp $SERVER 7000 100 20
-check "those that fill the MTU" ask a "$PEER" udp $SERVER 7000 1472 20
-check "the largest" ask a "$PEER" udp $SERVER 7000 65507 5
+check "small datagrams" eventually ask a "$PEER" udp $SERVER 7000 100 20
+check "those that fill the MTU" \
+    eventually ask a "$PEER" udp $SERVER 7000 1472 20
+check "the largest" eventually ask a "$PEER" udp $SERVER 7000 65507 5
 check "no header was wrong" [ "$(count 1 rx-bad-vnet-header)" = 0 ]
 check "nor a checksum" [ "$(count 1 rx-bad-checksum)" = 0 ]
 
@@ -63,11 +65,11 @@ check "large frames to another machine" \
     ask b "$PEER" down $GUEST 8000 20000003
 check "were cut" more 1 large-cut 10
 check "the other way" ask b "$PEER" up $GUEST 8000 20000003
-check "datagrams to it" ask b "$PEER" udp $GUEST 8000 1472 20
+check "datagrams to it" eventually ask b "$PEER" udp $GUEST 8000 1472 20
 told c --uuid $C
-check "a second TAP" handed 2
+check "a second TAP" eventually handed 2
 check "between two such" ask c "$PEER" both $GUEST 8000 20000003
-check "datagrams between them" ask c "$PEER" udp $GUEST 8000 1472 20
+check "datagrams between them" eventually ask c "$PEER" udp $GUEST 8000 1472 20
 ask c leave
 
 # The stack dies in mid-stream: the next one gets the TAP as it is.
@@ -94,8 +96,9 @@ check "all was sent" eventually grep -q sent "$DIR/said"
 exec 6>&-
 check "and its machine served" ask b "$PEER" down $SERVER 7000 1000003
 check "and the other" ask a "$PEER" up $SERVER 7000 10000019
-check "nobody was killed for it" \
-    [ "$(grep -cE 'killed by|broke the protocol' "$LOG")" = 1 ]
+# The one that was killed above, by signal 9, does not count.
+check "nobody fell over it" [ "$(grep -cE \
+    'by the sandbox|by signal (4|6|7|8|11),|broke the protocol' "$LOG")" = 0 ]
 
 # Nobody to hand it over to: the frames of the same TAP are moved.
 ask b leave
@@ -103,7 +106,7 @@ suite_stop
 suite --mtu 1500 --admin none
 check "an upload without an admin socket" ask a "$PEER" up $SERVER 7000 10000019
 check "a download" ask a "$PEER" down $SERVER 7000 10000019
-check "datagrams" ask a "$PEER" udp $SERVER 7000 1472 20
+check "datagrams" eventually ask a "$PEER" udp $SERVER 7000 1472 20
 check "nothing was handed over" handed 3
 
 # And again there is: what waits in the TAP is of the one kind or the other.
