@@ -50,6 +50,7 @@ check "it asks for --ethernet" \
 suite --pcap "$DIR/pcap.sock"
 check "a guest of what was installed" guest -- \
     "$PEER" down $SERVER 7000 10000019
+eventually status show >/dev/null 2>&1
 for d in $DAEMONS; do
 	check "$d runs from there" sh -c "
 		readlink /proc/$(pids_of "$d" | head -n 1)/exe |

@@ -22,6 +22,8 @@ lab
 lab_dns
 suite
 told_guest --uuid aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa
+# What has not been started yet has no name to be found by.
+eventually status show >/dev/null 2>&1
 
 for d in $DAEMONS; do
 	pids >"$DIR/before"

@@ -9,6 +9,7 @@
  */
 
 #include <sys/syscall.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +27,7 @@
 #define SKIP	77
 #define BUS_FD	3
 #define MAXFD	32
+#define NLINKS	3 /* of a stack: portd, dnsd, ethd */
 
 static const char *exe;
 static struct suite suite;
@@ -146,22 +148,37 @@ START_TEST(test_two_witnesses)
 }
 END_TEST
 
-/* The k-th socket (from 0) of the n-th stack, behind its bus. */
-static uint64_t
-socket_of(int n, int k)
+/* The k-th socket (from 0) of a process, behind its bus; -1: none yet. */
+static int
+socket_nth(pid_t pid, int k)
 {
 	char path[64], what[64];
 	ssize_t len;
 	int fd;
 
 	for (fd = BUS_FD + 1; fd < MAXFD; fd++) {
-		snprintf(path, sizeof(path), "/proc/%d/fd/%d",
-		    suite_find(&suite, "netstackd", n), fd);
+		snprintf(path, sizeof(path), "/proc/%d/fd/%d", pid, fd);
 		len = readlink(path, what, sizeof(what));
 		if (len > 7 && memcmp(what, "socket:", 7) == 0 && k-- == 0)
-			return (uint64_t)fd;
+			return fd;
 	}
-	ck_abort_msg("no such socket");
+	return -1;
+}
+
+/* That of the n-th stack, when all its links have come. */
+static uint64_t
+socket_of(int n, int k)
+{
+	int tries;
+
+	for (tries = 0; tries < FV_WAIT / 10; tries++) {
+		if (socket_nth(
+			suite_find(&suite, "netstackd", n), NLINKS - 1) != -1)
+			return (uint64_t)socket_nth(
+			    suite_find(&suite, "netstackd", n), k);
+		(void)poll(NULL, 0, 10);
+	}
+	ck_abort_msg("not all links have come");
 	return 0;
 }
 
