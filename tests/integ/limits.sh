@@ -164,11 +164,16 @@ for round in 1 2; do
 	check "all descriptors are given back" eventually fds_back "$fds0"
 	eval "heap$round=\$(heap)"
 done
-# What malloc keeps of 10,000 flows, a kB or two each, may stay.
-# shellcheck disable=SC2154
-check "memory is near the start" heap_within "$heap0" "$heap2" 24576
-# shellcheck disable=SC2154
-check "the second round costs nothing more" heap_within "$heap1" "$heap2" 4096
+# What malloc keeps of 10,000 flows, a kB or two each, may stay.  The allocator
+# of a sanitizer keeps what was freed on purpose, more or less of it by chance:
+# there the release has to answer for memory.
+if grep -q 'SANITIZER_CALLS 0' "$BUILD/config.h"; then
+	# shellcheck disable=SC2154
+	check "memory is near the start" heap_within "$heap0" "$heap2" 24576
+	# shellcheck disable=SC2154
+	check "the second round costs nothing more" \
+	    heap_within "$heap1" "$heap2" 4096
+fi
 echo "# heap in kB:" $heap0 / $heap1 / $heap2
 works "after them"
 guest_stop
