@@ -79,7 +79,7 @@ batch_flush(struct dnsd *d)
 
 	if (b->client == NULL)
 		return;
-	if (write(b->client->fd, b->tx, b->len) == -1)
+	if (send(b->client->fd, b->tx, b->len, 0) == -1)
 		stats_add(&d->d->stats, DNSS_CLIENT_FULL, b->n);
 	b->client = NULL;
 	b->n = 0;
@@ -143,7 +143,7 @@ client_datagrams(struct ev_loop *loop, struct ev_io *w, int revents)
 	int i;
 
 	for (i = 0; i < DNSD_READS; i++) {
-		if ((n = read(c->fd, b->rx, sizeof(b->rx))) == -1)
+		if ((n = recv(c->fd, b->rx, sizeof(b->rx), 0)) == -1)
 			return;
 		if (n == 0)
 			stats_inc(&c->d->d->stats, DNSS_MALFORMED);
@@ -158,6 +158,7 @@ batch_cb(struct ev_loop *loop, struct ev_prepare *w, int revents)
 	struct dnsd *d = w->data;
 
 	batch_flush(d);
+	records_turn(d);
 	ev_set_io_collect_interval(
 	    loop, d->nlookup >= COLLECT_MANY ? COLLECT_SEC : 0.);
 }

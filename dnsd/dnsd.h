@@ -87,8 +87,9 @@ struct dnsd {
 	LIST_HEAD(, guest) guests;  /* owned */
 	LIST_HEAD(, lookup) ghosts; /* owned; see race_linger() */
 	struct batch batch;
-	struct resolve *resolve; /* owned: names for proxyd */
+	struct resolve *resolve;     /* owned: names for proxyd */
 	struct dnstab_file *records; /* owned mapping; NULL: none */
+	bool records_owe;	     /* a server's has changed */
 	struct log_rate limit_log, refused_log;
 	size_t nrandom;
 	uint8_t random[4096];

@@ -173,6 +173,8 @@ names_find(const struct names *ns, const uint8_t *wire, size_t len,
 	const struct entry *e;
 
 	*n = 0;
+	if (ns->n == 0)
+		return false;
 	e = *find((struct names *)(uintptr_t)ns, wire, len);
 	if (e == NULL)
 		return false;

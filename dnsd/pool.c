@@ -21,6 +21,12 @@
 
 #define STRAY_BATCH 8 /* late answers read a turn */
 #define DONE_MANY   8 /* that portd keeps for nothing, before it is told */
+/*
+ * Spent ones of a set that are worth a message.  Many more would keep portd
+ * busy for so long that everybody else on the way runs dry, and would have
+ * left the processors' caches by then.
+ */
+#define AGAIN_MANY 24
 
 struct sockset {
 	struct server *server;	     /* borrowed */
@@ -185,6 +191,20 @@ pool_take(struct server *s)
 	return u;
 }
 
+/* Asks for other ports for all of a set that need one. */
+static void
+set_again(struct sockset *set)
+{
+	struct pool *p = &set->server->pool;
+	size_t n = count_of(set->spent);
+
+	set_tell(set, set->spent);
+	set->asked = set->spent;
+	set->spent = 0;
+	p->nspent -= n;
+	p->asked += n;
+}
+
 /* After a rush there are more than the next one needs. */
 static bool
 pool_full(const struct pool *p)
@@ -205,6 +225,9 @@ pool_give(struct usock *u)
 	}
 	set->spent |= bit_of(u);
 	p->nspent++;
+	if (set->asked == 0 && count_of(set->spent) >= AGAIN_MANY &&
+	    portd_of(set->server) != NULL)
+		set_again(set);
 }
 
 void
@@ -217,23 +240,14 @@ pool_drain(struct server *s)
 	s->pool.target = POOL_START;
 }
 
-/* Asks for other ports for all that need one. */
 static void
 pool_again(struct server *s)
 {
-	struct pool *p = &s->pool;
 	struct sockset *set;
-	size_t n;
 
-	LIST_FOREACH (set, &p->sets, entry) {
-		if (set->spent == 0 || set->asked != 0)
-			continue;
-		n = count_of(set->spent);
-		set_tell(set, set->spent);
-		set->asked = set->spent;
-		set->spent = 0;
-		p->nspent -= n;
-		p->asked += n;
+	LIST_FOREACH (set, &s->pool.sets, entry) {
+		if (set->spent != 0 && set->asked == 0)
+			set_again(set);
 	}
 }
 

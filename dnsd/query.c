@@ -143,19 +143,23 @@ query_forward(struct rd msg, const struct query *q, uint16_t id,
 }
 
 enum query_match
-query_match(
-    const uint8_t *sent, size_t sentlen, struct rd msg, struct msg_head *h)
+query_match(const struct query *q, uint16_t id, const uint8_t *random,
+    struct rd msg, struct msg_head *h)
 {
-	struct msg_head s;
+	const struct msg_head *s = &q->head;
+	uint8_t name[NAME_WIRELEN];
 
-	if (msg_head(rd_init(sent, sentlen), &s) == -1 ||
-	    msg_head(msg, h) == -1 || (h->flags & DNS_QR) == 0)
+	if (msg_head(msg, h) == -1 || (h->flags & DNS_QR) == 0)
 		return MATCH_NOT;
-	if (h->id != s.id || h->type != s.type || h->class != s.class ||
-	    ((h->flags ^ s.flags) >> OPCODE_SHIFT & OPCODE_MASK) != 0 ||
-	    h->namelen != s.namelen || !name_equal(h->name, s.name, s.namelen))
+	if (h->id != id || h->type != s->type || h->class != s->class ||
+	    ((h->flags ^ s->flags) >> OPCODE_SHIFT & OPCODE_MASK) != 0 ||
+	    h->namelen != s->namelen ||
+	    !name_equal(h->name, s->name, s->namelen))
 		return MATCH_NOT;
-	return memcmp(h->name, s.name, s.namelen) == 0 ? MATCH_YES : MATCH_CASE;
+	memcpy(name, s->name, s->namelen);
+	if (random != NULL)
+		mix_case(name, s->namelen, random);
+	return memcmp(h->name, name, s->namelen) == 0 ? MATCH_YES : MATCH_CASE;
 }
 
 static int

@@ -41,9 +41,9 @@ enum query_match {
 	MATCH_YES,
 };
 
-/* Whether a message answers what was sent; *h is then its head. */
-enum query_match query_match(
-    const uint8_t *sent, size_t sentlen, struct rd msg, struct msg_head *h);
+/* Whether a message answers what was forwarded so; *h is then its head. */
+enum query_match query_match(const struct query *, uint16_t id,
+    const uint8_t *random, struct rd msg, struct msg_head *h);
 
 /* What to answer of our own. */
 struct query_reply {

@@ -46,9 +46,31 @@ server_init(struct server *s)
 static void
 server_put(struct server *s)
 {
+	s->seen_changed = false;
 	s->seen.offline = s->offline;
 	if (s->d->records != NULL)
 		dnstab_put_server(s->d->records, s->num, &s->seen);
+}
+
+/* Many a time in a turn, and nobody can tell. */
+static void
+server_changed(struct server *s)
+{
+	s->seen_changed = true;
+	s->d->records_owe = true;
+}
+
+void
+records_turn(struct dnsd *d)
+{
+	size_t i;
+
+	if (!d->records_owe)
+		return;
+	d->records_owe = false;
+	for (i = 0; d->server != NULL && i < d->route.n; i++)
+		if (d->server[i].seen_changed)
+			server_put(&d->server[i]);
 }
 
 void
@@ -69,14 +91,14 @@ void
 records_asked(struct server *s)
 {
 	s->seen.asked++;
-	server_put(s);
+	server_changed(s);
 }
 
 void
 records_missed(struct server *s, unsigned n)
 {
 	s->seen.missed += n;
-	server_put(s);
+	server_changed(s);
 }
 
 /* As TCP smooths it, RFC 6298 2.3. */
@@ -95,7 +117,7 @@ records_answered(struct server *s, usec_t rtt)
 		if (us > r->rtt_max)
 			r->rtt_max = us;
 	}
-	server_put(s);
+	server_changed(s);
 }
 
 /* The addresses that the guest was told, and what it had asked for. */

@@ -25,6 +25,8 @@ void records_servers(struct dnsd *);
 void records_asked(struct server *);
 void records_answered(struct server *, usec_t rtt); /* 0: not known */
 void records_missed(struct server *, unsigned n);
+/* A turn ends: now it is written. */
+void records_turn(struct dnsd *);
 /*
  * A guest's answer.  by: who knew it; NULL: the server that l has chosen.  l
  * is NULL for what needed no lookup.

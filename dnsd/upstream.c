@@ -8,6 +8,8 @@
  * letters in random case.
  */
 
+#include <sys/socket.h>
+
 #include <bsd/stdlib.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -117,13 +119,12 @@ upstream_form(const struct attempt *a, uint8_t *out, size_t cap)
 bool
 upstream_judge(struct attempt *a, uint8_t *msg, size_t len)
 {
-	uint8_t sent[DNSD_MAXQUERY + DNS_OPTLEN];
-	size_t n = upstream_form(a, sent, sizeof(sent));
 	struct lookup *l = a->lookup;
 	struct msg_facts f;
 	struct msg_head h;
 
-	switch (query_match(sent, n, rd_init(msg, len), &h)) {
+	switch (query_match(
+	    &l->q, a->id, a->mixed ? a->random : NULL, rd_init(msg, len), &h)) {
 	case MATCH_YES:
 		if (msg_facts(rd_init(msg, len), &h, &f) == -1)
 			break;
@@ -158,7 +159,7 @@ upstream_readable(struct attempt *a)
 	int i;
 
 	for (i = 0; i < READ_BATCH; i++) {
-		n = read(a->sock->fd, d->buf, sizeof(d->buf));
+		n = recv(a->sock->fd, d->buf, sizeof(d->buf), 0);
 		if (n == -1 && (errno == EAGAIN || errno == EINTR))
 			return;
 		if (n == -1) {
@@ -181,7 +182,7 @@ udp_send(struct attempt *a, struct usock *u)
 	a->sock = u;
 	u->attempt = a;
 	/* A full socket has lost the datagram, as any router may. */
-	if (write(u->fd, out, n) == -1 && errno != EAGAIN && errno != EINTR) {
+	if (send(u->fd, out, n, 0) == -1 && errno != EAGAIN && errno != EINTR) {
 		u->broken = true;
 		return -1;
 	}

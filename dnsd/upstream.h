@@ -64,6 +64,7 @@ struct server {
 	bool no_case;	 /* does not keep the case of letters */
 	struct log_rate log;
 	struct dnstab_server seen; /* what others see of it */
+	bool seen_changed;	   /* and shall see when the turn ends */
 };
 
 /* Replaces the servers by those of d->route; no attempt may be under way. */

@@ -201,11 +201,40 @@ START_TEST(test_match)
 {
 	static const char sent[] = HDR NAME A_IN;
 	struct msg_head h;
+	struct query q;
 
+	ck_assert_int_eq(query_parse(msg(sent, sizeof(sent) - 1), &q), 0);
 	ck_assert_msg(
-	    query_match((const uint8_t *)sent, sizeof(sent) - 1,
-		msg(answers[_i].p, answers[_i].len), &h) == answers[_i].want,
+	    query_match(&q, 0x1234, NULL, msg(answers[_i].p, answers[_i].len),
+		&h) == answers[_i].want,
 	    "%s", answers[_i].what);
+}
+END_TEST
+
+/* The letters that count are those that were sent, not the guest's. */
+START_TEST(test_match_mixed)
+{
+	static const char guest[] = HDR "\3www\7example\0" A_IN;
+	static const uint8_t random[2] = { 0xff, 0xff },
+			     other[2] = { 0xfd, 0xff };
+	uint8_t sent[64];
+	struct msg_head h;
+	struct query q;
+	size_t n;
+
+	ck_assert_int_eq(query_parse(msg(guest, sizeof(guest) - 1), &q), 0);
+	n = query_forward(msg(guest, sizeof(guest) - 1), &q, 0xabcd, random,
+	    sent, sizeof(sent));
+	ck_assert_uint_eq(n, sizeof(guest) - 1);
+	sent[2] |= DNS_QR >> 8;
+	ck_assert_int_eq(
+	    query_match(&q, 0xabcd, random, rd_init(sent, n), &h), MATCH_YES);
+	ck_assert_int_eq(
+	    query_match(&q, 0xabcd, other, rd_init(sent, n), &h), MATCH_CASE);
+	ck_assert_int_eq(
+	    query_match(&q, 0xabcd, NULL, rd_init(sent, n), &h), MATCH_CASE);
+	ck_assert_int_eq(
+	    query_match(&q, 0xabce, random, rd_init(sent, n), &h), MATCH_NOT);
 }
 END_TEST
 
@@ -486,6 +515,7 @@ main(void)
 	tcase_add_loop_test(tc, test_parse_prefixes, 0, nitems(queries));
 	tcase_add_loop_test(tc, test_forward, 0, nitems(forward));
 	tcase_add_loop_test(tc, test_match, 0, nitems(answers));
+	tcase_add_test(tc, test_match_mixed);
 	tcase_add_loop_test(tc, test_facts, 0, nitems(facts));
 	tcase_add_loop_test(tc, test_facts_prefixes, 0, nitems(facts));
 	tcase_add_test(tc, test_cut);
