@@ -94,8 +94,8 @@ client_free(struct client *c)
 
 	if (c->d->batch.client == c)
 		batch_flush(c->d);
-	while (!LIST_EMPTY(&c->lookups))
-		lookup_free(LIST_FIRST(&c->lookups));
+	while (!LIST_EMPTY(&c->askers))
+		asker_gone(LIST_FIRST(&c->askers));
 	while ((o = STAILQ_FIRST(&c->out)) != NULL) {
 		STAILQ_REMOVE_HEAD(&c->out, entry);
 		free(o);
@@ -384,7 +384,7 @@ client_new(struct dnsd *d, struct guest *g, uint32_t id, bool tcp)
 	c->id = id;
 	c->tcp = tcp;
 	c->fd = -1;
-	LIST_INIT(&c->lookups);
+	LIST_INIT(&c->askers);
 	STAILQ_INIT(&c->out);
 	ev_init(&c->rd, tcp ? stream_read : client_datagrams);
 	ev_init(&c->wr, stream_write);

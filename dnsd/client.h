@@ -21,8 +21,8 @@
 #define DNSD_CONNIDLE_SEC 60.0
 #define DNSD_MAXQUERY	  4096 /* bytes of a guest's query */
 
+struct asker;
 struct dnsd;
-struct lookup;
 
 /* Where a datagram came from, as netstackd wrote it before the message. */
 #define ORIGIN_LEN 6
@@ -51,7 +51,7 @@ struct client {
 	bool tcp;
 	int fd; /* owned; -1: portd was asked for it */
 	struct ev_io rd;
-	LIST_HEAD(, lookup) lookups; /* owned */
+	LIST_HEAD(, asker) askers; /* owned by their lookups */
 	/* Not a descriptor, but whom to call: see client_inside(). */
 	void (*answer)(void *arg, struct rd msg);
 	void *arg;

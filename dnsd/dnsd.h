@@ -41,6 +41,7 @@ enum dnsd_stat {
 	DNSS_HITS,	/* from the cache */
 	DNSS_STALE,	/* from the cache, since no server answered */
 	DNSS_RELAYED,	/* answers of a server passed on */
+	DNSS_MERGED,	/* queries that wait for another one's answer */
 	DNSS_RETRIES,	/* asked of another server, or again */
 	DNSS_CUT,	/* asked again by TCP, since the answer was cut */
 	DNSS_TRUNCATED, /* answers cut for the guest */
@@ -79,13 +80,14 @@ struct dnsd {
 	/* Of a configuration that is under way. */
 	struct names *next_hosts; /* owned */
 	struct route next_route;
-	uint64_t key;	     /* a secret of this process */
-	uint16_t generation; /* of what is asked of portd */
-	size_t nlookup, maxlookup;
-	size_t nsock, maxsock;	    /* of attempts, UDP */
-	size_t maxidle;		    /* sockets in all pools together */
-	LIST_HEAD(, guest) guests;  /* owned */
-	LIST_HEAD(, lookup) ghosts; /* owned; see race_linger() */
+	uint64_t key;			    /* a secret of this process */
+	uint16_t generation;		    /* of what is asked of portd */
+	size_t nlookup, maxlookup;	    /* queries, and ghosts */
+	size_t nsock, maxsock;		    /* of attempts, UDP */
+	size_t maxidle;			    /* sockets in all pools together */
+	LIST_HEAD(, guest) guests;	    /* owned */
+	LIST_HEAD(lookups, lookup) lookups; /* owned */
+	struct lookups same[DNSD_SAME];	    /* by question */
 	struct batch batch;
 	struct resolve *resolve;     /* owned: names for proxyd */
 	struct dnstab_file *records; /* owned mapping; NULL: none */

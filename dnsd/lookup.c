@@ -13,7 +13,7 @@
 
 static void
 answer_build(struct client *c, const uint8_t *origin, struct rd msg,
-    const struct query *q, const struct query_reply *a, const struct lookup *l,
+    const struct query *q, const struct query_reply *a, const struct asker *w,
     const char *by)
 {
 	struct dnsd *d = c->d;
@@ -27,18 +27,18 @@ answer_build(struct client *c, const uint8_t *origin, struct rd msg,
 	}
 	if (!c->tcp)
 		len = msg_cut(d->out, len, &h, q->udp_size);
-	records_answer(c, l, by, d->out, len);
+	records_answer(c, w, by, d->out, len);
 	client_answer(c, origin, d->out, len);
 }
 
 static void
 answer_error(struct client *c, const uint8_t *origin, struct rd msg,
     const struct query *q, enum dns_rcode rcode, enum dns_ede ede,
-    const char *text, const struct lookup *l)
+    const char *text, const struct asker *w)
 {
 	struct query_reply a = { .rcode = rcode, .ede = ede, .text = text };
 
-	answer_build(c, origin, msg, q, &a, l, text != NULL ? text : "refused");
+	answer_build(c, origin, msg, q, &a, w, text != NULL ? text : "refused");
 }
 
 /*
@@ -72,7 +72,7 @@ answer_local(struct client *c, const uint8_t *origin, struct rd msg,
 /* Gives an answer back its guest's id and letters, and fits it in. */
 static void
 answer_whole(struct client *c, const uint8_t *origin, const struct query *q,
-    uint8_t *msg, size_t len, const struct lookup *l, const char *by)
+    uint8_t *msg, size_t len, const struct asker *w, const char *by)
 {
 	size_t max = q->udp_size < UDP_MOST ? q->udp_size : UDP_MOST;
 	struct msg_head h;
@@ -86,14 +86,14 @@ answer_whole(struct client *c, const uint8_t *origin, const struct query *q,
 		stats_inc(&c->d->d->stats, DNSS_TRUNCATED);
 		len = msg_cut(msg, len, &h, max);
 	}
-	records_answer(c, l, by, msg, len);
+	records_answer(c, w, by, msg, len);
 	client_answer(c, origin, msg, len);
 }
 
 /* A copy of what is kept, as old as it is by now. */
 static bool
 answer_cached(struct client *c, const uint8_t *origin, const struct query *q,
-    bool stale, const struct lookup *l)
+    bool stale, const struct asker *w)
 {
 	struct dnsd *d = c->d;
 	struct cache_answer a;
@@ -115,18 +115,44 @@ answer_cached(struct client *c, const uint8_t *origin, const struct query *q,
 		    "no server answered");
 	stats_inc(&d->d->stats, a.stale ? DNSS_STALE : DNSS_HITS);
 	answer_whole(
-	    c, origin, q, d->out, len, l, a.stale ? "cache, stale" : "cache");
+	    c, origin, q, d->out, len, w, a.stale ? "cache, stale" : "cache");
 	return true;
 }
 
-/* Out of the hands of its guest. */
 static void
-lookup_unlink(struct lookup *l)
+count_lookups(struct dnsd *d, int n)
 {
-	LIST_REMOVE(l, entry);
-	if (l->client != NULL)
-		client_lookup_done(l->client);
-	l->client = NULL;
+	d->nlookup = (size_t)((ssize_t)d->nlookup + n);
+	stats_set(&d->d->stats, DNSS_INFLIGHT, d->nlookup);
+}
+
+static void
+asker_free(struct asker *w)
+{
+	struct lookup *l = w->lookup;
+
+	LIST_REMOVE(w, entry);
+	TAILQ_REMOVE(&l->askers, w, next);
+	l->nasker--;
+	client_lookup_done(w->client);
+	count_lookups(l->d, -1);
+	free(w);
+}
+
+/* Nobody can join it any more. */
+static void
+lookup_close(struct lookup *l)
+{
+	if (l->open)
+		LIST_REMOVE(l, same);
+	l->open = false;
+}
+
+static void
+askers_free(struct lookup *l)
+{
+	while (!TAILQ_EMPTY(&l->askers))
+		asker_free(TAILQ_FIRST(&l->askers));
 }
 
 void
@@ -136,20 +162,35 @@ lookup_free(struct lookup *l)
 
 	race_cancel(l);
 	ev_timer_stop(d->d->loop, &l->timer);
-	lookup_unlink(l);
-	stats_set(&d->d->stats, DNSS_INFLIGHT, --d->nlookup);
+	lookup_close(l);
+	askers_free(l);
+	LIST_REMOVE(l, entry);
+	if (l->ghost)
+		count_lookups(d, -1);
 	free(l);
+}
+
+void
+asker_gone(struct asker *w)
+{
+	struct lookup *l = w->lookup;
+
+	asker_free(w);
+	if (TAILQ_EMPTY(&l->askers))
+		lookup_free(l);
 }
 
 static void
 lookup_end(struct lookup *l)
 {
+	lookup_close(l);
+	askers_free(l);
 	if (!race_linger(l)) {
 		lookup_free(l);
 		return;
 	}
-	lookup_unlink(l);
-	LIST_INSERT_HEAD(&l->d->ghosts, l, entry);
+	l->ghost = true;
+	count_lookups(l->d, 1);
 }
 
 static void
@@ -166,33 +207,49 @@ lookup_keep(struct lookup *l, const uint8_t *msg, size_t len)
 	stats_set(&d->d->stats, DNSS_CACHED, cache_count(d->cache));
 }
 
+static bool
+asker_stale(const struct asker *w)
+{
+	return answer_cached(w->client, w->origin, &w->q, true, w);
+}
+
+/* Each gets a copy of its own, which is then made to fit it. */
 void
 lookup_finish(struct lookup *l, uint8_t *msg, size_t len)
 {
 	unsigned rcode = msg[3] & 15;
+	bool failed = rcode == DNS_SERVFAIL || rcode == DNS_REFUSED;
+	const char *by = l->by != NULL ? l->by->seen.addr : NULL;
+	struct dnsd *d = l->d;
+	struct asker *w;
 
-	if ((rcode == DNS_SERVFAIL || rcode == DNS_REFUSED) &&
-	    answer_cached(l->client, l->origin, &l->q, true, l)) {
-		lookup_end(l);
-		return;
+	if (!failed)
+		lookup_keep(l, msg, len);
+	TAILQ_FOREACH (w, &l->askers, next) {
+		if (failed && asker_stale(w))
+			continue;
+		stats_inc(&d->d->stats, DNSS_RELAYED);
+		memcpy(d->out, msg, len);
+		answer_whole(w->client, w->origin, &w->q, d->out, len, w, by);
 	}
-	stats_inc(&l->d->d->stats, DNSS_RELAYED);
-	lookup_keep(l, msg, len);
-	answer_whole(l->client, l->origin, &l->q, msg, len, l, NULL);
 	lookup_end(l);
 }
 
 void
 lookup_fail(struct lookup *l)
 {
-	if (!answer_cached(l->client, l->origin, &l->q, true, l)) {
+	struct asker *w;
+
+	TAILQ_FOREACH (w, &l->askers, next) {
+		if (asker_stale(w))
+			continue;
 		stats_inc(&l->d->d->stats, DNSS_SERVFAIL);
-		answer_error(l->client, l->origin, rd_init(l->msg, l->len),
-		    &l->q, DNS_SERVFAIL,
+		answer_error(w->client, w->origin,
+		    rd_init(w->msg, w->q.head.end), &w->q, DNS_SERVFAIL,
 		    l->failed ? DNS_EDE_NETWORK : DNS_EDE_NO_REACHABLE,
 		    l->failed ? "no server can be reached"
 			      : "no server answered",
-		    l);
+		    w);
 	}
 	lookup_end(l);
 }
@@ -243,10 +300,60 @@ over_share(const struct client *c)
 	       (d->nlookup < d->maxlookup && n >= d->maxlookup - d->nlookup);
 }
 
-static struct lookup *
-lookup_new(struct client *c, const uint8_t *origin, struct rd msg)
+/* -1: no memory. */
+static int
+lookup_join(struct lookup *l, struct client *c, const uint8_t *origin,
+    struct rd msg, const struct query *q)
 {
-	struct dnsd *d = c->d;
+	struct asker *w;
+
+	if ((w = malloc(sizeof(*w) + q->head.end)) == NULL)
+		return -1;
+	w->lookup = l;
+	w->client = c;
+	w->start = usec_now(l->d->d->loop);
+	if (origin != NULL)
+		memcpy(w->origin, origin, ORIGIN_LEN);
+	memcpy(w->msg, msg.p, q->head.end);
+	w->q = *q;
+	w->q.head.name = w->msg + DNS_HDRLEN;
+	LIST_INSERT_HEAD(&c->askers, w, entry);
+	TAILQ_INSERT_TAIL(&l->askers, w, next);
+	l->nasker++;
+	c->guest->nlookup++;
+	if (c->tcp)
+		c->nlookup++;
+	count_lookups(l->d, 1);
+	return 0;
+}
+
+static struct lookups *
+same_of(struct dnsd *d, const struct query *q)
+{
+	const struct msg_head *h = &q->head;
+
+	return &d->same[(name_hash(h->name, h->namelen, d->key) + h->type) %
+			DNSD_SAME];
+}
+
+/* A lookup of the same, while there is room for one more. */
+static struct lookup *
+lookup_find(struct dnsd *d, const struct query *q)
+{
+	struct lookup *l;
+
+	if (!q->plain)
+		return NULL;
+	LIST_FOREACH (l, same_of(d, q), same) {
+		if (query_same(&l->q, q) && l->nasker < DNSD_MAXASKERS)
+			return l;
+	}
+	return NULL;
+}
+
+static struct lookup *
+lookup_new(struct dnsd *d, struct rd msg, bool tcp)
+{
 	struct lookup *l;
 	size_t i;
 
@@ -257,22 +364,42 @@ lookup_new(struct client *c, const uint8_t *origin, struct rd msg)
 		l->attempt[i].server = NULL;
 	l->rank = RANK_NONE;
 	l->best = NULL;
+	l->by = NULL;
 	l->d = d;
-	l->client = c;
-	if (origin != NULL)
-		memcpy(l->origin, origin, ORIGIN_LEN);
+	l->tcp = tcp;
+	TAILQ_INIT(&l->askers);
 	l->len = msg.len;
 	memcpy(l->msg, msg.p, msg.len);
 	(void)query_parse(rd_init(l->msg, msg.len), &l->q);
 	ev_init(&l->timer, race_timer);
 	ev_set_priority(&l->timer, TIMER_LATE);
 	l->timer.data = l;
-	LIST_INSERT_HEAD(&c->lookups, l, entry);
-	c->guest->nlookup++;
-	if (c->tcp)
-		c->nlookup++;
-	stats_set(&d->d->stats, DNSS_INFLIGHT, ++d->nlookup);
+	LIST_INSERT_HEAD(&d->lookups, l, entry);
+	l->open = l->q.plain;
+	if (l->open)
+		LIST_INSERT_HEAD(same_of(d, &l->q), l, same);
 	return l;
+}
+
+/* Asks the servers, or waits with those who have. */
+static void
+lookup_begin(struct client *c, const uint8_t *origin, struct rd msg,
+    const struct query *q)
+{
+	struct dnsd *d = c->d;
+	struct lookup *l = lookup_find(d, q);
+
+	if (l != NULL) {
+		if (lookup_join(l, c, origin, msg, q) == 0)
+			stats_inc(&d->d->stats, DNSS_MERGED);
+		return;
+	}
+	if ((l = lookup_new(d, msg, c->tcp)) == NULL)
+		return;
+	if (lookup_join(l, c, origin, msg, q) == 0)
+		race_start(l);
+	else
+		lookup_free(l);
 }
 
 /* What we do not do, or cannot; true: it is answered. */
@@ -299,7 +426,6 @@ lookup_start(
 {
 	struct dnsd *d = c->d;
 	struct rd msg = rd_init(p, len);
-	struct lookup *l;
 	struct query q;
 
 	if (!rate_allowed(c->guest, usec_now(d->d->loop))) {
@@ -324,35 +450,39 @@ lookup_start(
 		over_limit(c, DNSS_LIMIT_VM);
 	else if (d->nlookup >= d->maxlookup)
 		over_limit(c, DNSS_LIMIT_ALL);
-	else if ((l = lookup_new(c, origin, msg)) != NULL)
-		race_start(l);
+	else
+		lookup_begin(c, origin, msg, &q);
 }
 
-static void
-lookups_each(struct dnsd *d, void (*fn)(struct lookup *))
+void
+lookups_init(struct dnsd *d)
 {
-	struct lookup *l, *next;
-	struct guest *g;
-	struct client *c;
+	size_t i;
 
-	LIST_FOREACH (g, &d->guests, entry) {
-		LIST_FOREACH (c, &g->clients, entry) {
-			LIST_FOREACH_SAFE(l, &c->lookups, entry, next)
-			fn(l);
-		}
-	}
+	LIST_INIT(&d->lookups);
+	for (i = 0; i < nitems(d->same); i++)
+		LIST_INIT(&d->same[i]);
 }
 
 void
 lookups_cancel(struct dnsd *d)
 {
-	while (!LIST_EMPTY(&d->ghosts))
-		lookup_free(LIST_FIRST(&d->ghosts));
-	lookups_each(d, race_cancel);
+	struct lookup *l, *next;
+
+	LIST_FOREACH_SAFE(l, &d->lookups, entry, next)
+	{
+		if (l->ghost)
+			lookup_free(l);
+		else
+			race_cancel(l);
+	}
 }
 
 void
 lookups_restart(struct dnsd *d)
 {
-	lookups_each(d, race_start);
+	struct lookup *l, *next;
+
+	LIST_FOREACH_SAFE(l, &d->lookups, entry, next)
+	race_start(l);
 }

@@ -2,7 +2,9 @@
 #define LOOKUP_H
 
 /*
- * One query of a guest.
+ * What is asked of the servers, for one query of a guest or for several that
+ * ask the same at the same time: the more equal questions are under way, the
+ * better are the chances of a forged answer to one of them (RFC 5452 5).
  *
  *	lookup.c  what is known here: names, hosts, the cache; and its end
  *	race.c	  whom to ask, when, and whom to believe
@@ -17,6 +19,8 @@
 #include "dnsd/upstream.h"
 
 #define DNSD_MAXATTEMPTS 12
+#define DNSD_MAXASKERS	 256  /* of one lookup; more have another one */
+#define DNSD_SAME	 1024 /* chains of a hash table */
 
 struct dnsd;
 
@@ -45,10 +49,25 @@ enum rank {
 	RANK_GOOD,
 };
 
-struct lookup {
-	struct dnsd *d;	       /* borrowed */
-	struct client *client; /* borrowed; NULL: it has its answer */
+/* A query of a guest, which waits for a lookup. */
+struct asker {
+	struct lookup *lookup; /* borrowed */
+	struct client *client; /* borrowed */
+	usec_t start;
 	uint8_t origin[ORIGIN_LEN];
+	struct query q;		 /* points into msg */
+	LIST_ENTRY(asker) entry; /* of the client's */
+	TAILQ_ENTRY(asker) next; /* of the lookup's */
+	uint8_t msg[];		 /* up to the end of the question */
+};
+
+struct lookup {
+	struct dnsd *d;		    /* borrowed */
+	TAILQ_HEAD(, asker) askers; /* owned */
+	size_t nasker;
+	bool ghost;	/* all have their answer; see race_linger() */
+	bool open;	/* others may join: it is in d->same */
+	bool tcp;	/* the first one asked over a stream */
 	struct query q; /* points into msg */
 	usec_t start, deadline;
 	struct ev_timer timer;
@@ -64,18 +83,22 @@ struct lookup {
 	uint32_t rank_order; /* of its server */
 	uint8_t *best;	     /* owned */
 	size_t bestlen;
-	const struct server *by; /* borrowed; whose answer it is */
-	LIST_ENTRY(lookup) entry;
+	const struct server *by;  /* borrowed; whose answer it is */
+	LIST_ENTRY(lookup) entry; /* of all */
+	LIST_ENTRY(lookup) same;
 	size_t len; /* of the message */
 	uint8_t msg[];
 };
 
+void lookups_init(struct dnsd *);
 /* Of every guest: forget what was asked; ask again, of other servers. */
 void lookups_cancel(struct dnsd *);
 void lookups_restart(struct dnsd *);
 /* Answers a query now or later, or drops it.  origin is NULL for streams. */
 void lookup_start(
     struct client *, const uint8_t *origin, const uint8_t *msg, size_t len);
+/* Its client is gone; the last one takes the lookup along. */
+void asker_gone(struct asker *);
 void lookup_free(struct lookup *);
 /* Both end the lookup. */
 void lookup_finish(struct lookup *, uint8_t *msg, size_t len);

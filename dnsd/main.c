@@ -16,6 +16,7 @@ static const char *const stat_name[DNSS__MAX] = {
 	[DNSS_HITS] = "cache-hits",
 	[DNSS_STALE] = "cache-stale",
 	[DNSS_RELAYED] = "answers-relayed",
+	[DNSS_MERGED] = "questions-merged",
 	[DNSS_RETRIES] = "retries",
 	[DNSS_CUT] = "asked-by-tcp",
 	[DNSS_TRUNCATED] = "answers-cut",
@@ -246,7 +247,7 @@ dnsd_start(struct daemon *dm)
 	d->d = dm;
 	dm->data = d;
 	LIST_INIT(&d->guests);
-	LIST_INIT(&d->ghosts);
+	lookups_init(d);
 	limits_init(d);
 	arc4random_buf(&d->key, sizeof(d->key));
 	d->names = names_new(d->key);

@@ -91,6 +91,17 @@ query_parse(struct rd msg, struct query *q)
 	return 0;
 }
 
+bool
+query_same(const struct query *a, const struct query *b)
+{
+	const struct msg_head *x = &a->head, *y = &b->head;
+
+	return a->plain && b->plain && x->type == y->type &&
+	       x->class == y->class && a->variant == b->variant &&
+	       x->namelen == y->namelen &&
+	       name_equal(x->name, y->name, x->namelen);
+}
+
 /* RFC 1035 3.1: lengths are below the letters, so bytes can be taken as is. */
 static void
 mix_case(uint8_t *name, size_t len, const uint8_t *random)

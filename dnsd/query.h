@@ -26,6 +26,8 @@ struct query {
 
 /* -1: not a well-formed query with exactly one question. */
 int query_parse(struct rd msg, struct query *);
+/* Whether what answers one answers the other one. */
+bool query_same(const struct query *, const struct query *);
 
 /*
  * Writes what to ask a server: the same with our own UDP size, and the name's

@@ -217,7 +217,7 @@ ask_begin(struct lookup *l, struct asking *ask, bool all_offline)
 
 	ask->state = ASK_PENDING;
 	ask->since = now_of(l);
-	ask->tcp = l->client->tcp;
+	ask->tcp = l->tcp;
 	ask->probe = s->offline && !all_offline;
 	if (ask->probe && ask->since - s->probed < PROBE_EVERY) {
 		ask->state = ASK_DONE;
@@ -423,7 +423,7 @@ race_timer(struct ev_loop *loop, struct ev_timer *w, int revents)
 	struct lookup *l = w->data;
 	usec_t now = usec_now(loop);
 
-	if (l->client == NULL) {
+	if (l->ghost) {
 		lookup_free(l);
 		return;
 	}
@@ -500,7 +500,7 @@ lookup_answer(struct lookup *l, struct attempt *a, uint8_t *msg, size_t len,
 	struct asking *ask;
 
 	server_alive(s);
-	if (l->client == NULL || (ask = ask_of(l, s)) == NULL) {
+	if (l->ghost || (ask = ask_of(l, s)) == NULL) {
 		lookup_free(l);
 		return;
 	}
@@ -530,7 +530,7 @@ lookup_attempt_failed(struct lookup *l, struct attempt *a)
 	struct asking *ask;
 
 	upstream_cancel(a);
-	if (l->client == NULL || (ask = ask_of(l, s)) == NULL) {
+	if (l->ghost || (ask = ask_of(l, s)) == NULL) {
 		lookup_free(l);
 		return;
 	}
@@ -553,7 +553,7 @@ lookup_ask_again(struct lookup *l, struct attempt *a)
 	struct asking *ask;
 
 	upstream_cancel(a);
-	if (l->client == NULL || (ask = ask_of(l, s)) == NULL) {
+	if (l->ghost || (ask = ask_of(l, s)) == NULL) {
 		lookup_free(l);
 		return;
 	}
@@ -562,8 +562,9 @@ lookup_ask_again(struct lookup *l, struct attempt *a)
 }
 
 /*
- * The guest has its answer, but a server that was thought to be gone has not:
- * the lookup stays, without a guest, until it has or a moment is over.
+ * The guests have their answer, but a server that was thought to be gone has
+ * not given one: the lookup stays, without a guest, until it has or a moment is
+ * over.
  */
 bool
 race_linger(struct lookup *l)

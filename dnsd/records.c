@@ -141,7 +141,7 @@ put_names(struct dnstab_file *f, const struct dnstab_query *q,
 }
 
 void
-records_answer(const struct client *c, const struct lookup *l, const char *by,
+records_answer(const struct client *c, const struct asker *a, const char *by,
     const uint8_t *msg, size_t len)
 {
 	struct dnstab_file *f = c->d->records;
@@ -155,11 +155,9 @@ records_answer(const struct client *c, const struct lookup *l, const char *by,
 	q.vm = c->answer == NULL ? ipc_vm(c->guest->link) : 0;
 	q.type = h.type;
 	q.rcode = h.flags & 15;
-	q.took = l != NULL ? (uint32_t)(now - l->start) : 0;
+	q.took = a != NULL ? (uint32_t)(now - a->start) : 0;
 	q.when = now;
-	if (by == NULL)
-		by = l != NULL && l->by != NULL ? l->by->seen.addr : "";
-	strlcpy(q.by, by, sizeof(q.by));
+	strlcpy(q.by, by != NULL ? by : "", sizeof(q.by));
 	dnstab_text(h.name, h.namelen, q.name);
 	dnstab_put_query(f, &q);
 	if (q.vm != 0)

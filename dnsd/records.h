@@ -12,9 +12,9 @@
 #include "common/daemon.h"
 #include "common/dnstab.h"
 
+struct asker;
 struct client;
 struct dnsd;
-struct lookup;
 struct server;
 
 void records_take(struct daemon *, struct ipc *, struct ipc_msg *);
@@ -27,11 +27,8 @@ void records_answered(struct server *, usec_t rtt); /* 0: not known */
 void records_missed(struct server *, unsigned n);
 /* A turn ends: now it is written. */
 void records_turn(struct dnsd *);
-/*
- * A guest's answer.  by: who knew it; NULL: the server that l has chosen.  l
- * is NULL for what needed no lookup.
- */
-void records_answer(const struct client *, const struct lookup *l,
+/* A guest's answer.  by: who knew it; NULL: nobody.  a: who waited for it. */
+void records_answer(const struct client *, const struct asker *a,
     const char *by, const uint8_t *msg, size_t len);
 
 #endif

@@ -373,6 +373,43 @@ wait_counter(const char *name, uint64_t v)
 
 #define DGRAM(s) s, sizeof(s) - 1
 
+/* A question like no other: equal ones under way are asked once. */
+#define NUMBERED     "\7n000000\7example\0"
+#define NUMBERED_LEN (sizeof(HDR NUMBERED A_IN) - 1)
+
+static void
+numbered(uint8_t *p, unsigned i)
+{
+	char name[8];
+
+	snprintf(name, sizeof(name), "n%06u", i % 1000000);
+	memcpy(p, HDR NUMBERED A_IN, NUMBERED_LEN);
+	memcpy(p + 13, name, 7);
+}
+
+static void
+ask_numbered(int fd, unsigned i)
+{
+	uint8_t q[NUMBERED_LEN];
+
+	numbered(q, i);
+	ask(fd, q, sizeof(q));
+}
+
+/* So many of them as netstackd sends them, behind ORIGIN; the length. */
+static size_t
+many_numbered(uint8_t *p, unsigned n)
+{
+	unsigned i;
+
+	for (i = 0; i < n; i++, p += PREFIX + NUMBERED_LEN) {
+		memcpy(p, ORIGIN "\0", PREFIX - 1);
+		p[PREFIX - 1] = NUMBERED_LEN;
+		numbered(p + PREFIX, i);
+	}
+	return n * (PREFIX + NUMBERED_LEN);
+}
+
 /* clang-format off */
 static const struct {
 	const char *what;
@@ -534,11 +571,17 @@ START_TEST(test_case)
 		if (i == 0)
 			memcpy(first, buf, n);
 		differ |= memcmp(first + 12, buf + 12, 13) != 0;
+		put(up, buf, answer_to(buf, 0, 0, 0, "", 0));
+		(void)get(fd, buf, sizeof(buf));
 	}
 	ck_assert(differ);
-	while (memcmp(buf + 12, OTHER, 13) == 0) {
+	for (;;) {
 		ask(fd, DGRAM(HDR OTHER A_IN));
 		up = asked("192.0.2.1", buf, sizeof(buf), &n);
+		if (memcmp(buf + 12, OTHER, 13) != 0)
+			break;
+		put(up, buf, answer_to(buf, 0, 0, 0, "", 0));
+		(void)get(fd, buf, sizeof(buf));
 	}
 	memcpy(buf + 12, OTHER, 13);
 	n = answer_to(buf, 0, 0, 0, "", 0);
@@ -865,25 +908,261 @@ END_TEST
 
 START_TEST(test_socket_per_query)
 {
-	int fd = flow(1, "dns"), up[40], i, j;
+	int fd, up[40], i, j;
 	uint8_t buf[600];
-	size_t n;
+	size_t n, left = nitems(up);
 
 	/* One server, and as much time as there can be. */
 	conf_server("192.0.2.7", 0, 60000, NULL);
 	conf_end(false);
+	fd = flow(1, "dns"); /* after that */
 	for (i = 0; i < (int)nitems(up); i++) {
-		ask(fd, DGRAM(HDR OTHER A_IN));
+		ask_numbered(fd, (unsigned)i);
 		up[i] = asked(NULL, buf, sizeof(buf), &n);
 		for (j = 0; j < i; j++)
 			ck_assert_int_ne(up[j], up[i]);
 		if (i % 2 == 0)
 			continue;
 		buf[2] |= 0x80;
-		put(up[i], buf, n);
+		/* It may be a question asked again that is over since. */
+		if (write(up[i], buf, n) != (ssize_t)n)
+			continue;
 		(void)get(fd, buf, sizeof(buf));
+		left--;
 	}
-	wait_counter("in-flight", nitems(up) / 2);
+	wait_counter("in-flight", left);
+}
+END_TEST
+
+/* Another guest; the first one stays, and is the test's to end. */
+static struct ipc *
+other_guest(void)
+{
+	struct ipc *first = t.stack;
+
+	t.stack = link_to(ROLE_STACK, 2, &stack_events);
+	return first;
+}
+
+/* How many queries have come to servers by now, and are read with this. */
+static unsigned
+all_asked(uint8_t *buf, size_t cap, size_t *len, int *up)
+{
+	unsigned n = 0;
+	ssize_t got;
+	size_t i;
+
+	for (i = 0; i < t.nserver; i++) {
+		while ((got = read(t.server[i].fd, buf, cap)) > 0) {
+			*len = (size_t)got;
+			*up = t.server[i].fd;
+			n++;
+		}
+	}
+	return n;
+}
+
+/*
+ * One question under way, whoever has it: the server is asked once, and each
+ * gets its own id and letters.
+ */
+START_TEST(test_merged)
+{
+	static const char *const name[] = { "\3www\7example", "\3WWW\7example",
+		"\3wWw\7eXaMpLe", "\3www\7EXAMPLE" };
+	int fd[4] = { flow(1, "dns"), flow(2, "dns"), flow(3, "tcp"), -1 };
+	uint8_t buf[600], q[2 + 29] = "\0\x1d" HDR OTHER A_IN;
+	struct ipc *first = other_guest();
+	size_t n, off;
+	int i, up;
+
+	conf_server("192.0.2.7", 0, 60000, NULL);
+	conf_end(false);
+	fd[3] = flow(1, "dns");
+	for (i = 0; i < 4; i++) {
+		q[3] = (uint8_t)i;
+		memcpy(q + 14, name[i], 13);
+		if (i == 2)
+			put(fd[i], q, sizeof(q));
+		else
+			ask(fd[i], q + 2, sizeof(q) - 2);
+		wait_counter("in-flight", (uint64_t)i + 1);
+	}
+	ck_assert_uint_eq(counter("questions-merged"), 3);
+	up = asked("192.0.2.7", buf, sizeof(buf), &n);
+	n = answer_to(buf, 0, 1, 0, DGRAM(RR("\0\0\0\0")));
+	put(up, buf, n);
+	for (i = 0; i < 4; i++) {
+		off = i == 2 ? 2 : PREFIX;
+		ck_assert_uint_eq(get(fd[i], buf, sizeof(buf)), off + n);
+		ck_assert_uint_eq(buf[off], 0x12);
+		ck_assert_uint_eq(buf[off + 1], i);
+		ck_assert_mem_eq(buf + off + 12, name[i], 13);
+		ck_assert_mem_eq(buf + off + n - 4, "1234", 4);
+	}
+	wait_counter("in-flight", 0);
+	ck_assert_uint_eq(counter("answers-relayed"), 4);
+	ipc_free(first);
+}
+END_TEST
+
+/* clang-format off */
+static const struct {
+	const char *what, *q;
+	size_t len;
+} apart[] = {
+	{ "another type", DGRAM(HDR OTHER "\0\2\0\1") },
+	{ "another class", DGRAM(HDR OTHER "\0\1\0\3") },
+	{ "no recursion", DGRAM("\x12\x34\0\0\0\1\0\0\0\0\0\0" OTHER A_IN) },
+	{ "AD", DGRAM("\x12\x34\1\x20\0\1\0\0\0\0\0\0" OTHER A_IN) },
+	{ "CD", DGRAM("\x12\x34\1\x10\0\1\0\0\0\0\0\0" OTHER A_IN) },
+	{ "EDNS", DGRAM(HDR_OPT OTHER A_IN "\0\0\x29\4\xd0\0\0\0\0\0\0") },
+	{ "DO", DGRAM(HDR_OPT OTHER A_IN OPT("\4\xd0")) },
+	{ "an option", DGRAM(HDR_OPT OTHER A_IN
+	    "\0\0\x29\4\xd0\0\0\0\0\0\x0b" "\0\x8\0\7\0\1\x18\0\xc0\0\2") },
+	{ "another name", DGRAM(HDR "\3wwx\7example\0" A_IN) },
+	{ "a longer name", DGRAM(HDR "\1a" OTHER A_IN) },
+};
+/* clang-format on */
+
+/* What may be answered otherwise is another question. */
+START_TEST(test_apart)
+{
+	int fd = flow(1, "dns");
+	uint8_t buf[600];
+	size_t i, n;
+
+	conf_server("192.0.2.7", 0, 60000, NULL);
+	conf_end(false);
+	ask(fd, DGRAM(HDR OTHER A_IN));
+	(void)asked("192.0.2.7", buf, sizeof(buf), &n);
+	for (i = 0; i < nitems(apart); i++) {
+		ask(fd, apart[i].q, apart[i].len);
+		wait_counter("udp-queries", i + 2);
+		ck_assert_msg(
+		    counter("questions-merged") == 0, "%s", apart[i].what);
+	}
+	/* With options it is never the same, as those are not looked at. */
+	ask(fd, apart[7].q, apart[7].len);
+	wait_counter("udp-queries", nitems(apart) + 2);
+	ck_assert_uint_eq(counter("questions-merged"), 0);
+}
+END_TEST
+
+/* Each has the size that it asked for. */
+START_TEST(test_merged_sizes)
+{
+	int small = flow(1, "dns"), large = flow(2, "dns"), up;
+	uint8_t buf[2000], ans[1000];
+	size_t n;
+
+	conf_server("192.0.2.7", 0, 60000, NULL);
+	conf_end(false);
+	ask(small, DGRAM(HDR_OPT OTHER A_IN OPT("\2\0")));
+	wait_counter("udp-queries", 1);
+	ask(large, DGRAM(HDR_OPT OTHER A_IN OPT("\4\xd0")));
+	wait_counter("questions-merged", 1);
+	up = asked("192.0.2.7", buf, sizeof(buf), &n);
+	memset(ans, 0xaa, sizeof(ans));
+	memcpy(ans, buf, 29);
+	ans[2] |= 0x80;
+	ans[7] = 1;
+	ans[11] = 0;
+	memcpy(ans + 29, "\xc0\x0c\0\1\0\1\0\0\1\0\3\xbf", 12);
+	put(up, ans, sizeof(ans)); /* one record of 959 bytes */
+	ck_assert_uint_eq(get(small, buf, sizeof(buf)), PREFIX + 29);
+	ck_assert_uint_eq(buf[PREFIX + 2] & 2, 2);
+	ck_assert_uint_eq(get(large, buf, sizeof(buf)), PREFIX + sizeof(ans));
+	ck_assert_uint_eq(buf[PREFIX + 2] & 2, 0);
+	ck_assert_uint_eq(counter("answers-cut"), 1);
+}
+END_TEST
+
+/* Who asked first goes: the others need not wait for another answer. */
+START_TEST(test_merged_gone)
+{
+	struct ipc *first;
+	int fd, up;
+	uint8_t buf[600];
+	size_t n;
+
+	conf_server("192.0.2.7", 0, 60000, NULL);
+	conf_end(false);
+	fd = flow(1, "dns");
+	ask(fd, DGRAM(HDR OTHER A_IN));
+	up = asked("192.0.2.7", buf, sizeof(buf), &n);
+	first = other_guest();
+	fd = flow(1, "dns");
+	ask(fd, DGRAM(HDR OTHER A_IN));
+	wait_counter("questions-merged", 1);
+	ipc_free(first);
+	wait_counter("in-flight", 1);
+	n = answer_to(buf, 3, 0, 0, "", 0);
+	put(up, buf, n);
+	ck_assert_uint_eq(get(fd, buf, sizeof(buf)), PREFIX + n);
+	ck_assert_uint_eq(buf[PREFIX + 3] & 15, 3);
+	wait_counter("in-flight", 0);
+	/* And when all of them go, so does the question. */
+	ask(fd, DGRAM(HDR OTHER A_IN));
+	ask(fd, DGRAM(HDR OTHER A_IN));
+	wait_counter("questions-merged", 2);
+	ipc_free(t.stack);
+	t.stack = NULL;
+	wait_counter("in-flight", 0);
+}
+END_TEST
+
+/* There is no answer: each of them hears of it. */
+START_TEST(test_merged_failed)
+{
+	int fd = flow(1, "dns"), tcp = flow(2, "tcp");
+	uint8_t buf[600];
+
+	conf_server("192.0.2.7", 0, 60000, NULL);
+	conf_end(false);
+	ask(fd, DGRAM(HDR OTHER A_IN));
+	wait_counter("in-flight", 1);
+	put(tcp, "\0\x1d" HDR OTHER A_IN, 31);
+	wait_counter("questions-merged", 1);
+	conf(NULL, NULL);
+	expect_servfail(fd);
+	ck_assert_uint_eq(get(tcp, buf, sizeof(buf)), 31);
+	ck_assert_uint_eq(buf[5] & 15, 2);
+	ck_assert_uint_eq(counter("no-answer"), 2);
+}
+END_TEST
+
+/* So many share a question, and the next ones another. */
+START_TEST(test_merged_limit)
+{
+	static const char one[] = ORIGIN "\0\x1d" HDR OTHER A_IN;
+	static uint8_t many[(2 * 256 + 1) * (sizeof(one) - 1)], buf[65600];
+	size_t i, n, len = 0;
+	int fd, up = -1;
+
+	conf_server("192.0.2.7", 0, 60000, NULL);
+	conf_end(false);
+	fd = flow(1, "dns");
+	for (i = 0; i < sizeof(many); i += sizeof(one) - 1)
+		memcpy(many + i, one, sizeof(one) - 1);
+	put(fd, many, sizeof(many));
+	wait_counter("questions-merged", 2 * 255);
+	for (i = 0; i < 3; i++) {
+		up = asked("192.0.2.7", buf, sizeof(buf), &n);
+		buf[2] |= 0x80;
+		put(up, buf, n);
+	}
+	while (len < sizeof(many))
+		len += get(fd, buf, sizeof(buf));
+	ck_assert_uint_eq(len, sizeof(many));
+	wait_counter("in-flight", 0);
+	ck_assert_uint_eq(counter("answers-relayed"), 2 * 256 + 1);
+	/* Resent ones may be on their way; equal ones of another time not. */
+	while (all_asked(buf, sizeof(buf), &n, &up) > 0)
+		continue;
+	ask(fd, DGRAM(HDR OTHER A_IN));
+	(void)asked("192.0.2.7", buf, sizeof(buf), &n);
+	ck_assert_uint_eq(counter("questions-merged"), 2 * 255);
 }
 END_TEST
 
@@ -1068,9 +1347,13 @@ START_TEST(test_unreachable)
 	uint8_t buf[600];
 	int fd = flow(1, "dns");
 	size_t n, i;
+	int up;
 
 	ask(fd, DGRAM(HDR OTHER A_IN));
-	(void)asked(NULL, buf, sizeof(buf), &n);
+	up = asked(NULL, buf, sizeof(buf), &n);
+	buf[2] |= 0x80;
+	put(up, buf, n);
+	(void)get(fd, buf, sizeof(buf));
 	for (i = 0; i < t.nserver; i++)
 		close(t.server[i].fd);
 	t.nserver = 0;
@@ -1196,26 +1479,25 @@ START_TEST(test_mutations)
 }
 END_TEST
 
-/* In few datagrams: those asked first must not end before the last is. */
+/*
+ * All in one datagram, which is one turn of dnsd's: none of them is over when
+ * the last one comes, however slow everything is.
+ */
 START_TEST(test_limit)
 {
-	static const char one[] = ORIGIN "\0\x1d" HDR OTHER A_IN;
-	static uint8_t many[(1024 + 10) / 2 * (sizeof(one) - 1)];
-	size_t i;
+	static uint8_t many[(1024 + 10) * (PREFIX + NUMBERED_LEN)];
 	int fd;
 
 	t.portd = IGNORE;
 	fd = flow(1, "dns");
-	for (i = 0; i < sizeof(many); i += sizeof(one) - 1)
-		memcpy(many + i, one, sizeof(one) - 1);
-	put(fd, many, sizeof(many));
-	put(fd, many, sizeof(many));
+	put(fd, many, many_numbered(many, 1024 + 10));
+	wait_counter("udp-queries", 1024 + 10);
 	wait_counter("dropped-vm-limit", 10);
-	ck_assert_uint_eq(counter("in-flight"), 1024);
 	/* The guest goes, and all it asked. */
 	ipc_free(t.stack);
 	t.stack = NULL;
 	wait_counter("in-flight", 0);
+	ck_assert_uint_eq(counter("dropped-vm-limit"), 10);
 }
 END_TEST
 
@@ -1269,16 +1551,6 @@ START_TEST(test_resolve_late)
 }
 END_TEST
 
-/* Another guest; the first one stays, and is the test's to end. */
-static struct ipc *
-other_guest(void)
-{
-	struct ipc *first = t.stack;
-
-	t.stack = link_to(ROLE_STACK, 2, &stack_events);
-	return first;
-}
-
 /* Answers what begins like this, whichever of its tries that is. */
 static void
 serve_only(const char *label)
@@ -1300,19 +1572,14 @@ serve_only(const char *label)
 /* One guest has all it may have under way; the other one is served. */
 START_TEST(test_limit_fair)
 {
-	static const char one[] = ORIGIN "\0\x1d" HDR OTHER A_IN;
-	static uint8_t many[(1024 + 100) / 2 * (sizeof(one) - 1)];
+	static uint8_t many[(1024 + 100) * (PREFIX + NUMBERED_LEN)];
 	struct pollfd p = { .events = POLLIN };
 	int flood = flow(1, "dns");
 	struct ipc *first;
 	uint8_t buf[600];
-	size_t i;
 
 	conf("192.0.2.7", NULL);
-	for (i = 0; i < sizeof(many); i += sizeof(one) - 1)
-		memcpy(many + i, one, sizeof(one) - 1);
-	put(flood, many, sizeof(many));
-	put(flood, many, sizeof(many));
+	put(flood, many, many_numbered(many, 1024 + 100));
 	wait_counter("dropped-vm-limit", 100);
 	first = other_guest();
 	p.fd = flow(1, "dns");
@@ -1377,8 +1644,9 @@ END_TEST
  */
 START_TEST(test_tcp)
 {
-	static const char q[] = "\0\x1d" HDR OTHER A_IN
-				"\0\x1d\x56\x78\1\0\0\1\0\0\0\0\0\0" OTHER A_IN;
+	static const char q[] =
+	    "\0\x1d" HDR OTHER A_IN "\0\x1d\x56\x78\1\0\0\1\0\0\0\0\0\0" OTHER
+	    "\0\2\0\1";
 	static uint8_t ans[2 + 65535], got[2 + 65535], both[600];
 	int fd = flow(1, "tcp"), up;
 	size_t n, len;
@@ -1441,25 +1709,28 @@ END_TEST
 /* No more than some are taken at a time; all are answered in the end. */
 START_TEST(test_tcp_many)
 {
-	static const char q[] = "\0\x1d" HDR OTHER A_IN;
-	uint8_t buf[31 * 256];
-	int fd = flow(1, "tcp"), i, up;
+	enum { LEN = 2 + NUMBERED_LEN };
+	uint8_t buf[LEN * 256] = { 0, NUMBERED_LEN };
+	int fd = flow(1, "tcp"), up;
 	size_t n, k, done = 0, len = 0;
+	unsigned i;
 
-	for (i = 0; i < 200; i++)
-		put(fd, q, sizeof(q) - 1);
+	for (i = 0; i < 200; i++) {
+		numbered(buf + 2, i);
+		put(fd, buf, LEN);
+	}
 	while (done < 200) {
 		up = asked(NULL, buf, sizeof(buf), &n);
-		while (n % 31 != 0)
+		while (n % LEN != 0)
 			n += get(up, buf + n, sizeof(buf) - n);
 		ck_assert_uint_le(counter("in-flight"), 64);
-		for (k = 0; k < n; k += 31, done++)
+		for (k = 0; k < n; k += LEN, done++)
 			buf[k + 4] |= 0x80;
 		put(up, buf, n);
 	}
-	while (len < 200 * 31)
+	while (len < 200 * LEN)
 		len += get(fd, buf, sizeof(buf));
-	ck_assert_uint_eq(len, 200 * 31);
+	ck_assert_uint_eq(len, 200 * LEN);
 }
 END_TEST
 
@@ -1511,18 +1782,19 @@ END_TEST
  */
 START_TEST(test_tcp_hit_and_run)
 {
-	static const char q[] = "\0\x1d" HDR OTHER A_IN;
-	uint8_t buf[600];
+	uint8_t buf[600], q[2 + NUMBERED_LEN] = { 0, NUMBERED_LEN };
 	uint64_t asks = 0;
-	uint32_t id;
-	int fd, i;
+	uint32_t id, i;
+	int fd;
 
 	conf("192.0.2.7", NULL);
 	t.portd = IGNORE;
 	for (id = 0; id < 512; id++) {
 		fd = flow(id, "tcp");
-		for (i = 0; i < 60; i++)
-			put(fd, q, sizeof(q) - 1);
+		for (i = 0; i < 60; i++) {
+			numbered(q + 2, id * 60 + i);
+			put(fd, q, sizeof(q));
+		}
 		asks += 60;
 		wait_counter("tcp-queries", asks);
 		ck_assert_int_eq(ipc_send(t.stack, IPC_FLOW_CLOSE, NULL, 0,
@@ -1533,8 +1805,8 @@ START_TEST(test_tcp_hit_and_run)
 	ck_assert_uint_le(t.asked_tcp, 4);
 	wait_counter("in-flight", 0);
 	fd = flow(id, "tcp");
-	put(fd, q, sizeof(q) - 1);
-	ck_assert_uint_ge(get(fd, buf, sizeof(buf)), 31);
+	put(fd, q, sizeof(q));
+	ck_assert_uint_ge(get(fd, buf, sizeof(buf)), sizeof(q));
 	ck_assert_uint_eq(buf[5] & 15, 2);
 }
 END_TEST
@@ -1583,6 +1855,12 @@ main(int argc, char *argv[])
 	tcase_add_test(tc, test_tcp_closed);
 	tcase_add_test(tc, test_relay_other_type);
 	tcase_add_test(tc, test_socket_per_query);
+	tcase_add_test(tc, test_merged);
+	tcase_add_test(tc, test_apart);
+	tcase_add_test(tc, test_merged_sizes);
+	tcase_add_test(tc, test_merged_gone);
+	tcase_add_test(tc, test_merged_failed);
+	tcase_add_test(tc, test_merged_limit);
 	tcase_add_test(tc, test_ports_again);
 	tcase_add_test(tc, test_ports_portd);
 	tcase_add_test(tc, test_next_server);
