@@ -183,7 +183,6 @@ asker_gone(struct asker *w)
 static void
 lookup_end(struct lookup *l)
 {
-	lookup_close(l);
 	askers_free(l);
 	if (!race_linger(l)) {
 		lookup_free(l);
@@ -223,6 +222,7 @@ lookup_finish(struct lookup *l, uint8_t *msg, size_t len)
 	struct dnsd *d = l->d;
 	struct asker *w;
 
+	lookup_close(l);
 	if (!failed)
 		lookup_keep(l, msg, len);
 	TAILQ_FOREACH (w, &l->askers, next) {
@@ -240,6 +240,7 @@ lookup_fail(struct lookup *l)
 {
 	struct asker *w;
 
+	lookup_close(l);
 	TAILQ_FOREACH (w, &l->askers, next) {
 		if (asker_stale(w))
 			continue;
