@@ -203,10 +203,18 @@ void hostio_hold(void *arg, uint32_t id, size_t n);
 ssize_t hostio_write(void *arg, uint32_t id, const struct iovec *, int n);
 void hostio_shutdown(void *arg, uint32_t id);
 size_t hostio_room(void *arg, uint32_t id);
-int hostio_recv(void *arg, uint32_t id, struct net_dgram *, int n);
-int hostio_send(void *arg, uint32_t id, const struct net_dgram *, int n);
 bool hostio_error(void *arg, uint32_t id, struct net_hosterr *);
 size_t hostio_mtu(void *arg, uint32_t id);
+/* For hostdgram.c: NULL and EBADF when there is no such flow. */
+struct hostflow *hostio_flow(void *arg, uint32_t id);
+void hostio_full(void *arg, uint32_t id); /* keeps errno; is told of room */
+void hostio_early_end(struct hostflow *);
+size_t hostio_len(const struct iovec *, int n);
+
+/* hostdgram.c */
+enum { HOSTDGRAM_SINGLY = 0, HOSTDGRAM_GSO = UINT16_MAX }; /* for gso_bad */
+int hostio_recv(void *arg, uint32_t id, struct net_dgram *, int n);
+int hostio_send(void *arg, uint32_t id, const struct net_dgram *, int n);
 
 /* neterr.c: the system's errors, and their names on the bus, as the core's. */
 enum net_error neterr_from_errno(int error);
