@@ -6,27 +6,6 @@
 need ip tshark dig ping
 SECOND=192.168.65.4
 
-# A guest N that does what it is told to over a pair of fifos.
-start_guest() {
-	mkfifo "$DIR/ask$1" "$DIR/answer$1"
-	guest --uuid "$1$1$1$1$1$1$1$1-aaaa-4aaa-8aaa-aaaaaaaaaaaa" -- sh -c '
-		while read -r line <"$1/ask$2"; do
-			case $line in
-			leave) echo 0 >"$1/answer$2"; exit 0 ;;
-			esac
-			sh -c "$line" >"$1/guest$2.out" 2>&1 </dev/null
-			echo $? >"$1/answer$2"
-		done' - "$DIR" "$1" &
-}
-
-tell_nth() {
-	to=$1
-	shift
-	echo "$*" >"$DIR/ask$to"
-	read -r answer <"$DIR/answer$to"
-	[ "$answer" = 0 ] || { echo "guest $to says $answer"; return 1; }
-}
-
 # live N FILTER...: a capture into tshark, which writes a line for each packet:
 # interface, kind, addresses and ports.
 live() {
@@ -55,21 +34,20 @@ passes() {
 }
 
 traffic() {
-	tell_nth 1 "ip neigh flush dev tap0; ping -q -c 2 -i 0.01 $GATEWAY"
-	tell_nth 2 "ping -q -c 2 -i 0.01 $GATEWAY"
-	tell_nth 1 "dig +short +tries=3 one.example"
-	tell_nth 1 "$PEER down $SERVER 7000 100003"
-	tell_nth 1 "$PEER udp $SERVER 7000 100 2"
-	tell_nth 1 "$PEER refused $SERVER 9"
+	tell_as 1 "ip neigh flush dev tap0; ping -q -c 2 -i 0.01 $GATEWAY"
+	tell_as 2 "ping -q -c 2 -i 0.01 $GATEWAY"
+	tell_as 1 "dig +short +tries=3 one.example"
+	tell_as 1 "$PEER down $SERVER 7000 100003"
+	tell_as 1 "$PEER udp $SERVER 7000 100 2"
+	tell_as 1 "$PEER refused $SERVER 9"
 }
 
 lab
 lab_dns
 suite
-start_guest 1
-tell_nth 1 true
-start_guest 2
-tell_nth 2 true
+for n in 1 2; do
+	told_as $n --uuid "$n$n$n$n$n$n$n$n-aaaa-4aaa-8aaa-aaaaaaaaaaaa"
+done
 
 live 1 --vm 1
 live 2 --vm 2
@@ -111,14 +89,14 @@ for p in $(pids_of netstackd); do
 	kill -CONT $p
 done
 check "which it does when it goes on" eventually grep -q capturing "$DIR/err1"
-tell_nth 1 "ping -q -c 1 $GATEWAY"
+tell_as 1 "ping -q -c 1 $GATEWAY"
 kill -INT $capture1
 wait $capture1 && wait $reader
 check "from its first packet" sh -c "
 	tshark -r '$DIR/stopped.pcapng' -n 2>/dev/null | grep -q 'Echo (ping) request'"
 
 for n in 1 2; do
-	tell_nth $n leave
+	tell_as $n leave
 done
 suite_stop
 done_testing

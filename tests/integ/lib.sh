@@ -8,6 +8,8 @@
 #	told_guest [-OPTS]	one that stays, and does what it is told:
 #	tell CMD...		... its shell runs this; the status is CMD's
 #	told_leave		... it ends
+#	told_as NAME [-OPTS]	one of several such
+#	tell_as NAME CMD...	... and that one is told this
 #	line_of FIFO		a line that somebody else writes to it
 #	status ARGS...		vpnkit-status of the suite
 #	says JQ ARGS...		... whose JSON makes this jq expression true
@@ -219,6 +221,16 @@ told_leave() {
 	left=$?
 	rm "$DIR/ask" "$DIR/answer"
 	return $left
+}
+
+# Of several guests, each has a folder of its own.
+told_as() {
+	mkdir "$DIR/$1"
+	(DIR=$DIR/$1 && shift && told_guest "$@")
+}
+
+tell_as() {
+	(DIR=$DIR/$1 && shift && tell "$@")
 }
 
 # A condition that comes about without an event: looked at until it holds, for

@@ -9,16 +9,6 @@ HAND=$BUILD/tests/integ/taphand
 A=aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa
 B=bbbbbbbb-bbbb-4bbb-8bbb-bbbbbbbbbbbb
 
-# Two guests, each with a folder of its own to be told in.
-told() {
-	mkdir "$DIR/$1"
-	(DIR=$DIR/$1 && shift && told_guest "$@")
-}
-
-ask() {
-	(DIR=$DIR/$1 && shift && tell "$@")
-}
-
 # Of ethd: frames from machines.
 frames() {
 	status --json counters ethd | jq '.ethd["rx-frames"] // 0'
@@ -31,49 +21,49 @@ handed() {
 need jq
 lab
 suite
-told a --uuid $A
+told_as a --uuid $A
 check "the TAP is handed over" eventually handed = 1
 before=$(frames)
-check "a download" ask a "$PEER" down $SERVER 7000 100000007
-check "an upload" ask a "$PEER" up $SERVER 7000 100000007
+check "a download" tell_as a "$PEER" down $SERVER 7000 100000007
+check "an upload" tell_as a "$PEER" up $SERVER 7000 100000007
 check "no frame of them passed ethd" [ "$(frames)" = "$before" ]
 
 # With ethd stopped all goes on; when it dies not a connection is lost.
 ethd=$(pids_of ethd)
 kill -STOP "$ethd"
-check "new flows beside a stopped ethd" ask a "$PEER" down $SERVER 7000 1000003
-check "ping beside a stopped ethd" ask a ping -q -c 3 -i 0.01 -W 5 $GATEWAY
+check "new flows beside a stopped ethd" tell_as a "$PEER" down $SERVER 7000 1000003
+check "ping beside a stopped ethd" tell_as a ping -q -c 3 -i 0.01 -W 5 $GATEWAY
 mkfifo "$DIR/slow"
-ask a "$PEER hold $SERVER 7000 $DIR/slow >$DIR/held & echo up"
+tell_as a "$PEER hold $SERVER 7000 $DIR/slow >$DIR/held & echo up"
 kill -KILL "$ethd"
 is_new() {
 	p=$(pids_of ethd) && [ -n "$p" ] && [ "$p" != "$ethd" ]
 }
 check "ethd is there again" eventually is_new
-check "new flows beside a new ethd" ask a "$PEER" down $SERVER 7000 1000003
+check "new flows beside a new ethd" tell_as a "$PEER" down $SERVER 7000 1000003
 : >"$DIR/slow"
 check "a flow from before lives" eventually grep -q alive "$DIR/held"
 again() {
 	[ "$(grep -c "VM 1, $A" "$LOG")" -ge 2 ]
 }
 check "the machine is connected again" eventually again
-check "new flows after that" ask a "$PEER" down $SERVER 7000 1000003
+check "new flows after that" tell_as a "$PEER" down $SERVER 7000 1000003
 
 netstackd=$(pids_of netstackd)
 kill -KILL "$netstackd"
-check "new flows beside a new stack" ask a "$PEER" down $SERVER 7000 1000003
+check "new flows beside a new stack" tell_as a "$PEER" down $SERVER 7000 1000003
 check "which has the TAP still" [ "$(frames)" = "$before" ]
 
 # A machine that moves its frames itself, and one beside it.
-told b --uuid $B --relay
+told_as b --uuid $B --relay
 check "nothing more was handed over" handed = 1
-check "a download by ethd" ask b "$PEER" down $SERVER 7000 1000003
+check "a download by ethd" tell_as b "$PEER" down $SERVER 7000 1000003
 check "whose frames pass it" [ "$(frames)" -gt "$before" ]
-ask a "$PEER serve 0.0.0.0 8000 >$DIR/served & echo up"
+tell_as a "$PEER serve 0.0.0.0 8000 >$DIR/served & echo up"
 check "a server" eventually [ -s "$DIR/served" ]
-check "from the one to the other" ask b "$PEER" down $GUEST 8000 10000019
-check "and back" ask b "$PEER" up $GUEST 8000 10000019
-check "ping from here to there" ask a ping -q -c 3 -i 0.01 -W 5 192.168.65.4
+check "from the one to the other" tell_as b "$PEER" down $GUEST 8000 10000019
+check "and back" tell_as b "$PEER" up $GUEST 8000 10000019
+check "ping from here to there" tell_as a ping -q -c 3 -i 0.01 -W 5 192.168.65.4
 
 # What is no TAP.
 answers() {
@@ -88,11 +78,11 @@ check "refused: a second one" answers $A tap \
     "this VM has handed over a TAP already"
 check "refused: of nobody" answers cccccccc-cccc-4ccc-8ccc-cccccccccccc tap \
     "no VM with this UUID is connected"
-check "and nobody was harmed" ask a "$PEER" down $SERVER 7000 1000003
+check "and nobody was harmed" tell_as a "$PEER" down $SERVER 7000 1000003
 
 # Somebody hands over another TAP than that machine's, and leaves again.
 check "another TAP is taken" answers $B tap taken
-check "and given back" ask b "$PEER" down $SERVER 7000 1000003
+check "and given back" tell_as b "$PEER" down $SERVER 7000 1000003
 
 # One that its namespace loses, and another one.
 mkfifo "$DIR/stay"
@@ -103,16 +93,16 @@ device=$(ip -o link show type tun | sed -n 's/^[0-9]*: \([^:@]*\).*/\1/p')
 ip link del "$device"
 check "a TAP that goes is noticed" eventually grep -q "the TAP is gone" "$LOG"
 exec 6>&-
-check "and its machine served" ask b "$PEER" down $SERVER 7000 1000003
+check "and its machine served" tell_as b "$PEER" down $SERVER 7000 1000003
 check "another one is taken" eventually answers $B tap taken
 
 # The suite ends, and another one comes, which gives addresses anew.
-ask b leave
+tell_as b leave
 suite_stop
 suite
-check "a new suite serves" ask a ping -q -c 1 -w 150 $GATEWAY
+check "a new suite serves" tell_as a ping -q -c 1 -w 150 $GATEWAY
 check "and has the TAP, too" eventually handed -ge 5
-ask a leave
+tell_as a leave
 check "and not given back before its end" \
     [ "$(grep -c 'the TAP is gone' "$LOG")" -le 2 ]
 check "nobody was killed for it" [ "$(grep -c 'broke the protocol' "$LOG")" = 0 ]

@@ -10,16 +10,6 @@ A=aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa
 B=bbbbbbbb-bbbb-4bbb-8bbb-bbbbbbbbbbbb
 C=cccccccc-cccc-4ccc-8ccc-cccccccccccc
 
-# Guests, each with a folder of its own to be told in.
-told() {
-	mkdir "$DIR/$1"
-	(DIR=$DIR/$1 && shift && told_guest "$@")
-}
-
-ask() {
-	(DIR=$DIR/$1 && shift && tell "$@")
-}
-
 # A counter of the stack of that machine.
 count() {
 	status --json counters "netstackd-$1" |
@@ -38,52 +28,52 @@ handed() {
 # Where a datagram is dropped, as on a busy machine it may be, all go again.
 lab
 suite --mtu 1500
-told a --uuid $A
+told_as a --uuid $A
 check "the TAP is handed over" eventually handed 1
-check "an upload" ask a "$PEER" up $SERVER 7000 100000007
+check "an upload" tell_as a "$PEER" up $SERVER 7000 100000007
 check "in large frames" more 1 rx-large 100
-check "a download" ask a "$PEER" down $SERVER 7000 100000007
+check "a download" tell_as a "$PEER" down $SERVER 7000 100000007
 check "in large frames" more 1 tx-large 100
-check "both at once" ask a "$PEER" both $SERVER 7000 10000019
-check "half-close" ask a "$PEER" half $SERVER 7000 1000003
-check "the host's loopback" ask a "$PEER" down $HOSTIP 7001 10000019
-check "small datagrams" eventually ask a "$PEER" udp $SERVER 7000 100 20
+check "both at once" tell_as a "$PEER" both $SERVER 7000 10000019
+check "half-close" tell_as a "$PEER" half $SERVER 7000 1000003
+check "the host's loopback" tell_as a "$PEER" down $HOSTIP 7001 10000019
+check "small datagrams" eventually tell_as a "$PEER" udp $SERVER 7000 100 20
 check "those that fill the MTU" \
-    eventually ask a "$PEER" udp $SERVER 7000 1472 20
-check "the largest" eventually ask a "$PEER" udp $SERVER 7000 65507 5
+    eventually tell_as a "$PEER" udp $SERVER 7000 1472 20
+check "the largest" eventually tell_as a "$PEER" udp $SERVER 7000 65507 5
 check "no header was wrong" [ "$(count 1 rx-bad-vnet-header)" = 0 ]
 check "nor a checksum" [ "$(count 1 rx-bad-checksum)" = 0 ]
 
 # Other machines: one that has its frames from ethd, one with a TAP like this.
-told b --uuid $B --relay
+told_as b --uuid $B --relay
 check "it moves its frames itself" handed 1
-ask a "$PEER serve 0.0.0.0 8000 >$DIR/served & echo up"
-ask a "$PEER udpserve 0.0.0.0 8000 >$DIR/udpserved & echo up"
+tell_as a "$PEER serve 0.0.0.0 8000 >$DIR/served & echo up"
+tell_as a "$PEER udpserve 0.0.0.0 8000 >$DIR/udpserved & echo up"
 check "a server" eventually [ -s "$DIR/served" ]
 check "another one" eventually [ -s "$DIR/udpserved" ]
 check "large frames to another machine" \
-    ask b "$PEER" down $GUEST 8000 20000003
+    tell_as b "$PEER" down $GUEST 8000 20000003
 check "were cut" more 1 large-cut 10
-check "the other way" ask b "$PEER" up $GUEST 8000 20000003
-check "datagrams to it" eventually ask b "$PEER" udp $GUEST 8000 1472 20
-told c --uuid $C
+check "the other way" tell_as b "$PEER" up $GUEST 8000 20000003
+check "datagrams to it" eventually tell_as b "$PEER" udp $GUEST 8000 1472 20
+told_as c --uuid $C
 check "a second TAP" eventually handed 2
-check "between two such" ask c "$PEER" both $GUEST 8000 20000003
-check "datagrams between them" eventually ask c "$PEER" udp $GUEST 8000 1472 20
-ask c leave
+check "between two such" tell_as c "$PEER" both $GUEST 8000 20000003
+check "datagrams between them" eventually tell_as c "$PEER" udp $GUEST 8000 1472 20
+tell_as c leave
 
 # The stack dies in mid-stream: the next one gets the TAP as it is.
 before=$(count 1 rx-large)
-ask a "($PEER up $SERVER 7000 100000000000 || echo over >$DIR/over) & echo up"
+tell_as a "($PEER up $SERVER 7000 100000000000 || echo over >$DIR/over) & echo up"
 check "a stream" eventually more 1 rx-large "$before"
 stack=$(pids_of netstackd | head -n 1)
 kill -KILL "$stack"
 check "it ends" eventually [ -s "$DIR/over" ]
 before=$(count 1 tx-large)
-check "new flows beside a new stack" ask a "$PEER" down $SERVER 7000 10000019
+check "new flows beside a new stack" tell_as a "$PEER" down $SERVER 7000 10000019
 check "are large again" more 1 tx-large "$before"
 before=$(count 1 rx-large)
-check "both ways" ask a "$PEER" up $SERVER 7000 10000019
+check "both ways" tell_as a "$PEER" up $SERVER 7000 10000019
 check "all of them" more 1 rx-large "$before"
 
 # What nobody has asked for, and what cannot be.
@@ -94,28 +84,28 @@ check "another TAP is taken" eventually grep -q taken "$DIR/said"
 check "headers that lie are dropped" eventually more 2 rx-bad-vnet-header 2
 check "all was sent" eventually grep -q sent "$DIR/said"
 exec 6>&-
-check "and its machine served" ask b "$PEER" down $SERVER 7000 1000003
-check "and the other" ask a "$PEER" up $SERVER 7000 10000019
+check "and its machine served" tell_as b "$PEER" down $SERVER 7000 1000003
+check "and the other" tell_as a "$PEER" up $SERVER 7000 10000019
 # The one that was killed above, by signal 9, does not count.
 check "nobody fell over it" [ "$(grep -cE \
     'by the sandbox|by signal (4|6|7|8|11),|broke the protocol' "$LOG")" = 0 ]
 
 # Nobody to hand it over to: the frames of the same TAP are moved.
-ask b leave
+tell_as b leave
 suite_stop
 suite --mtu 1500 --admin none
-check "an upload without an admin socket" ask a "$PEER" up $SERVER 7000 10000019
-check "a download" ask a "$PEER" down $SERVER 7000 10000019
-check "datagrams" eventually ask a "$PEER" udp $SERVER 7000 1472 20
+check "an upload without an admin socket" tell_as a "$PEER" up $SERVER 7000 10000019
+check "a download" tell_as a "$PEER" down $SERVER 7000 10000019
+check "datagrams" eventually tell_as a "$PEER" udp $SERVER 7000 1472 20
 check "nothing was handed over" handed 3
 
 # And again there is: what waits in the TAP is of the one kind or the other.
-ask a "$PEER downfor $SERVER 7000 60000 >$DIR/down & echo up"
+tell_as a "$PEER downfor $SERVER 7000 60000 >$DIR/down & echo up"
 suite_stop
 suite --mtu 1500
 check "it is handed over again" eventually handed 4
 before=$(count 1 rx-large)
-check "an upload" ask a "$PEER" up $SERVER 7000 10000019
+check "an upload" tell_as a "$PEER" up $SERVER 7000 10000019
 check "in large frames" more 1 rx-large "$before"
-ask a leave
+tell_as a leave
 done_testing
