@@ -19,6 +19,7 @@
 #include "dnsd/dnsd.h"
 
 #define READ_BATCH 8 /* wrong answers read a turn */
+#define CASE_LOST  3 /* answers in other letters, one after the other */
 
 /* What a request is for, in the number portd gives back with its answer. */
 #define REQ_GEN(id)    ((id) >> 16)
@@ -116,25 +117,45 @@ upstream_form(const struct attempt *a, uint8_t *out, size_t cap)
 	    a->mixed ? a->random : NULL, out, cap);
 }
 
+/*
+ * An answer with all but the letters right is a server that does not keep them,
+ * or a forger's luck.  Luck like that comes once and not again and again, so it
+ * takes several, and none in the right letters between them, until that server
+ * is asked without.
+ */
+static void
+case_lost(struct server *s)
+{
+	stats_inc(&s->d->d->stats, DNSS_LATE);
+	if (s->no_case || ++s->case_lost < CASE_LOST)
+		return;
+	s->no_case = true;
+	stats_inc(&s->d->d->stats, DNSS_NO_CASE);
+}
+
 bool
 upstream_judge(struct attempt *a, uint8_t *msg, size_t len)
 {
 	struct lookup *l = a->lookup;
+	enum query_match match;
 	struct msg_facts f;
 	struct msg_head h;
 
-	switch (query_match(
-	    &l->q, a->id, a->mixed ? a->random : NULL, rd_init(msg, len), &h)) {
+	match = query_match(
+	    &l->q, a->id, a->mixed ? a->random : NULL, rd_init(msg, len), &h);
+	/* Where we did not mix them the letters say nothing, RFC 4343 3. */
+	if (match == MATCH_CASE && !a->mixed)
+		match = MATCH_YES;
+	switch (match) {
 	case MATCH_YES:
 		if (msg_facts(rd_init(msg, len), &h, &f) == -1)
 			break;
+		if (a->mixed)
+			a->server->case_lost = 0;
 		lookup_answer(l, a, msg, len, &h);
 		return true;
 	case MATCH_CASE:
-		/* Whoever this was: the next try does without. */
-		if (!a->server->no_case)
-			stats_inc(&l->d->d->stats, DNSS_NO_CASE);
-		a->server->no_case = true;
+		case_lost(a->server);
 		lookup_ask_again(l, a);
 		return true;
 	case MATCH_NOT:

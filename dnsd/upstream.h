@@ -57,11 +57,12 @@ struct server {
 	struct attempts wait;		 /* for a UDP socket */
 	TAILQ_HEAD(, conn) conns;	 /* owned */
 	size_t nconn;
-	unsigned missed; /* sends without an answer, since the last one */
-	usec_t heard;	 /* when it last answered anything */
-	usec_t probed;	 /* when it was last asked while offline */
-	bool offline;	 /* not waited for */
-	bool no_case;	 /* does not keep the case of letters */
+	unsigned missed;   /* sends without an answer, since the last one */
+	usec_t heard;	   /* when it last answered anything */
+	usec_t probed;	   /* when it was last asked while offline */
+	bool offline;	   /* not waited for */
+	bool no_case;	   /* does not keep the case of letters */
+	uint8_t case_lost; /* answers in other letters, since one in ours */
 	struct log_rate log;
 	struct dnstab_server seen; /* what others see of it */
 	bool seen_changed;	   /* and shall see when the turn ends */
