@@ -10,6 +10,7 @@
 struct entry {
 	struct entry *next;
 	TAILQ_ENTRY(entry) use;
+	uint64_t hash;
 	usec_t stored, expires;
 	uint16_t type, class;
 	uint8_t variant, namelen;
@@ -38,17 +39,12 @@ cache_new(size_t max_n, size_t max_bytes, uint64_t key)
 	return c;
 }
 
-static struct entry **
-bucket_of(struct cache *c, const uint8_t *name, size_t len, uint16_t type)
-{
-	return &c->bucket[(name_hash(name, len, c->key) + type) % BUCKETS];
-}
-
 static bool
-is_for(const struct entry *e, const struct query *q)
+is_for(const struct entry *e, const struct query *q, uint64_t hash)
 {
-	return e->type == q->head.type && e->class == q->head.class &&
-	       e->variant == q->variant && e->namelen == q->head.namelen &&
+	return e->hash == hash && e->type == q->head.type &&
+	       e->class == q->head.class && e->variant == q->variant &&
+	       e->namelen == q->head.namelen &&
 	       name_equal(e->data, q->head.name, e->namelen);
 }
 
@@ -61,7 +57,7 @@ size_of(const struct entry *e)
 static void
 entry_free(struct cache *c, struct entry *e)
 {
-	struct entry **pp = bucket_of(c, e->data, e->namelen, e->type);
+	struct entry **pp = &c->bucket[e->hash % BUCKETS];
 
 	while (*pp != e)
 		pp = &(*pp)->next;
@@ -94,12 +90,11 @@ cache_count(const struct cache *c)
 }
 
 static struct entry *
-find(struct cache *c, const struct query *q)
+find(struct cache *c, const struct query *q, uint64_t hash)
 {
-	struct entry *e;
+	struct entry *e = c->bucket[hash % BUCKETS];
 
-	e = *bucket_of(c, q->head.name, q->head.namelen, q->head.type);
-	while (e != NULL && !is_for(e, q))
+	while (e != NULL && !is_for(e, q, hash))
 		e = e->next;
 	return e;
 }
@@ -108,14 +103,16 @@ int
 cache_put(struct cache *c, usec_t now, const struct query *q,
     const uint8_t *msg, size_t len, uint32_t ttl)
 {
+	uint64_t hash = query_hash(q, c->key);
 	struct entry *e, **pp;
 
-	if ((e = find(c, q)) != NULL)
+	if ((e = find(c, q, hash)) != NULL)
 		entry_free(c, e);
 	e = malloc(sizeof(*e) + q->head.namelen + len);
 	if (e == NULL)
 		return -1;
-	*e = (struct entry){ .stored = now,
+	*e = (struct entry){ .hash = hash,
+		.stored = now,
 		.expires = now + ttl * USEC_SEC,
 		.type = q->head.type,
 		.class = q->head.class,
@@ -124,7 +121,7 @@ cache_put(struct cache *c, usec_t now, const struct query *q,
 		.len = len };
 	memcpy(e->data, q->head.name, e->namelen);
 	memcpy(e->data + e->namelen, msg, len);
-	pp = bucket_of(c, e->data, e->namelen, e->type);
+	pp = &c->bucket[hash % BUCKETS];
 	e->next = *pp;
 	*pp = e;
 	TAILQ_INSERT_HEAD(&c->use, e, use);
@@ -140,7 +137,7 @@ bool
 cache_get(
     struct cache *c, usec_t now, const struct query *q, struct cache_answer *a)
 {
-	struct entry *e = find(c, q);
+	struct entry *e = find(c, q, query_hash(q, c->key));
 
 	if (e == NULL)
 		return false;

@@ -331,10 +331,7 @@ lookup_join(struct lookup *l, struct client *c, const uint8_t *origin,
 static struct lookups *
 same_of(struct dnsd *d, const struct query *q)
 {
-	const struct msg_head *h = &q->head;
-
-	return &d->same[(name_hash(h->name, h->namelen, d->key) + h->type) %
-			DNSD_SAME];
+	return &d->same[query_hash(q, d->key) % DNSD_SAME];
 }
 
 /* A lookup of the same, while there is room for one more. */
@@ -413,12 +410,27 @@ answer_refused(struct client *c, const uint8_t *origin, struct rd msg,
 	if (q->opcode != DNS_OPCODE_QUERY)
 		answer_error(
 		    c, origin, msg, q, DNS_NOTIMP, DNS_EDE_NONE, NULL, NULL);
+	else if (q->version != 0) /* RFC 6891 6.1.3 */
+		answer_error(
+		    c, origin, msg, q, DNS_BADVERS, DNS_EDE_NONE, NULL, NULL);
 	else if (type == DNS_TYPE_AXFR || type == DNS_TYPE_IXFR)
 		answer_error(c, origin, msg, q, DNS_NOTIMP,
 		    DNS_EDE_NOT_SUPPORTED, "no transfers of zones", NULL);
 	else
 		return false;
 	return true;
+}
+
+/* Not a query, but most likely meant to be one: RFC 9619 4, RFC 6891 6.1.1. */
+static void
+answer_malformed(struct client *c, const uint8_t *origin, struct rd msg)
+{
+	uint8_t out[DNS_HDRLEN];
+	size_t len = query_refuse(msg, out);
+
+	stats_inc(&c->d->d->stats, DNSS_MALFORMED);
+	if (len > 0)
+		client_answer(c, origin, out, len);
 }
 
 void
@@ -434,7 +446,7 @@ lookup_start(
 		return;
 	}
 	if (len > DNSD_MAXQUERY || query_parse(msg, &q) == -1) {
-		stats_inc(&d->d->stats, DNSS_MALFORMED);
+		answer_malformed(c, origin, msg);
 		return;
 	}
 	if (answer_refused(c, origin, msg, &q) ||

@@ -46,10 +46,12 @@ enum { DNS_EDNS_DO = 0x8000 };
 
 enum dns_rcode {
 	DNS_NOERROR = 0,
+	DNS_FORMERR = 1,
 	DNS_SERVFAIL = 2,
 	DNS_NXDOMAIN = 3,
 	DNS_NOTIMP = 4,
 	DNS_REFUSED = 5,
+	DNS_BADVERS = 16, /* half of it is in the OPT record */
 };
 
 /* RFC 8914. */

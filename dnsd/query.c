@@ -37,9 +37,12 @@ take_opt(struct query *q, const struct msg_rr *rr)
 {
 	int r;
 
-	if (q->edns || (r = options_end_here(rr->rdata)) == -1)
-		return -1; /* RFC 6891 6.1.1: one, well-formed */
+	/* RFC 6891 6.1: one, of the root's, well-formed. */
+	if (q->edns || rr->namelen != 1 ||
+	    (r = options_end_here(rr->rdata)) == -1)
+		return -1;
 	q->edns = true;
+	q->version = rr->ttl >> 16 & 0xff;
 	q->opt = rr->start;
 	q->udp_size = rr->class > DNS_UDPMAX ? rr->class : DNS_UDPMAX;
 	q->dnssec_ok = (rr->ttl & DNS_EDNS_DO) != 0;
@@ -81,7 +84,8 @@ query_parse(struct rd msg, struct query *q)
 	flags = q->head.flags;
 	q->opcode = flags >> OPCODE_SHIFT & OPCODE_MASK;
 	q->udp_size = DNS_UDPMAX;
-	q->plain = q->opcode == DNS_OPCODE_QUERY;
+	/* Also no flags but these: a server may dislike a query for others. */
+	q->plain = (flags & ~(DNS_RD | DNS_AD | DNS_CD)) == 0;
 	if (take_records(msg, q) == -1)
 		return -1;
 	q->variant = (uint8_t)((flags & DNS_RD) != 0) |
@@ -102,6 +106,16 @@ query_same(const struct query *a, const struct query *b)
 	       name_equal(x->name, y->name, x->namelen);
 }
 
+uint64_t
+query_hash(const struct query *q, uint64_t key)
+{
+	const struct msg_head *h = &q->head;
+
+	return name_hash(h->name, h->namelen,
+	    key ^ ((uint64_t)q->variant << 32 | (uint64_t)h->type << 16 |
+		      h->class));
+}
+
 /* RFC 1035 3.1: lengths are below the letters, so bytes can be taken as is. */
 static void
 mix_case(uint8_t *name, size_t len, const uint8_t *random)
@@ -117,14 +131,65 @@ mix_case(uint8_t *name, size_t len, const uint8_t *random)
 }
 
 static int
-put_opt(struct wr *w, uint16_t size, bool dnssec_ok)
+put_opt(struct wr *w, uint16_t size, unsigned rcode, bool dnssec_ok)
 {
 	return wr_u8(w, 0) == -1 || wr_u16(w, DNS_TYPE_OPT) == -1 ||
-		       wr_u16(w, size) == -1 || wr_u16(w, 0) == -1 ||
+		       wr_u16(w, size) == -1 ||
+		       wr_u16(w, (uint16_t)(rcode >> 4 << 8)) == -1 ||
 		       wr_u16(w, dnssec_ok ? DNS_EDNS_DO : 0) == -1 ||
 		       wr_u16(w, 0) == -1
 		   ? -1
 		   : 0;
+}
+
+/* Those that do not end here; all of them are well-formed. */
+static int
+put_options(struct wr *w, struct rd r)
+{
+	const uint8_t *option;
+	uint16_t code, len;
+
+	while (r.len > 0) {
+		option = r.p;
+		if (rd_u16(&r, &code) == -1 || rd_u16(&r, &len) == -1 ||
+		    rd_skip(&r, len) == -1)
+			return -1;
+		if (!is_hop_option(code) &&
+		    wr_bytes(w, option, (size_t)(r.p - option)) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+static void
+put_u16_at(struct wr *w, size_t at, size_t v)
+{
+	w->p[at] = (uint8_t)(v >> 8);
+	w->p[at + 1] = (uint8_t)v;
+}
+
+/*
+ * As the guest wrote it, but for an OPT record at its end: its size, and what
+ * is in it for us.  Nothing changes behind a signature's back.
+ */
+static size_t
+forward_whole(
+    struct rd msg, const struct query *q, uint16_t id, uint8_t *out, size_t cap)
+{
+	size_t head = q->opt != 0 ? q->opt + DNS_OPTLEN : msg.len;
+	struct wr w = wr_init(out, cap);
+	uint16_t size;
+
+	if (wr_bytes(&w, msg.p, head) == -1 ||
+	    put_options(&w, rd_init(msg.p + head, msg.len - head)) == -1)
+		return 0;
+	msg_put_id(out, id);
+	if (q->opt == 0)
+		return w.len;
+	size = q->udp_size < DNS_EDNSMAX ? q->udp_size : DNS_EDNSMAX;
+	put_u16_at(&w, q->opt + 3, size);
+	put_u16_at(&w, head - 2, w.len - head);
+	return w.len;
 }
 
 size_t
@@ -133,19 +198,10 @@ query_forward(struct rd msg, const struct query *q, uint16_t id,
 {
 	struct wr w = wr_init(out, cap);
 
-	if (!q->plain) {
-		if (wr_bytes(&w, msg.p, msg.len) == -1)
-			return 0;
-		msg_put_id(out, id);
-		/* Not behind a signature's back. */
-		if (q->opt != 0 && q->udp_size > DNS_EDNSMAX) {
-			out[q->opt + 3] = DNS_EDNSMAX >> 8;
-			out[q->opt + 4] = DNS_EDNSMAX & 0xff;
-		}
-		return w.len;
-	}
+	if (!q->plain)
+		return forward_whole(msg, q, id, out, cap);
 	if (wr_bytes(&w, msg.p, q->head.end) == -1 ||
-	    (q->edns && put_opt(&w, DNS_EDNSMAX, q->dnssec_ok) == -1))
+	    (q->edns && put_opt(&w, DNS_EDNSMAX, 0, q->dnssec_ok) == -1))
 		return 0;
 	msg_put_id(out, id);
 	if (random != NULL)
@@ -200,16 +256,34 @@ query_build(struct rd msg, const struct query *q, const struct query_reply *a,
 		(uint16_t)(DNS_QR | DNS_RA |
 			   (q->head.flags & (OPCODE_MASK << OPCODE_SHIFT |
 						DNS_RD | DNS_CD)) |
-			   a->rcode)) == -1 ||
+			   (a->rcode & 15))) == -1 ||
 	    wr_u16(&head, 1) == -1 || wr_u16(&head, (uint16_t)a->nip) == -1 ||
 	    wr_u16(&head, 0) == -1 || wr_u16(&head, q->edns) == -1)
 		return 0;
 	for (i = 0; i < a->nip; i++)
 		if (put_address(&w, q->head.type, &a->ip[i]) == -1)
 			return 0;
-	if (q->edns && put_opt(&w, DNS_EDNSMAX, q->dnssec_ok) == -1)
+	if (q->edns && put_opt(&w, DNS_EDNSMAX, a->rcode, q->dnssec_ok) == -1)
 		return 0;
 	if (a->ede == DNS_EDE_NONE || msg_head(rd_init(out, w.len), &h) == -1)
 		return w.len;
 	return msg_add_ede(out, w.len, cap, &h, a->ede, a->text);
+}
+
+size_t
+query_refuse(struct rd msg, uint8_t out[DNS_HDRLEN])
+{
+	struct wr w = wr_init(out, DNS_HDRLEN);
+	uint16_t id, flags, opcode;
+
+	if (msg.len < DNS_HDRLEN || rd_u16(&msg, &id) == -1 ||
+	    rd_u16(&msg, &flags) == -1 || (flags & DNS_QR) != 0)
+		return 0;
+	opcode = flags & OPCODE_MASK << OPCODE_SHIFT;
+	(void)wr_u16(&w, id);
+	(void)wr_u16(
+	    &w, (uint16_t)(DNS_QR | DNS_RA | opcode | (flags & DNS_RD) |
+			   (opcode == 0 ? DNS_FORMERR : DNS_NOTIMP)));
+	(void)wr_zero(&w, DNS_HDRLEN - w.len);
+	return w.len;
 }

@@ -14,6 +14,7 @@ struct query {
 	struct msg_head head; /* points into the message */
 	uint8_t opcode;
 	bool edns, dnssec_ok;
+	uint8_t version;   /* of EDNS */
 	uint16_t udp_size; /* of an answer by UDP */
 	size_t opt;	   /* where the OPT record is, if it is the last */
 	/*
@@ -26,13 +27,21 @@ struct query {
 
 /* -1: not a well-formed query with exactly one question. */
 int query_parse(struct rd msg, struct query *);
+/*
+ * What to answer to what is none: FORMERR, or NOTIMP to an opcode other than
+ * QUERY.  The length; 0: nothing, as it is no query at all.
+ */
+size_t query_refuse(struct rd msg, uint8_t out[DNS_HDRLEN]);
 /* Whether what answers one answers the other one. */
 bool query_same(const struct query *, const struct query *);
+/* Of all that has to be the same; key: a secret, as guests choose it. */
+uint64_t query_hash(const struct query *, uint64_t key);
 
 /*
  * Writes what to ask a server: the same with our own UDP size, and the name's
  * letters switched by the bits of random where plain.  RFC 6891 6.2.3: an OPT
- * record and its options are between two hops.  The length; 0: no room.
+ * record is between two hops; of its options those that are not go on.  The
+ * length; 0: no room.
  */
 size_t query_forward(struct rd msg, const struct query *, uint16_t id,
     const uint8_t *random, uint8_t *out, size_t cap);

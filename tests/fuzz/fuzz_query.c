@@ -98,9 +98,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	how = fuzz_u8(&r);
 	random[0] = fuzz_u8(&r);
 	cut = fuzz_u16(&r);
-	if (rd_sub(&r, cut < r.len ? cut : r.len, &msg) == -1 ||
-	    query_parse(msg, &q) == -1)
+	if (rd_sub(&r, cut < r.len ? cut : r.len, &msg) == -1)
 		return 0;
+	if (query_parse(msg, &q) == -1) {
+		CHECK(query_refuse(msg, out) % DNS_HDRLEN == 0);
+		return 0;
+	}
 	CHECK(q.head.name == msg.p + DNS_HDRLEN && q.head.namelen <= 255);
 	CHECK(q.head.end <= msg.len && q.udp_size >= DNS_UDPMAX);
 	own_answer(msg, &q, how);

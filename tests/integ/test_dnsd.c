@@ -27,6 +27,7 @@
 #define ORIGIN	   "\xc0\xa8\x41\x03\x30\x39"
 #define PREFIX	   8 /* that and the length */
 #define HDR	   "\x12\x34\1\0\0\1\0\0\0\0\0\0"
+#define HDR_OPT	   "\x12\x34\1\0\0\1\0\0\0\0\0\1"
 #define A_IN	   "\0\1\0\1"
 #define OTHER	   "\3www\7example\0"
 
@@ -455,6 +456,11 @@ static const struct {
 	{ "a transfer",
 	    DGRAM(HDR OTHER "\0\xfc\0\1"),
 	    DGRAM("\x12\x34\x81\x84\0\1\0\0\0\0\0\0" OTHER "\0\xfc\0\1") },
+	{ "another version of EDNS",
+	    DGRAM(HDR_OPT "\7gateway\10internal\0" A_IN
+	    "\0\0\x29\4\xd0\0\1\0\0\0\0"),
+	    DGRAM("\x12\x34\x81\x80\0\1\0\0\0\0\0\1"
+	    "\7gateway\10internal\0" A_IN "\0\0\x29\4\xd0\1\0\0\0\0\0") },
 	{ "NOTIFY",
 	    DGRAM("\x12\x34\x20\0\0\1\0\0\0\0\0\0" OTHER A_IN),
 	    DGRAM("\x12\x34\xa0\x84\0\1\0\0\0\0\0\0" OTHER A_IN) },
@@ -489,7 +495,6 @@ expect_servfail(int fd)
 }
 
 #define OPT(size) "\0\0\x29" size "\0\0\x80\0\0\0"
-#define HDR_OPT	  "\x12\x34\1\0\0\1\0\0\0\0\0\1"
 #define RR(ttl)                                                                \
 	"\xc0\x0c" A_IN ttl "\0\4"                                             \
 	"1234"
@@ -1069,6 +1074,8 @@ static const struct {
 	    "\0\0\x29\4\xd0\0\0\0\0\0\x0b" "\0\x8\0\7\0\1\x18\0\xc0\0\2") },
 	{ "another name", DGRAM(HDR "\3wwx\7example\0" A_IN) },
 	{ "a longer name", DGRAM(HDR "\1a" OTHER A_IN) },
+	{ "TC", DGRAM("\x12\x34\3\0\0\1\0\0\0\0\0\0" OTHER A_IN) },
+	{ "a code", DGRAM("\x12\x34\1\1\0\1\0\0\0\0\0\0" OTHER A_IN) },
 };
 /* clang-format on */
 
@@ -1461,21 +1468,57 @@ static const struct {
 	const char *what;
 	const char *in;
 	size_t inlen;
+	const char *out; /* a header; NULL: nothing is answered */
 } bad[] = {
-	{ "nothing",	    "", 0 },
-	{ "an answer",	    DGRAM("\x12\x34\x81\0\0\1\0\0\0\0\0\0" OTHER A_IN) },
+	{ "nothing",	    "", 0, NULL },
+	{ "an answer",	    DGRAM("\x12\x34\x81\0\0\1\0\0\0\0\0\0" OTHER A_IN),
+	    NULL },
 	{ "two questions",  DGRAM("\x12\x34\1\0\0\2\0\0\0\0\0\0" OTHER A_IN
-	    OTHER A_IN) },
-	{ "pointer",	    DGRAM(HDR "\xc0\x0c" A_IN) },
-	{ "cut",	    DGRAM(HDR OTHER "\0\1") },
+	    OTHER A_IN), "\x12\x34\x81\x81\0\0\0\0\0\0\0\0" },
+	{ "pointer",	    DGRAM(HDR "\xc0\x0c" A_IN),
+	    "\x12\x34\x81\x81\0\0\0\0\0\0\0\0" },
+	{ "cut",	    DGRAM(HDR OTHER "\0\1"),
+	    "\x12\x34\x81\x81\0\0\0\0\0\0\0\0" },
+	{ "DSO",	    DGRAM("\x12\x34\x30\0\0\0\0\0\0\0\0\0" "\0\1\0\0"),
+	    "\x12\x34\xb0\x84\0\0\0\0\0\0\0\0" },
 };
 /* clang-format on */
 
+/* What can be told is told; by TCP, too, and the next one is heard. */
 START_TEST(test_malformed)
 {
-	ask(flow(1, "dns"), bad[_i].in, bad[_i].inlen);
+	int fd = flow(1, "dns"), tcp = flow(2, "tcp");
+	uint8_t buf[600] = { 0 };
+	size_t n;
+
+	ask(fd, bad[_i].in, bad[_i].inlen);
 	wait_counter("dropped-malformed", 1);
 	ck_assert_uint_eq(counter("in-flight"), 0);
+	if (bad[_i].out != NULL) {
+		ck_assert_uint_eq(get(fd, buf, sizeof(buf)), PREFIX + 12);
+		ck_assert_mem_eq(buf + PREFIX, bad[_i].out, 12);
+	}
+	if (bad[_i].inlen > 0) {
+		buf[0] = 0;
+		buf[1] = (uint8_t)bad[_i].inlen;
+		memcpy(buf + 2, bad[_i].in, bad[_i].inlen);
+		put(tcp, buf, 2 + bad[_i].inlen);
+	}
+	buf[1] = (uint8_t)builtin[0].inlen;
+	memcpy(buf + 2, builtin[0].in, builtin[0].inlen);
+	put(tcp, buf, 2 + builtin[0].inlen);
+	ask(fd, builtin[0].in, builtin[0].inlen);
+	ck_assert_uint_eq(
+	    get(fd, buf, sizeof(buf)), PREFIX + builtin[0].outlen);
+	n = get(tcp, buf, sizeof(buf));
+	if (bad[_i].out != NULL) {
+		ck_assert_mem_eq(buf, "\0\x0c", 2);
+		ck_assert_mem_eq(buf + 2, bad[_i].out, 12);
+		if (n == 14)
+			(void)get(tcp, buf, sizeof(buf));
+	} else {
+		ck_assert_uint_eq(n, 2 + builtin[0].outlen);
+	}
 }
 END_TEST
 

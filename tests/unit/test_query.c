@@ -52,6 +52,23 @@ static const struct {
 	    "\0\x08" "\0\x08\0\x04" "1234")), 0, false, true, false, 1232 },
 	{ "a lying option", MSG(HDR_AR NAME A_IN OPT("\4\xd0", "\0\0",
 	    "\0\x08" "\0\x08\0\x05" "1234")), -1, false, false, false, 0 },
+	{ "another version", MSG(HDR_AR NAME A_IN "\0\0\x29\4\xd0\0\1\0\0\0\0"),
+	    0, false, true, false, 1232 },
+	{ "an OPT of somebody's", MSG(HDR_AR NAME A_IN
+	    "\1a\0\0\x29\4\xd0\0\0\0\0\0\0"), -1,
+	    false, false, false, 0 },
+	{ "AD and CD", MSG("\x12\x34\1\x30\0\1\0\0\0\0\0\0" NAME A_IN), 0,
+	    true, false, false, 512 },
+	{ "AA", MSG("\x12\x34\5\0\0\1\0\0\0\0\0\0" NAME A_IN), 0,
+	    false, false, false, 512 },
+	{ "TC", MSG("\x12\x34\3\0\0\1\0\0\0\0\0\0" NAME A_IN), 0,
+	    false, false, false, 512 },
+	{ "RA", MSG("\x12\x34\1\x80\0\1\0\0\0\0\0\0" NAME A_IN), 0,
+	    false, false, false, 512 },
+	{ "Z", MSG("\x12\x34\1\x40\0\1\0\0\0\0\0\0" NAME A_IN), 0,
+	    false, false, false, 512 },
+	{ "a code", MSG("\x12\x34\1\1\0\1\0\0\0\0\0\0" NAME A_IN), 0,
+	    false, false, false, 512 },
 	{ "two OPT", MSG("\x12\x34\1\0\0\1\0\0\0\0\0\2" NAME A_IN
 	    OPT("\4\xd0", "\0\0", "\0\0") OPT("\4\xd0", "\0\0", "\0\0")), -1,
 	    false, false, false, 0 },
@@ -136,6 +153,14 @@ static const struct {
 	    "\0\x08" "\0\x08\0\x04" "1234")),
 	    MSG("\xab\xcd\1\0\0\1\0\0\0\0\0\1" NAME A_IN OPT("\4\xd0", "\0\0",
 	    "\0\x08" "\0\x08\0\x04" "1234")) },
+	{ "what is for us ends here all the same",
+	    MSG(HDR_AR NAME A_IN OPT("\2\0", "\x80\0", "\0\x1e"
+	    "\0\x0a\0\x08" "12345678" "\0\x08\0\x04" "1234"
+	    "\0\x0b\0\0" "\0\x0c\0\2" "\0\0")),
+	    MSG("\xab\xcd\1\0\0\1\0\0\0\0\0\1" NAME A_IN OPT("\2\0",
+	    "\x80\0", "\0\x08" "\0\x08\0\x04" "1234")) },
+	{ "flags nobody knows", MSG("\x12\x34\1\x40\0\1\0\0\0\0\0\0" NAME
+	    A_IN), MSG("\xab\xcd\1\x40\0\1\0\0\0\0\0\0" NAME A_IN) },
 	{ "a signature is over all of it",
 	    MSG("\x12\x34\1\0\0\1\0\0\0\0\0\2" NAME A_IN OPT("\x10\0", "\0\0",
 	    "\0\0") "\1k\0\0\xfa\0\xff\0\0\0\0\0\1x"),
@@ -162,6 +187,68 @@ START_TEST(test_forward)
 	ck_assert_uint_eq(query_forward(msg(forward[_i].in, forward[_i].inlen),
 			      &q, 0xabcd, random, out, n - 1),
 	    0);
+}
+END_TEST
+
+/* clang-format off */
+static const struct {
+	const char *what;
+	const char *p;
+	size_t len;
+	const char *out; /* NULL: nothing */
+} refused[] = {
+	{ "two questions", MSG("\x12\x34\1\0\0\2\0\0\0\0\0\0" NAME A_IN NAME
+	    A_IN), "\x12\x34\x81\x81\0\0\0\0\0\0\0\0" },
+	{ "no question, no recursion", MSG("\x12\x34\0\0\0\0\0\0\0\0\0\0"),
+	    "\x12\x34\x80\x81\0\0\0\0\0\0\0\0" },
+	{ "two OPT", MSG("\x12\x34\1\0\0\1\0\0\0\0\0\2" NAME A_IN
+	    OPT("\4\xd0", "\0\0", "\0\0") OPT("\4\xd0", "\0\0", "\0\0")),
+	    "\x12\x34\x81\x81\0\0\0\0\0\0\0\0" },
+	{ "stateful operations, RFC 8490", MSG("\x12\x34\x30\0\0\0\0\0\0\0"
+	    "\0\0" "\0\1\0\0"), "\x12\x34\xb0\x84\0\0\0\0\0\0\0\0" },
+	{ "an answer", MSG("\x12\x34\x81\0\0\2\0\0\0\0\0\0" NAME), NULL },
+	{ "half a header", MSG("\x12\x34\1\0\0\2\0\0\0\0\0"), NULL },
+	{ "nothing", "", 0, NULL },
+};
+/* clang-format on */
+
+START_TEST(test_refuse)
+{
+	uint8_t out[DNS_HDRLEN];
+	struct query q;
+	size_t n;
+
+	ck_assert_int_eq(
+	    query_parse(msg(refused[_i].p, refused[_i].len), &q), -1);
+	n = query_refuse(msg(refused[_i].p, refused[_i].len), out);
+	ck_assert_msg(n == (refused[_i].out != NULL ? DNS_HDRLEN : 0), "%s",
+	    refused[_i].what);
+	if (n > 0)
+		ck_assert_msg(memcmp(out, refused[_i].out, n) == 0, "%s",
+		    refused[_i].what);
+}
+END_TEST
+
+/* A guest that may choose everything but the secret makes no long chains. */
+START_TEST(test_hash)
+{
+	static const char in[] = HDR NAME A_IN,
+			  small[] = HDR "\3www\7example\0" A_IN;
+	unsigned chain[1024] = { 0 }, i;
+	struct query q;
+	uint64_t h;
+
+	ck_assert_int_eq(query_parse(msg(in, sizeof(in) - 1), &q), 0);
+	h = query_hash(&q, 1);
+	ck_assert(h != query_hash(&q, 2));
+	ck_assert_int_eq(query_parse(msg(small, sizeof(small) - 1), &q), 0);
+	ck_assert_uint_eq(query_hash(&q, 1), h);
+	for (i = 0; i < 1024; i++) {
+		q.head.type = (uint16_t)(i % 64 * 1024);
+		q.head.class = (uint16_t)(i / 64);
+		if (++chain[query_hash(&q, 4711) % 1024] > 16)
+			ck_abort_msg("a long chain");
+	}
 }
 END_TEST
 
@@ -478,6 +565,28 @@ START_TEST(test_build)
 }
 END_TEST
 
+/* RFC 6891 6.1.3: half of this code is in the OPT record. */
+START_TEST(test_build_badvers)
+{
+	static const char in[] = HDR_AR NAME A_IN "\0\0\x29\4\xd0\0\1\0\0\0\0";
+	struct query_reply a = { .rcode = DNS_BADVERS, .ede = DNS_EDE_NONE };
+	struct rd r = msg(in, sizeof(in) - 1);
+	uint8_t out[600];
+	struct query q;
+	ldns_pkt *pkt;
+	size_t n;
+
+	ck_assert_int_eq(query_parse(r, &q), 0);
+	ck_assert_uint_eq(q.version, 1);
+	n = query_build(r, &q, &a, out, sizeof(out));
+	pkt = parsed(out, n);
+	ck_assert_int_eq(ldns_pkt_get_rcode(pkt), 0);
+	ck_assert_uint_eq(ldns_pkt_edns_extended_rcode(pkt), 1);
+	ck_assert_uint_eq(ldns_pkt_edns_version(pkt), 0);
+	ldns_pkt_free(pkt);
+}
+END_TEST
+
 START_TEST(test_build_error)
 {
 	static const char in[] = HDR_AR NAME A_IN OPT("\x10\0", "\0\0", "\0\0");
@@ -514,6 +623,8 @@ main(void)
 	tcase_add_loop_test(tc, test_parse, 0, nitems(queries));
 	tcase_add_loop_test(tc, test_parse_prefixes, 0, nitems(queries));
 	tcase_add_loop_test(tc, test_forward, 0, nitems(forward));
+	tcase_add_loop_test(tc, test_refuse, 0, nitems(refused));
+	tcase_add_test(tc, test_hash);
 	tcase_add_loop_test(tc, test_match, 0, nitems(answers));
 	tcase_add_test(tc, test_match_mixed);
 	tcase_add_loop_test(tc, test_facts, 0, nitems(facts));
@@ -523,6 +634,7 @@ main(void)
 	tcase_add_test(tc, test_age);
 	tcase_add_test(tc, test_case);
 	tcase_add_test(tc, test_build);
+	tcase_add_test(tc, test_build_badvers);
 	tcase_add_test(tc, test_build_error);
 	return check_case("query", tc);
 }
