@@ -103,13 +103,12 @@ conn_message(struct conn *c, uint8_t *p, size_t len)
 
 	if (len >= DNS_HDRLEN)
 		a = conn_find(c, (uint16_t)(p[0] << 8 | p[1]));
-	if (a == NULL) {
-		/* Of a query nobody waits for any more. */
-		stats_inc(&c->server->d->d->stats, DNSS_LATE);
-		return;
-	}
 	c->used = true;
-	(void)upstream_judge(a, p, len);
+	if (a == NULL)
+		stats_inc(&c->server->d->d->stats, DNSS_LATE);
+	else
+		(void)upstream_judge(a, p, len);
+	/* Also when nobody waits for this any more, as others were quicker. */
 	c->silent = 0;
 }
 

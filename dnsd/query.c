@@ -287,3 +287,25 @@ query_refuse(struct rd msg, uint8_t out[DNS_HDRLEN])
 	(void)wr_zero(&w, DNS_HDRLEN - w.len);
 	return w.len;
 }
+
+size_t
+query_bare_error(
+    const struct query *q, uint16_t id, struct rd msg, uint8_t *out, size_t cap)
+{
+	struct wr w = wr_init(out, cap);
+	struct rd r = msg;
+	uint16_t got, flags;
+	uint8_t count[8];
+
+	if (msg.len != DNS_HDRLEN || rd_u16(&r, &got) == -1 || got != id ||
+	    rd_u16(&r, &flags) == -1 || (flags & DNS_QR) == 0 ||
+	    (flags >> OPCODE_SHIFT & OPCODE_MASK) != q->opcode ||
+	    (flags & 15) == DNS_NOERROR || (flags & 15) == DNS_NXDOMAIN ||
+	    rd_bytes(&r, count, sizeof(count)) == -1 ||
+	    memcmp(count, "\0\0\0\0\0\0\0", sizeof(count)) != 0 ||
+	    wr_bytes(&w, msg.p, 4) == -1 || wr_u16(&w, 1) == -1 ||
+	    wr_zero(&w, 6) == -1 ||
+	    wr_bytes(&w, q->head.name, q->head.namelen + 4) == -1)
+		return 0;
+	return w.len;
+}

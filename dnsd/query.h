@@ -56,6 +56,15 @@ enum query_match {
 enum query_match query_match(const struct query *, uint16_t id,
     const uint8_t *random, struct rd msg, struct msg_head *h);
 
+/*
+ * Who could not read what was forwarded may answer with no more than a header
+ * that says so.  That error as an answer with its question, to out of
+ * DNS_BAREMAX bytes; 0: it is none.
+ */
+#define DNS_BAREMAX (DNS_HDRLEN + 255 + 4)
+size_t query_bare_error(
+    const struct query *, uint16_t id, struct rd msg, uint8_t *out, size_t cap);
+
 /* What to answer of our own. */
 struct query_reply {
 	enum dns_rcode rcode;

@@ -24,6 +24,8 @@
 #define ALL_OFFLINE    USEC_SEC /* the wait when no server is in sight */
 #define GHOST_SEC      2.
 #define LONGEST	       (10 * USEC_SEC)
+#define CUT_WAIT       (2 * USEC_SEC) /* for the whole of what was cut */
+#define TCP_ALONE      3	      /* times silent, before UDP as well */
 #define LATE	       (50 * USEC_MS) /* for a timer: nobody ran */
 
 /* When to ask the silent ones again, since the beginning; then each second. */
@@ -120,11 +122,14 @@ log_server(struct server *s, const char *what)
 		    missed);
 }
 
+/* n questions, of which the first was asked then. */
 static void
-server_missed(struct server *s, unsigned n)
+server_missed(struct server *s, unsigned n, usec_t since)
 {
 	struct dnsd *d = s->d;
 
+	if (s->missed == 0)
+		s->unheard = since;
 	s->missed += n;
 	upstream_flush(s);
 	records_missed(s, n);
@@ -228,6 +233,12 @@ ask_begin(struct lookup *l, struct asking *ask, bool all_offline)
 	ask_send(l, ask);
 }
 
+static usec_t
+timeout_of(const struct server *s)
+{
+	return s->conf->timeout_ms * USEC_MS;
+}
+
 static bool
 all_offline(const struct lookup *l)
 {
@@ -237,6 +248,39 @@ all_offline(const struct lookup *l)
 		if (!l->ask[i].server->offline)
 			return false;
 	return true;
+}
+
+/*
+ * One of them was not heard of for as long as it may take, and the others are
+ * silent, too: there is no server.  Less than that says little where the way
+ * to them is a slow one.
+ */
+static bool
+long_silent(const struct lookup *l)
+{
+	const struct server *s;
+	usec_t most;
+	size_t i;
+
+	for (i = 0; i < l->nask; i++) {
+		s = l->ask[i].server;
+		most = timeout_of(s) < LONGEST ? timeout_of(s) : LONGEST;
+		if (now_of(l) - s->unheard >= most)
+			return true;
+	}
+	return false;
+}
+
+/* When a server is given up. */
+static usec_t
+ends_at(const struct asking *ask)
+{
+	usec_t most = timeout_of(ask->server);
+
+	/* By then the guest may as well have what there is. */
+	if (ask->cut && most > CUT_WAIT)
+		most = CUT_WAIT;
+	return ask->since + most;
 }
 
 /*
@@ -274,8 +318,7 @@ arm(struct lookup *l)
 	for (i = 0; i < l->nask; i++) {
 		if (l->ask[i].state != ASK_PENDING)
 			continue;
-		t = l->ask[i].since +
-		    l->ask[i].server->conf->timeout_ms * USEC_MS;
+		t = ends_at(&l->ask[i]);
 		if (t < at)
 			at = t;
 	}
@@ -377,7 +420,7 @@ race_start(struct lookup *l)
 	l->deadline = longest * USEC_MS + (d->in_turn ? 0 : HEDGE);
 	if (l->deadline > LONGEST)
 		l->deadline = LONGEST;
-	if (l->all_offline && l->deadline > ALL_OFFLINE)
+	if (l->all_offline && l->deadline > ALL_OFFLINE && long_silent(l))
 		l->deadline = ALL_OFFLINE;
 	l->deadline += l->start;
 	race_step(l);
@@ -390,12 +433,10 @@ expire(struct lookup *l, usec_t now)
 
 	for (ask = l->ask; ask < l->ask + l->nask; ask++) {
 		if (ask->state != ASK_PENDING ||
-		    (now < ask->since +
-				ask->server->conf->timeout_ms * USEC_MS &&
-			now < l->deadline))
+		    (now < ends_at(ask) && now < l->deadline))
 			continue;
 		if (is_silent(ask))
-			server_missed(ask->server, ask->sent);
+			server_missed(ask->server, ask->sent, ask->since);
 		ask_done(l, ask);
 	}
 }
@@ -411,7 +452,10 @@ resend(struct lookup *l)
 		if (ask->state != ASK_PENDING || ask->probe)
 			continue;
 		if (l->d->in_turn && is_silent(ask))
-			server_missed(ask->server, 1);
+			server_missed(ask->server, 1, ask->since);
+		/* A firewall may swallow TCP where UDP gets through. */
+		if (ask->tcp && !ask->cut && l->tick == TCP_ALONE)
+			ask->tcp = false;
 		if (!ask->tcp)
 			ask_send(l, ask);
 	}
@@ -516,6 +560,7 @@ lookup_answer(struct lookup *l, struct attempt *a, uint8_t *msg, size_t len,
 	if (rank == RANK_CUT) {
 		stats_inc(&l->d->d->stats, DNSS_CUT);
 		ask->state = ASK_PENDING;
+		ask->since = now_of(l);
 		ask->tcp = ask->cut = true;
 		ask_send(l, ask);
 	}
@@ -540,7 +585,7 @@ lookup_attempt_failed(struct lookup *l, struct attempt *a)
 		ask_send(l, ask);
 	} else if (!has_attempt(l, s)) {
 		if (!tcp)
-			server_missed(s, 1);
+			server_missed(s, 1, ask->since);
 		ask_done(l, ask);
 	}
 	race_step(l);

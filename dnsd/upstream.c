@@ -133,6 +133,21 @@ case_lost(struct server *s)
 	stats_inc(&s->d->d->stats, DNSS_NO_CASE);
 }
 
+/* Servers that know no EDNS are like that; better than silence it is. */
+static bool
+judge_bare(struct attempt *a, const uint8_t *msg, size_t len)
+{
+	uint8_t out[DNS_BAREMAX];
+	struct msg_head h;
+
+	len = query_bare_error(
+	    &a->lookup->q, a->id, rd_init(msg, len), out, sizeof(out));
+	if (len == 0 || msg_head(rd_init(out, len), &h) == -1)
+		return false;
+	lookup_answer(a->lookup, a, out, len, &h);
+	return true;
+}
+
 bool
 upstream_judge(struct attempt *a, uint8_t *msg, size_t len)
 {
@@ -159,6 +174,8 @@ upstream_judge(struct attempt *a, uint8_t *msg, size_t len)
 		lookup_ask_again(l, a);
 		return true;
 	case MATCH_NOT:
+		if (judge_bare(a, msg, len))
+			return true;
 		break;
 	}
 	stats_inc(&l->d->d->stats, DNSS_LATE);

@@ -58,6 +58,7 @@ struct server {
 	TAILQ_HEAD(, conn) conns;	 /* owned */
 	size_t nconn;
 	unsigned missed;   /* sends without an answer, since the last one */
+	usec_t unheard;	   /* since when it has not, if it missed any */
 	usec_t heard;	   /* when it last answered anything */
 	usec_t probed;	   /* when it was last asked while offline */
 	bool offline;	   /* not waited for */

@@ -64,6 +64,9 @@ server_answer(const struct query *q, const uint8_t *random, struct rd msg)
 	size_t len = msg.len < sizeof(buf) ? msg.len : sizeof(buf);
 
 	memcpy(buf, msg.p, len);
+	len = query_bare_error(q, 4711, rd_init(buf, len), out, sizeof(out));
+	CHECK(len == 0 || msg_head(rd_init(out, len), &h) == 0);
+	len = msg.len < sizeof(buf) ? msg.len : sizeof(buf);
 	if (query_match(q, 4711, random, rd_init(buf, len), &h) == MATCH_NOT &&
 	    msg_head(rd_init(buf, len), &h) == -1)
 		return;

@@ -934,6 +934,88 @@ START_TEST(test_lossy_server)
 }
 END_TEST
 
+/* How often this was asked since; nothing is answered. */
+static unsigned
+asked_for(const char *label)
+{
+	unsigned seen = 0;
+	uint8_t buf[600];
+	size_t i;
+
+	ev_run(t.loop, EVRUN_NOWAIT);
+	for (i = 0; i < t.nserver; i++)
+		if (read(t.server[i].fd, buf, sizeof(buf)) > 0)
+			seen += same_letters(buf + 12, label);
+	return seen;
+}
+
+/*
+ * Who has not answered for a moment, as the way to it is slow, is not yet dead:
+ * what is asked now is waited for as long as ever.  Where we were late
+ * ourselves, once more.
+ */
+START_TEST(test_slow_way)
+{
+	uint8_t buf[600];
+	uint64_t offline;
+	unsigned seen;
+	usec_t since;
+	int fd;
+
+	conf_server("192.0.2.7", 0, 60000, NULL);
+	conf_end(true);
+	fd = flow(1, "dns");
+	do {
+		wait_counter("in-flight", 0);
+		while (recv(fd, buf, sizeof(buf), MSG_DONTWAIT) > 0)
+			continue;
+		ask(fd, DGRAM(HDR OTHER A_IN));
+		(void)serve(NULL, fd, NULL);
+		since = plat_now();
+		offline = counter("servers-offline");
+		ask(fd, DGRAM(HDR "\5first\7example\0" A_IN));
+		while (counter("servers-offline") == offline)
+			(void)asked_for("\5first");
+		ask(fd, DGRAM(HDR "\4next\7example\0" A_IN));
+		/* The fourth time is after more than a second. */
+		for (seen = 0; seen < 4; seen += asked_for("\4next"))
+			if (recv(fd, buf, sizeof(buf), MSG_DONTWAIT) > 0)
+				break;
+	} while (seen < 4 && plat_now() - since > 8 * USEC_SEC);
+	ck_assert_uint_ge(seen, 4);
+}
+END_TEST
+
+/* Who cannot read a query with EDNS says so without the question. */
+START_TEST(test_bare_error)
+{
+	uint8_t buf[600];
+	size_t n;
+	int fd, up;
+
+	conf("192.0.2.7", NULL);
+	fd = flow(1, "dns");
+	ask(fd, DGRAM(HDR_OPT OTHER A_IN OPT("\x10\0")));
+	up = asked(NULL, buf, sizeof(buf), &n);
+	buf[2] |= 0x80;
+	memset(buf + 3, 0, 9);
+	buf[0]++; /* another id */
+	buf[3] = 0x81;
+	put(up, buf, 12);
+	buf[0]--;
+	buf[3] = 0x80; /* no error */
+	put(up, buf, 12);
+	buf[3] = 0x81;
+	put(up, buf, 12);
+	ck_assert_uint_eq(
+	    get(fd, buf, sizeof(buf)), PREFIX + sizeof(HDR OTHER A_IN) - 1);
+	ck_assert_mem_eq(buf + PREFIX,
+	    "\x12\x34\x81\x81\0\1\0\0\0\0\0\0" OTHER A_IN,
+	    sizeof(HDR OTHER A_IN) - 1);
+	ck_assert_uint_eq(counter("dropped-wrong-answer"), 2);
+}
+END_TEST
+
 /* A time of zero is over at once. */
 START_TEST(test_timeout_zero)
 {
@@ -1824,6 +1906,97 @@ START_TEST(test_tcp_many)
 }
 END_TEST
 
+/* As asked(), but over a connection, or not. */
+static int
+asked_by(bool tcp, const char *addr, uint8_t *buf, size_t cap, size_t *len)
+{
+	int fd;
+
+	do {
+		fd = asked(addr, buf, cap, len);
+	} while (
+	    *len != (tcp ? 31 : 29) || !same_letters(buf + *len - 17, OTHER));
+	return fd;
+}
+
+/*
+ * Of two servers one is always quicker: the other one's connection is as good
+ * as any, though nobody waits for what comes over it.
+ */
+START_TEST(test_tcp_slower)
+{
+	static const char q[] = "\0\x1d" HDR OTHER A_IN;
+	uint8_t buf[600], other[600];
+	int fd, quick, slow;
+	unsigned i;
+	size_t n;
+
+	conf_server("192.0.2.5", 0, 60000, NULL);
+	conf_server("192.0.2.6", 0, 60000, NULL);
+	conf_end(false);
+	fd = flow(1, "tcp");
+	for (i = 1; i <= 10; i++) {
+		put(fd, q, sizeof(q) - 1);
+		quick = asked_by(true, "192.0.2.5", buf, sizeof(buf), &n);
+		slow = asked_by(true, "192.0.2.6", other, sizeof(other), &n);
+		buf[4] |= 0x80;
+		other[4] |= 0x80;
+		put(quick, buf, n);
+		ck_assert_uint_eq(get(fd, buf, sizeof(buf)), n);
+		put(slow, other, n);
+		wait_counter("dropped-wrong-answer", i);
+	}
+	ck_assert_uint_eq(t.asked_tcp, 2);
+}
+END_TEST
+
+/* Somebody on the way swallows TCP, but not UDP. */
+START_TEST(test_tcp_swallowed)
+{
+	static const char q[] = "\0\x1d" HDR OTHER A_IN;
+	uint8_t buf[600];
+	int fd, up;
+	size_t n;
+
+	conf("192.0.2.7", NULL);
+	fd = flow(1, "tcp");
+	put(fd, q, sizeof(q) - 1);
+	(void)asked_by(true, NULL, buf, sizeof(buf), &n);
+	up = asked_by(false, NULL, buf, sizeof(buf), &n);
+	n = answer_to(buf, 0, 1, 0, DGRAM(RR("\0\0\0\0")));
+	put(up, buf, n);
+	ck_assert_uint_eq(get(fd, buf, sizeof(buf)), 2 + n);
+	ck_assert_uint_eq(buf[5] & 15, 0);
+}
+END_TEST
+
+/*
+ * The whole of a cut answer cannot be had: the guest gets what there is, long
+ * before its time is over, which is that of the one asked before.
+ */
+START_TEST(test_cut_swallowed)
+{
+	uint8_t buf[600];
+	int fd, up;
+	size_t n;
+
+	conf_server("192.0.2.7", 0, 60000, NULL);
+	conf_end(false);
+	fd = flow(1, "dns");
+	ask(fd, DGRAM(HDR "\5first\7example\0" A_IN));
+	ask(fd, DGRAM(HDR OTHER A_IN));
+	up = asked_by(false, NULL, buf, sizeof(buf), &n);
+	n = answer_to(buf, 0, 1, 0, DGRAM(RR("\0\0\0\0")));
+	buf[2] |= 2;
+	put(up, buf, n);
+	(void)get(fd, buf, sizeof(buf));
+	ck_assert_mem_eq(buf + PREFIX + 12, OTHER, sizeof(OTHER));
+	ck_assert_uint_eq(buf[PREFIX + 3] & 15, 0);
+	ck_assert_uint_eq(buf[PREFIX + 2] & 2, 2);
+	ck_assert_mem_eq(buf + PREFIX + n - 4, "1234", 4);
+}
+END_TEST
+
 START_TEST(test_tcp_bad)
 {
 	uint8_t buf[8];
@@ -1943,6 +2116,8 @@ main(int argc, char *argv[])
 	tcase_add_test(tc, test_offline);
 	tcase_add_test(tc, test_lossy_server);
 	tcase_add_test(tc, test_timeout_zero);
+	tcase_add_test(tc, test_slow_way);
+	tcase_add_test(tc, test_bare_error);
 	tcase_add_test(tc, test_tcp_closed);
 	tcase_add_test(tc, test_relay_other_type);
 	tcase_add_test(tc, test_socket_per_query);
@@ -1973,6 +2148,9 @@ main(int argc, char *argv[])
 	tcase_add_test(tc, test_tcp_idle);
 	tcase_add_test(tc, test_tcp);
 	tcase_add_test(tc, test_tcp_many);
+	tcase_add_test(tc, test_tcp_slower);
+	tcase_add_test(tc, test_tcp_swallowed);
+	tcase_add_test(tc, test_cut_swallowed);
 	tcase_add_test(tc, test_tcp_bad);
 	tcase_add_test(tc, test_tcp_limit);
 	tcase_add_test(tc, test_dgram_limit);

@@ -325,6 +325,52 @@ START_TEST(test_match_mixed)
 }
 END_TEST
 
+/* clang-format off */
+static const struct {
+	const char *what;
+	const char *p;
+	size_t len;
+	bool is;
+} bare[] = {
+	{ "FORMERR", MSG("\x12\x34\x81\x81\0\0\0\0\0\0\0\0"), true },
+	{ "NOTIMP", MSG("\x12\x34\x80\4\0\0\0\0\0\0\0\0"), true },
+	{ "another id", MSG("\x12\x35\x81\x81\0\0\0\0\0\0\0\0"), false },
+	{ "a query", MSG("\x12\x34\1\x81\0\0\0\0\0\0\0\0"), false },
+	{ "another opcode", MSG("\x12\x34\xa1\x81\0\0\0\0\0\0\0\0"), false },
+	{ "no error", MSG("\x12\x34\x81\x80\0\0\0\0\0\0\0\0"), false },
+	{ "no such name", MSG("\x12\x34\x81\x83\0\0\0\0\0\0\0\0"), false },
+	{ "records it has not", MSG("\x12\x34\x81\x81\0\0\0\0\0\0\0\1"),
+	    false },
+	{ "a byte behind", MSG("\x12\x34\x81\x81\0\0\0\0\0\0\0\0\0"),
+	    false },
+	{ "cut", MSG("\x12\x34\x81\x81\0\0\0\0\0\0\0"), false },
+};
+/* clang-format on */
+
+START_TEST(test_bare)
+{
+	static const char sent[] = HDR NAME A_IN;
+	uint8_t out[DNS_BAREMAX];
+	struct msg_head h;
+	struct query q;
+	size_t n;
+
+	ck_assert_int_eq(query_parse(msg(sent, sizeof(sent) - 1), &q), 0);
+	n = query_bare_error(
+	    &q, 0x1234, msg(bare[_i].p, bare[_i].len), out, sizeof(out));
+	ck_assert_msg(
+	    n == (bare[_i].is ? sizeof(sent) - 1 : 0), "%s", bare[_i].what);
+	if (n == 0)
+		return;
+	ck_assert_int_eq(
+	    query_match(&q, 0x1234, NULL, rd_init(out, n), &h), MATCH_YES);
+	ck_assert_uint_eq(h.flags & 15, bare[_i].p[3] & 15);
+	ck_assert_uint_eq(query_bare_error(&q, 0x1234,
+			      msg(bare[_i].p, bare[_i].len), out, n - 1),
+	    0);
+}
+END_TEST
+
 #define ANS(rcode, an, ns, ar)                                                 \
 	"\x12\x34\x81" rcode "\0\1\0" an "\0" ns "\0" ar NAME A_IN
 #define RR(ttl)                                                                \
@@ -627,6 +673,7 @@ main(void)
 	tcase_add_test(tc, test_hash);
 	tcase_add_loop_test(tc, test_match, 0, nitems(answers));
 	tcase_add_test(tc, test_match_mixed);
+	tcase_add_loop_test(tc, test_bare, 0, nitems(bare));
 	tcase_add_loop_test(tc, test_facts, 0, nitems(facts));
 	tcase_add_loop_test(tc, test_facts_prefixes, 0, nitems(facts));
 	tcase_add_test(tc, test_cut);
