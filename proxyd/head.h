@@ -13,6 +13,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
+#include <strings.h>
 #include <sys/types.h>
 
 #define HEAD_MAX       32768 /* bytes of a head */
@@ -24,7 +26,28 @@ struct span {
 	size_t len;
 };
 
+/* The fields that mean something to us. */
+enum head_name {
+	NAME_OTHER,
+	NAME_AUTHORIZATION,
+	NAME_CONNECTION,
+	NAME_CONTENT_LENGTH,
+	NAME_EXPECT,
+	NAME_HOST,
+	NAME_KEEP_ALIVE,
+	NAME_PROXY_AUTHENTICATE,
+	NAME_PROXY_AUTHORIZATION,
+	NAME_PROXY_CONNECTION,
+	NAME_TE,
+	NAME_TRAILER,
+	NAME_TRANSFER_ENCODING,
+	NAME_UPGRADE,
+	NAME_WWW_AUTHENTICATE,
+	NAME__MAX
+};
+
 struct head_field {
+	enum head_name id;
 	struct span name, value; /* value without blanks around */
 };
 
@@ -46,6 +69,7 @@ struct head {
 	struct head_field field[HEAD_MAXFIELDS];
 	size_t nfield;
 	const struct head_field *host; /* NULL: none */
+	bool has[NAME__MAX];	       /* there is a field of that name */
 	/* What the fields say, of a response before its request is asked. */
 	enum framing framing;
 	uint64_t length;
@@ -75,8 +99,13 @@ int head_parse(
 extern const char head_too_many[];
 
 /* The first field of that name; NULL: none. */
-const struct head_field *head_find(const struct head *, const char *name);
-bool span_is(struct span, const char *); /* whatever the case */
+const struct head_field *head_find(const struct head *, enum head_name);
+/* Whatever the case; inline, since most words are constants of some length. */
+static inline bool
+span_is(struct span s, const char *word)
+{
+	return strlen(word) == s.len && strncasecmp(s.p, word, s.len) == 0;
+}
 /* Whether a comma list has that word. */
 bool span_has(struct span, const char *word);
 

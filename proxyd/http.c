@@ -153,8 +153,10 @@ may_upgrade(const struct conn *c, const struct head *h)
 	const struct head_field *f;
 	bool asked = false;
 
+	if (!h->has[NAME_UPGRADE])
+		return false;
 	for (f = h->field; f < h->field + h->nfield; f++) {
-		if (!span_is(f->name, "upgrade"))
+		if (f->id != NAME_UPGRADE)
 			continue;
 		asked = true;
 		if (c->hop.via && !span_is(f->value, "websocket"))
@@ -355,9 +357,11 @@ pins(const struct head *h)
 {
 	const struct head_field *f;
 
+	if (!h->has[NAME_WWW_AUTHENTICATE] && !h->has[NAME_PROXY_AUTHENTICATE])
+		return false;
 	for (f = h->field; f < h->field + h->nfield; f++) {
-		if ((span_is(f->name, "www-authenticate") ||
-			span_is(f->name, "proxy-authenticate")) &&
+		if ((f->id == NAME_WWW_AUTHENTICATE ||
+			f->id == NAME_PROXY_AUTHENTICATE) &&
 		    (challenges(f->value, "nego") ||
 			challenges(f->value, "ntlm")))
 			return true;

@@ -7,7 +7,7 @@
 
 #include "proxyd/rewrite.h"
 
-static int
+static inline int
 put(struct wr *w, const char *s)
 {
 	return wr_bytes(w, s, strlen(s));
@@ -19,9 +19,14 @@ put_span(struct wr *w, struct span s)
 	return wr_bytes(w, s.p, s.len);
 }
 
+/* As it came, where it came as it should leave. */
 static int
 put_field(struct wr *w, const struct head_field *f)
 {
+	const char *v = f->name.p + f->name.len + 2;
+
+	if (v == f->value.p && v[-1] == ' ' && v[f->value.len] == '\r')
+		return wr_bytes(w, f->name.p, f->name.len + f->value.len + 4);
 	if (put_span(w, f->name) == -1 || put(w, ": ") == -1 ||
 	    put_span(w, f->value) == -1)
 		return -1;
@@ -45,49 +50,39 @@ put_authority(struct wr *w, const struct authority *a, uint16_t dflt)
 }
 
 /* Of one connection only: RFC 9110 7.6.1. */
-static bool
-is_hop_by_hop(struct span name)
-{
-	static const char *const names[] = { "connection", "keep-alive",
-		"proxy-connection", "te" };
-	size_t i;
-
-	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		if (span_is(name, names[i]))
-			return true;
-	}
-	return false;
-}
+static const bool hop_by_hop[NAME__MAX] = {
+	[NAME_CONNECTION] = true,
+	[NAME_KEEP_ALIVE] = true,
+	[NAME_PROXY_CONNECTION] = true,
+	[NAME_TE] = true,
+};
 
 /* What no Connection field may take away from those behind us. */
-static bool
-is_vital(struct span name)
-{
-	static const char *const names[] = { "host", "content-length",
-		"transfer-encoding", "upgrade", "authorization",
-		"proxy-authorization", "trailer", "expect" };
-	size_t i;
-
-	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		if (span_is(name, names[i]))
-			return true;
-	}
-	return false;
-}
+static const bool vital[NAME__MAX] = {
+	[NAME_AUTHORIZATION] = true,
+	[NAME_CONTENT_LENGTH] = true,
+	[NAME_EXPECT] = true,
+	[NAME_HOST] = true,
+	[NAME_PROXY_AUTHORIZATION] = true,
+	[NAME_TRAILER] = true,
+	[NAME_TRANSFER_ENCODING] = true,
+	[NAME_UPGRADE] = true,
+};
 
 /* Whether a Connection field of the head names it. */
 static bool
-is_named(const struct head *h, struct span name)
+is_named(const struct head *h, const struct head_field *f)
 {
 	char text[64];
 	size_t i;
 
-	if (name.len >= sizeof(text) || is_vital(name))
+	if (!h->has[NAME_CONNECTION] || vital[f->id] ||
+	    f->name.len >= sizeof(text))
 		return false;
-	memcpy(text, name.p, name.len);
-	text[name.len] = '\0';
+	memcpy(text, f->name.p, f->name.len);
+	text[f->name.len] = '\0';
 	for (i = 0; i < h->nfield; i++) {
-		if (span_is(h->field[i].name, "connection") &&
+		if (h->field[i].id == NAME_CONNECTION &&
 		    span_has(h->field[i].value, text))
 			return true;
 	}
@@ -95,13 +90,13 @@ is_named(const struct head *h, struct span name)
 }
 
 static bool
-is_dropped(const struct head *h, struct span name, bool upgrade)
+is_dropped(const struct head *h, const struct head_field *f, bool upgrade)
 {
-	if (is_hop_by_hop(name))
+	if (hop_by_hop[f->id])
 		return true;
-	if (span_is(name, "upgrade"))
+	if (f->id == NAME_UPGRADE)
 		return !upgrade;
-	return is_named(h, name);
+	return is_named(h, f);
 }
 
 /*
@@ -152,7 +147,7 @@ put_auth(struct wr *w, const char *auth)
 static bool
 wants_trailers(const struct head *h)
 {
-	const struct head_field *te = head_find(h, "te");
+	const struct head_field *te = head_find(h, NAME_TE);
 
 	return te != NULL && span_has(te->value, "trailers");
 }
@@ -192,8 +187,8 @@ rewrite_request(struct wr *w, const struct rewrite *rw)
 				return -1;
 			continue;
 		}
-		if (is_dropped(h, f->name, rw->upgrade) ||
-		    (span_is(f->name, "proxy-authorization") && !rw->keep_auth))
+		if (is_dropped(h, f, rw->upgrade) ||
+		    (f->id == NAME_PROXY_AUTHORIZATION && !rw->keep_auth))
 			continue;
 		if (put_field(w, f) == -1)
 			return -1;
@@ -219,20 +214,29 @@ rewrite_connect(struct wr *w, const struct authority *a, const char *auth)
  * Responses.
  */
 
+/* Of three digits. */
+static int
+put_status(struct wr *w, unsigned status)
+{
+	char line[] = "HTTP/1.1 000 ";
+
+	line[9] = (char)('0' + status / 100 % 10);
+	line[10] = (char)('0' + status / 10 % 10);
+	line[11] = (char)('0' + status % 10);
+	return put(w, line);
+}
+
 int
 rewrite_response(
     struct wr *w, const struct head *h, bool close, bool keep_alive)
 {
 	const struct head_field *f;
-	char line[32];
 
-	snprintf(line, sizeof(line), "HTTP/1.1 %u ", h->status);
-	if (put(w, line) == -1 || put_span(w, h->reason) == -1 ||
+	if (put_status(w, h->status) == -1 || put_span(w, h->reason) == -1 ||
 	    put(w, "\r\n") == -1)
 		return -1;
 	for (f = h->field; f < h->field + h->nfield; f++) {
-		if (!is_dropped(h, f->name, h->upgrade) &&
-		    put_field(w, f) == -1)
+		if (!is_dropped(h, f, h->upgrade) && put_field(w, f) == -1)
 			return -1;
 	}
 	if (h->status == 101 && put(w, "Connection: Upgrade\r\n") == -1)
@@ -272,10 +276,7 @@ put_html(struct wr *w, const char *s)
 int
 rewrite_error(struct wr *w, unsigned status, const char *what, bool head)
 {
-	char line[32];
-
-	snprintf(line, sizeof(line), "HTTP/1.1 %u ", status);
-	if (put(w, line) == -1 || put(w, what) == -1 ||
+	if (put_status(w, status) == -1 || put(w, what) == -1 ||
 	    put(w, "\r\nContent-Type: text/html; charset=utf-8\r\n"
 		   "Connection: close\r\n\r\n") == -1)
 		return -1;

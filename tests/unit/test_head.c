@@ -206,8 +206,8 @@ START_TEST(connection)
 
 	ck_assert_int_gt(parse(in, sizeof(in) - 1, HEAD_REQUEST, &h), 0);
 	ck_assert(h.close && h.keep_alive && h.upgrade);
-	ck_assert_ptr_eq(head_find(&h, "CONNECTION"), &h.field[0]);
-	ck_assert_ptr_null(head_find(&h, "host"));
+	ck_assert_ptr_eq(head_find(&h, NAME_CONNECTION), &h.field[0]);
+	ck_assert_ptr_null(head_find(&h, NAME_HOST));
 	ck_assert(span_has(h.field[1].value, "X"));
 	ck_assert(!span_has(h.field[1].value, "los"));
 }
