@@ -99,6 +99,15 @@ find(struct cache *c, const struct query *q, uint64_t hash)
 	return e;
 }
 
+void
+cache_forget(struct cache *c, const struct query *q)
+{
+	struct entry *e = find(c, q, query_hash(q, c->key));
+
+	if (e != NULL)
+		entry_free(c, e);
+}
+
 int
 cache_put(struct cache *c, usec_t now, const struct query *q,
     const uint8_t *msg, size_t len, uint32_t ttl)

@@ -33,6 +33,7 @@ size_t cache_count(const struct cache *);
 /* Replaces what is there; -1: not kept. */
 int cache_put(struct cache *, usec_t now, const struct query *,
     const uint8_t *msg, size_t len, uint32_t ttl);
+void cache_forget(struct cache *, const struct query *);
 bool cache_get(
     struct cache *, usec_t now, const struct query *, struct cache_answer *);
 

@@ -87,19 +87,26 @@ batch_flush(struct dnsd *d)
 }
 
 static void
+out_drop(struct client *c)
+{
+	struct out *o = STAILQ_FIRST(&c->out);
+
+	STAILQ_REMOVE_HEAD(&c->out, entry);
+	c->guest->outlen -= o->len;
+	free(o);
+}
+
+static void
 client_free(struct client *c)
 {
 	struct ev_loop *loop = c->d->d->loop;
-	struct out *o;
 
 	if (c->d->batch.client == c)
 		batch_flush(c->d);
 	while (!LIST_EMPTY(&c->askers))
 		asker_gone(LIST_FIRST(&c->askers));
-	while ((o = STAILQ_FIRST(&c->out)) != NULL) {
-		STAILQ_REMOVE_HEAD(&c->out, entry);
-		free(o);
-	}
+	while (!STAILQ_EMPTY(&c->out))
+		out_drop(c);
 	ev_io_stop(loop, &c->rd);
 	ev_io_stop(loop, &c->wr);
 	ev_timer_stop(loop, &c->idle);
@@ -306,23 +313,27 @@ stream_write(struct ev_loop *loop, struct ev_io *w, int revents)
 		o->off += (size_t)n;
 		if (o->off < o->len)
 			return;
-		STAILQ_REMOVE_HEAD(&c->out, entry);
-		free(o);
+		out_drop(c);
 	}
 	ev_io_stop(loop, w);
 	stream_wake(c);
 }
 
-/* Keeps what the socket did not take; a broken socket is its reader's. */
+/*
+ * Keeps what the socket did not take; a broken socket is its reader's.  Who
+ * asks over many streams and reads none of them is cut off at some point.
+ */
 static void
 stream_keep(struct client *c, const struct iovec iov[2], size_t sent)
 {
 	size_t len = iov[0].iov_len + iov[1].iov_len;
-	struct out *o;
+	struct out *o = NULL;
 
 	if (sent == len)
 		return;
-	if ((o = malloc(sizeof(*o) + len)) == NULL) {
+	if (c->guest->outlen + len <= DNSD_VMOUT)
+		o = malloc(sizeof(*o) + len);
+	if (o == NULL) {
 		/* Half a message must not be followed by another. */
 		stats_inc(&c->d->d->stats, DNSS_CLIENT_FULL);
 		(void)shutdown(c->fd, SHUT_RDWR);
@@ -333,6 +344,7 @@ stream_keep(struct client *c, const struct iovec iov[2], size_t sent)
 	memcpy(o->data, iov[0].iov_base, iov[0].iov_len);
 	memcpy(o->data + iov[0].iov_len, iov[1].iov_base, iov[1].iov_len);
 	STAILQ_INSERT_TAIL(&c->out, o, entry);
+	c->guest->outlen += len;
 	ev_io_start(c->d->d->loop, &c->wr);
 }
 

@@ -18,6 +18,8 @@
 #define DNSD_CONNLOOKUPS  64	/* in flight on one of them */
 #define DNSD_VMRATE	  50000 /* queries a second */
 #define DNSD_VMBURST	  25000 /* at once */
+#define DNSD_PIECE	  2048	/* bytes of an answer that cost one more */
+#define DNSD_VMOUT	  (4 << 20) /* bytes its streams do not take yet */
 #define DNSD_CONNIDLE_SEC 60.0
 #define DNSD_MAXQUERY	  4096 /* bytes of a guest's query */
 
@@ -31,6 +33,7 @@ struct dnsd;
 struct guest {
 	struct ipc *link; /* borrowed; the key */
 	unsigned nlookup, nconn, ndgram;
+	size_t outlen;		     /* of its streams, not taken yet */
 	usec_t tokens, refilled;     /* queries it may make now */
 	LIST_HEAD(, client) clients; /* owned */
 	LIST_ENTRY(guest) entry;

@@ -69,6 +69,18 @@ answer_local(struct client *c, const uint8_t *origin, struct rd msg,
 	return true;
 }
 
+/*
+ * What is long is looked through and copied for as long: it counts as many
+ * queries, or one guest could keep the others waiting with few of them.
+ */
+static void
+charge(struct guest *g, size_t len)
+{
+	usec_t n = len / DNSD_PIECE;
+
+	g->tokens -= n < g->tokens ? n : g->tokens;
+}
+
 /* Gives an answer back its guest's id and letters, and fits it in. */
 static void
 answer_whole(struct client *c, const uint8_t *origin, const struct query *q,
@@ -79,6 +91,7 @@ answer_whole(struct client *c, const uint8_t *origin, const struct query *q,
 
 	if (msg_head(rd_init(msg, len), &h) == -1)
 		return;
+	charge(c->guest, len);
 	msg_put_id(msg, q->head.id);
 	if (q->plain)
 		msg_set_case(msg, len, &h, q->head.name, q->head.namelen);
@@ -107,6 +120,7 @@ answer_cached(struct client *c, const uint8_t *origin, const struct query *q,
 	memcpy(d->out, a.msg, len);
 	if (msg_head(rd_init(d->out, len), &h) == -1)
 		return false;
+	d->out[2] &= (uint8_t) ~(DNS_AA >> 8); /* RFC 1035 4.1.1 */
 	msg_age(d->out, len, &h, a.age, a.stale ? STALE_TTL : 0);
 	if (a.stale)
 		len = msg_add_ede(d->out, len, sizeof(d->out), &h,
@@ -192,17 +206,24 @@ lookup_end(struct lookup *l)
 	count_lookups(l->d, 1);
 }
 
+/* What was kept before is wrong now, also when this may not be kept. */
 static void
 lookup_keep(struct lookup *l, const uint8_t *msg, size_t len)
 {
+	unsigned rcode = msg[3] & 15;
 	struct dnsd *d = l->d;
 	struct msg_facts f;
 	struct msg_head h;
 
-	if (!l->q.plain || msg_head(rd_init(msg, len), &h) == -1 ||
-	    msg_facts(rd_init(msg, len), &h, &f) == -1 || !f.cacheable)
+	if (!l->q.plain || (rcode != DNS_NOERROR && rcode != DNS_NXDOMAIN) ||
+	    msg_head(rd_init(msg, len), &h) == -1 ||
+	    msg_facts(rd_init(msg, len), &h, &f) == -1)
 		return;
-	(void)cache_put(d->cache, usec_now(d->d->loop), &l->q, msg, len, f.ttl);
+	if (f.cacheable)
+		(void)cache_put(
+		    d->cache, usec_now(d->d->loop), &l->q, msg, len, f.ttl);
+	else
+		cache_forget(d->cache, &l->q);
 	stats_set(&d->d->stats, DNSS_CACHED, cache_count(d->cache));
 }
 
@@ -261,10 +282,11 @@ rate_allowed(struct guest *g, usec_t now)
 {
 	usec_t gained = (now - g->refilled) * DNSD_VMRATE / USEC_SEC;
 
-	if (gained > 0) {
-		g->tokens = gained < DNSD_VMBURST - g->tokens
-				? g->tokens + gained
-				: DNSD_VMBURST;
+	if (gained < DNSD_VMBURST - g->tokens) {
+		g->tokens += gained;
+		g->refilled += gained * USEC_SEC / DNSD_VMRATE;
+	} else {
+		g->tokens = DNSD_VMBURST;
 		g->refilled = now;
 	}
 	if (g->tokens == 0)
@@ -278,12 +300,15 @@ static bool
 over_limit(struct client *c, enum dnsd_stat which)
 {
 	struct dnsd *d = c->d;
+	const char *what = which == DNSS_LIMIT_RATE ? "a second"
+			   : which == DNSS_LIMIT_VM ? "at a time"
+						    : "of all at a time";
 	unsigned missed;
 
 	stats_inc(&d->d->stats, which);
 	if (log_rate_ok(&d->limit_log, usec_now(d->d->loop), &missed))
-		log_warnx("VM %u: too many queries (%u more times)",
-		    ipc_vm(c->guest->link), missed);
+		log_warnx("VM %u: too many queries %s (%u more times)",
+		    ipc_vm(c->guest->link), what, missed);
 	return true;
 }
 

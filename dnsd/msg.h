@@ -23,6 +23,7 @@
 
 enum {
 	DNS_QR = 0x8000,
+	DNS_AA = 0x0400,
 	DNS_TC = 0x0200,
 	DNS_RD = 0x0100,
 	DNS_RA = 0x0080,

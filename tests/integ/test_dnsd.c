@@ -662,13 +662,16 @@ START_TEST(test_cache)
 	up = asked("192.0.2.1", ans, sizeof(ans), &n);
 	n = _i == 0 ? answer_to(ans, 0, 1, 0, RR("\0\0\1\0"), 16)
 		    : answer_to(ans, 3, 0, 1, soa, sizeof(soa) - 1);
+	ans[2] |= 4; /* AA: so said the server, but the cache is not it */
 	put(up, ans, n);
 	ck_assert_uint_eq(get(fd, buf, sizeof(buf)), PREFIX + n);
+	ck_assert_uint_eq(buf[PREFIX + 2] & 4, 4);
 	ask(fd, DGRAM("\x56\x78\1\0\0\1\0\0\0\0\0\0"
 		      "\3wWw\7eXample\0" A_IN));
 	m = get(fd, buf, sizeof(buf));
 	ck_assert_uint_eq(m, PREFIX + n);
 	ck_assert_mem_eq(buf + PREFIX, "\x56\x78", 2);
+	ck_assert_uint_eq(buf[PREFIX + 2] & 4, 0);
 	ck_assert_mem_eq(buf + PREFIX + 12, "\3wWw\7eXample", 13);
 	ck_assert_uint_eq(buf[PREFIX + 3] & 15, _i == 0 ? 0 : 3);
 	ck_assert_uint_eq(counter("cache-hits"), 1);
@@ -713,6 +716,66 @@ START_TEST(test_stale)
 			close(t.server[--t.nserver].fd);
 	}
 	ck_assert_mem_eq(buf + PREFIX + n - 10, "\0\0\0\x1e", 4);
+}
+END_TEST
+
+/* Another guest; the first one stays, and is the test's to end. */
+static struct ipc *
+other_guest(void)
+{
+	struct ipc *first = t.stack;
+
+	t.stack = link_to(ROLE_STACK, 2, &stack_events);
+	return first;
+}
+
+/* How many queries have come to servers by now, and are read with this. */
+static unsigned
+all_asked(uint8_t *buf, size_t cap, size_t *len, int *up)
+{
+	unsigned n = 0;
+	ssize_t got;
+	size_t i;
+
+	for (i = 0; i < t.nserver; i++) {
+		while ((got = read(t.server[i].fd, buf, cap)) > 0) {
+			*len = (size_t)got;
+			*up = t.server[i].fd;
+			n++;
+		}
+	}
+	return n;
+}
+
+/* What was said last counts, also when it may not be kept. */
+START_TEST(test_stale_outdated)
+{
+	uint8_t buf[600], got[600];
+	int fd, up = -1;
+	unsigned asks;
+	size_t n = 0;
+
+	conf_server("192.0.2.7", 0, 60000, NULL);
+	conf_end(false);
+	fd = flow(1, "dns");
+	ask(fd, DGRAM(HDR OTHER A_IN));
+	up = asked("192.0.2.7", buf, sizeof(buf), &n);
+	put(up, buf, answer_to(buf, 0, 1, 0, DGRAM(RR("\0\0\0\1"))));
+	(void)get(fd, got, sizeof(got));
+	ck_assert_uint_eq(counter("cache-entries"), 1);
+	/* Until its time is over. */
+	for (asks = 0; asks == 0;) {
+		ask(fd, DGRAM(HDR OTHER A_IN));
+		while (asks == 0 &&
+		       recv(fd, got, sizeof(got), MSG_DONTWAIT) <= 0) {
+			ev_run(t.loop, EVRUN_NOWAIT);
+			(void)poll(NULL, 0, 1);
+			asks = all_asked(buf, sizeof(buf), &n, &up);
+		}
+	}
+	put(up, buf, answer_to(buf, 0, 1, 0, DGRAM(RR("\0\0\0\0"))));
+	(void)get(fd, got, sizeof(got));
+	ck_assert_uint_eq(counter("cache-entries"), 0);
 }
 END_TEST
 
@@ -1067,34 +1130,6 @@ START_TEST(test_socket_per_query)
 	wait_counter("in-flight", left);
 }
 END_TEST
-
-/* Another guest; the first one stays, and is the test's to end. */
-static struct ipc *
-other_guest(void)
-{
-	struct ipc *first = t.stack;
-
-	t.stack = link_to(ROLE_STACK, 2, &stack_events);
-	return first;
-}
-
-/* How many queries have come to servers by now, and are read with this. */
-static unsigned
-all_asked(uint8_t *buf, size_t cap, size_t *len, int *up)
-{
-	unsigned n = 0;
-	ssize_t got;
-	size_t i;
-
-	for (i = 0; i < t.nserver; i++) {
-		while ((got = read(t.server[i].fd, buf, cap)) > 0) {
-			*len = (size_t)got;
-			*up = t.server[i].fd;
-			n++;
-		}
-	}
-	return n;
-}
 
 /*
  * One question under way, whoever has it: the server is asked once, and each
@@ -1793,6 +1828,40 @@ START_TEST(test_rate_fair)
 }
 END_TEST
 
+/*
+ * Long answers count as many: with fewer queries than it may make at once a
+ * guest has had its share.  All in one turn of dnsd's.
+ */
+START_TEST(test_rate_long)
+{
+	static const char one[] =
+	    ORIGIN "\0\x28" HDR_OPT OTHER A_IN OPT("\xff\xff");
+	enum { LEN = sizeof(one) - 1, N = 65000 / LEN };
+	static uint8_t many[N * LEN], ans[60000];
+	int fd = flow(1, "dns"), up;
+	size_t i, n;
+
+	ask(fd, one + PREFIX, LEN - PREFIX);
+	up = asked(NULL, many, sizeof(many), &n);
+	memcpy(ans, many, 29);
+	ans[2] |= 0x80;
+	ans[7] = 1;
+	ans[11] = 0;
+	memcpy(ans + 29, "\xc0\x0c\0\1\0\1\0\0\1\0", 10);
+	ans[39] = (sizeof(ans) - 41) >> 8;
+	ans[40] = (sizeof(ans) - 41) & 0xff;
+	put(up, ans, sizeof(ans));
+	ck_assert_uint_eq(
+	    get(fd, ans, sizeof(ans)), sizeof(ans)); /* and the prefix */
+	for (i = 0; i < N; i++)
+		memcpy(many + i * LEN, one, LEN);
+	put(fd, many, sizeof(many));
+	wait_counter("udp-queries", 1 + N);
+	ck_assert_uint_gt(counter("cache-hits"), 25000 / 32);
+	ck_assert_uint_gt(counter("dropped-vm-rate"), 0);
+}
+END_TEST
+
 /* Nobody asks any more: the connection to the server is closed. */
 START_TEST(test_tcp_idle)
 {
@@ -1997,6 +2066,73 @@ START_TEST(test_cut_swallowed)
 }
 END_TEST
 
+/* Writes all of it, while the other end takes it. */
+static void
+put_all(int fd, const uint8_t *p, size_t len)
+{
+	struct pollfd out = { .fd = fd, .events = POLLOUT };
+	ssize_t n;
+
+	while (len > 0) {
+		(void)poll(&out, 1, -1);
+		n = write(fd, p, len);
+		ck_assert(n >= 0 || errno == EAGAIN);
+		if (n > 0) {
+			p += n;
+			len -= (size_t)n;
+		}
+	}
+}
+
+/*
+ * A guest that asks for much over several streams, and reads none of them: no
+ * more than so much is kept for it, and what it asks elsewhere is answered.
+ */
+START_TEST(test_tcp_unread)
+{
+	enum { LEN = 2 + NUMBERED_LEN };
+	static uint8_t ans[2 + 65000], buf[64 * LEN];
+	uint8_t q[2 + 64] = { 0, NUMBERED_LEN };
+	int fd[3], up, i;
+	ssize_t got;
+	size_t n, k;
+
+	conf_server("192.0.2.7", 0, 60000, NULL);
+	conf_end(false);
+	for (i = 0; i < 3 * 64; i++) {
+		if (i % 64 == 0)
+			fd[i / 64] = flow((uint32_t)i, "tcp");
+		numbered(q + 2, (unsigned)i);
+		put(fd[i / 64], q, LEN);
+	}
+	while (counter("dropped-guest-full") == 0) {
+		up = asked(NULL, buf, sizeof(buf), &n);
+		while (n % LEN != 0)
+			n += get(up, buf + n, sizeof(buf) - n);
+		for (k = 0; k < n; k += LEN) {
+			memcpy(ans, buf + k, LEN);
+			ans[0] = (sizeof(ans) - 2) >> 8;
+			ans[1] = (sizeof(ans) - 2) & 0xff;
+			ans[4] |= 0x80;
+			put_all(up, ans, sizeof(ans));
+		}
+	}
+	i = flow(1000, "tcp");
+	q[1] = (uint8_t)builtin[0].inlen;
+	memcpy(q + 2, builtin[0].in, builtin[0].inlen);
+	put(i, q, 2 + builtin[0].inlen);
+	ck_assert_uint_eq(get(i, buf, sizeof(buf)), 2 + builtin[0].outlen);
+	/* One was cut off. */
+	for (i = 0;; i = (i + 1) % 3) {
+		while ((got = read(fd[i], ans, sizeof(ans))) > 0)
+			continue;
+		if (got == 0)
+			break;
+		(void)poll(NULL, 0, 1);
+	}
+}
+END_TEST
+
 START_TEST(test_tcp_bad)
 {
 	uint8_t buf[8];
@@ -2108,6 +2244,7 @@ main(int argc, char *argv[])
 	tcase_add_test(tc, test_case_lost);
 	tcase_add_loop_test(tc, test_cache, 0, 2);
 	tcase_add_test(tc, test_stale);
+	tcase_add_test(tc, test_stale_outdated);
 	tcase_add_test(tc, test_cut);
 	tcase_add_test(tc, test_extended_error);
 	tcase_add_test(tc, test_zones);
@@ -2145,12 +2282,14 @@ main(int argc, char *argv[])
 	tcase_add_test(tc, test_resolve_late);
 	tcase_add_test(tc, test_limit_fair);
 	tcase_add_test(tc, test_rate_fair);
+	tcase_add_test(tc, test_rate_long);
 	tcase_add_test(tc, test_tcp_idle);
 	tcase_add_test(tc, test_tcp);
 	tcase_add_test(tc, test_tcp_many);
 	tcase_add_test(tc, test_tcp_slower);
 	tcase_add_test(tc, test_tcp_swallowed);
 	tcase_add_test(tc, test_cut_swallowed);
+	tcase_add_test(tc, test_tcp_unread);
 	tcase_add_test(tc, test_tcp_bad);
 	tcase_add_test(tc, test_tcp_limit);
 	tcase_add_test(tc, test_dgram_limit);

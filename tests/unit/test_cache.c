@@ -100,6 +100,15 @@ START_TEST(test_key)
 	q.head.type = DNS_TYPE_A;
 	q.head.name = (const uint8_t *)"\2N1";
 	ck_assert(cache_get(c, 0, &q, &a));
+	q.head.class = 3;
+	ck_assert(!cache_get(c, 0, &q, &a));
+	cache_forget(c, &q);
+	ck_assert(get(c, 0, 1, &a));
+	q.head.class = DNS_CLASS_IN;
+	cache_forget(c, &q);
+	ck_assert(!get(c, 0, 1, &a));
+	ck_assert_uint_eq(cache_count(c), 0);
+	put(c, 0, 1, 60);
 	cache_flush(c);
 	ck_assert(!get(c, 0, 1, &a));
 	cache_free(c);
