@@ -19,7 +19,11 @@ put(uint32_t *seq, uint32_t *used, void *to, const void *from, size_t len)
 	__atomic_store_n(seq, *seq + 1, __ATOMIC_RELEASE);
 }
 
-#define PUT(e, from) put(&(e)->seq, &(e)->used, &(e)->is, from, sizeof((e)->is))
+/* Up to the end of the name, which is the last field and ends with a zero. */
+#define PUT_NAMED(e, from)                                                     \
+	put(&(e)->seq, &(e)->used, &(e)->is, from,                             \
+	    (size_t)((from)->name - (const char *)(from)) +                    \
+		strnlen((from)->name, DNSTAB_TEXT - 1) + 1)
 
 void
 dnstab_begin(struct dnstab_file *f)
@@ -37,13 +41,14 @@ dnstab_put_server(
     struct dnstab_file *f, uint32_t i, const struct dnstab_server *s)
 {
 	if (i < DNSTAB_SERVERS && (s != NULL || f->server[i].used != 0))
-		PUT(&f->server[i], s);
+		put(&f->server[i].seq, &f->server[i].used, &f->server[i].is, s,
+		    sizeof(*s));
 }
 
 void
 dnstab_put_query(struct dnstab_file *f, const struct dnstab_query *q)
 {
-	PUT(&f->query[f->nqueries % DNSTAB_QUERIES], q);
+	PUT_NAMED(&f->query[f->nqueries % DNSTAB_QUERIES], q);
 	__atomic_store_n(&f->nqueries, f->nqueries + 1, __ATOMIC_RELEASE);
 }
 
@@ -98,7 +103,7 @@ dnstab_put_name(struct dnstab_file *f, const struct dnstab_name *n)
 {
 	uint32_t set = set_of(n->vm, n->ip);
 
-	PUT(&f->name[set][way_for(f, set, n)], n);
+	PUT_NAMED(&f->name[set][way_for(f, set, n)], n);
 }
 
 static bool

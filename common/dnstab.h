@@ -18,7 +18,7 @@
 #include "common/usec.h"
 
 #define DNSTAB_MAGIC   0x74736e64u
-#define DNSTAB_VERSION 1u
+#define DNSTAB_VERSION 2u
 #define DNSTAB_SERVERS 64u
 #define DNSTAB_QUERIES 256u
 #define DNSTAB_SETS    1024u
@@ -34,19 +34,20 @@ struct dnstab_server {
 	usec_t last_answer; /* monotonic clock; 0: never */
 };
 
+/* Of these two only what the name takes of its room is written. */
 struct dnstab_query {
+	usec_t when;
 	uint32_t vm;
 	uint16_t type, rcode;
 	uint32_t took; /* usec */
 	char by[56];   /* who answered: a server, or a word */
 	char name[DNSTAB_TEXT];
-	usec_t when;
 };
 
 struct dnstab_name {
+	usec_t when;
 	uint32_t vm, ip; /* host order */
 	char name[DNSTAB_TEXT];
-	usec_t when;
 };
 
 #define DNSTAB_ENTRY(type)                                                     \
@@ -85,7 +86,7 @@ bool dnstab_get_server(
 bool dnstab_get_query(
     const struct dnstab_file *, uint32_t back, struct dnstab_query *);
 /* What that VM asked for when it was told this address. */
-bool dnstab_find_name(const struct dnstab_file *, uint32_t vm, uint32_t ip,
-    struct dnstab_name *);
+bool dnstab_find_name(
+    const struct dnstab_file *, uint32_t vm, uint32_t ip, struct dnstab_name *);
 
 #endif

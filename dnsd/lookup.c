@@ -150,7 +150,8 @@ asker_free(struct asker *w)
 	l->nasker--;
 	client_lookup_done(w->client);
 	count_lookups(l->d, -1);
-	free(w);
+	if (w != &l->first)
+		free(w);
 }
 
 /* Nobody can join it any more. */
@@ -230,7 +231,7 @@ lookup_keep(struct lookup *l, const uint8_t *msg, size_t len)
 static bool
 asker_stale(const struct asker *w)
 {
-	return answer_cached(w->client, w->origin, &w->q, true, w);
+	return answer_cached(w->client, w->origin, w->q, true, w);
 }
 
 /* Each gets a copy of its own, which is then made to fit it. */
@@ -251,7 +252,7 @@ lookup_finish(struct lookup *l, uint8_t *msg, size_t len)
 			continue;
 		stats_inc(&d->d->stats, DNSS_RELAYED);
 		memcpy(d->out, msg, len);
-		answer_whole(w->client, w->origin, &w->q, d->out, len, w, by);
+		answer_whole(w->client, w->origin, w->q, d->out, len, w, by);
 	}
 	lookup_end(l);
 }
@@ -267,7 +268,7 @@ lookup_fail(struct lookup *l)
 			continue;
 		stats_inc(&l->d->d->stats, DNSS_SERVFAIL);
 		answer_error(w->client, w->origin,
-		    rd_init(w->msg, w->q.head.end), &w->q, DNS_SERVFAIL,
+		    rd_init(w->msg, w->q->head.end), w->q, DNS_SERVFAIL,
 		    l->failed ? DNS_EDE_NETWORK : DNS_EDE_NO_REACHABLE,
 		    l->failed ? "no server can be reached"
 			      : "no server answered",
@@ -326,23 +327,17 @@ over_share(const struct client *c)
 	       (d->nlookup < d->maxlookup && n >= d->maxlookup - d->nlookup);
 }
 
-/* -1: no memory. */
-static int
-lookup_join(struct lookup *l, struct client *c, const uint8_t *origin,
-    struct rd msg, const struct query *q)
+static void
+asker_add(struct lookup *l, struct asker *w, struct client *c,
+    const uint8_t *origin, const struct query *q, const uint8_t *msg)
 {
-	struct asker *w;
-
-	if ((w = malloc(sizeof(*w) + q->head.end)) == NULL)
-		return -1;
 	w->lookup = l;
 	w->client = c;
 	w->start = usec_now(l->d->d->loop);
 	if (origin != NULL)
 		memcpy(w->origin, origin, ORIGIN_LEN);
-	memcpy(w->msg, msg.p, q->head.end);
-	w->q = *q;
-	w->q.head.name = w->msg + DNS_HDRLEN;
+	w->q = q;
+	w->msg = msg;
 	LIST_INSERT_HEAD(&c->askers, w, entry);
 	TAILQ_INSERT_TAIL(&l->askers, w, next);
 	l->nasker++;
@@ -350,7 +345,28 @@ lookup_join(struct lookup *l, struct client *c, const uint8_t *origin,
 	if (c->tcp)
 		c->nlookup++;
 	count_lookups(l->d, 1);
-	return 0;
+}
+
+/* The same question in a message that stays; it points into that. */
+static void
+query_move(struct query *to, const struct query *from, const uint8_t *msg)
+{
+	*to = *from;
+	to->head.name = msg + DNS_HDRLEN;
+}
+
+static void
+lookup_join(struct lookup *l, struct client *c, const uint8_t *origin,
+    struct rd msg, const struct query *q)
+{
+	struct joined *w;
+
+	if ((w = malloc(sizeof(*w) + q->head.end)) == NULL)
+		return;
+	memcpy(w->msg, msg.p, q->head.end);
+	query_move(&w->q, q, w->msg);
+	asker_add(l, &w->asker, c, origin, &w->q, w->msg);
+	stats_inc(&l->d->d->stats, DNSS_MERGED);
 }
 
 static struct lookups *
@@ -374,26 +390,24 @@ lookup_find(struct dnsd *d, const struct query *q)
 	return NULL;
 }
 
+/* For the first who asks; of its servers nothing is known yet. */
 static struct lookup *
-lookup_new(struct dnsd *d, struct rd msg, bool tcp)
+lookup_new(struct client *c, const uint8_t *origin, struct rd msg,
+    const struct query *q)
 {
+	struct dnsd *d = c->d;
 	struct lookup *l;
-	size_t i;
 
 	if ((l = malloc(sizeof(*l) + msg.len)) == NULL)
 		return NULL;
-	memset(l, 0, offsetof(struct lookup, attempt));
-	for (i = 0; i < nitems(l->attempt); i++)
-		l->attempt[i].server = NULL;
+	memset(l, 0, offsetof(struct lookup, ask));
 	l->rank = RANK_NONE;
-	l->best = NULL;
-	l->by = NULL;
 	l->d = d;
-	l->tcp = tcp;
+	l->tcp = c->tcp;
 	TAILQ_INIT(&l->askers);
 	l->len = msg.len;
 	memcpy(l->msg, msg.p, msg.len);
-	(void)query_parse(rd_init(l->msg, msg.len), &l->q);
+	query_move(&l->q, q, l->msg);
 	ev_init(&l->timer, race_timer);
 	ev_set_priority(&l->timer, TIMER_LATE);
 	l->timer.data = l;
@@ -401,6 +415,7 @@ lookup_new(struct dnsd *d, struct rd msg, bool tcp)
 	l->open = l->q.plain;
 	if (l->open)
 		LIST_INSERT_HEAD(same_of(d, &l->q), l, same);
+	asker_add(l, &l->first, c, origin, &l->q, l->msg);
 	return l;
 }
 
@@ -409,20 +424,12 @@ static void
 lookup_begin(struct client *c, const uint8_t *origin, struct rd msg,
     const struct query *q)
 {
-	struct dnsd *d = c->d;
-	struct lookup *l = lookup_find(d, q);
+	struct lookup *l = lookup_find(c->d, q);
 
-	if (l != NULL) {
-		if (lookup_join(l, c, origin, msg, q) == 0)
-			stats_inc(&d->d->stats, DNSS_MERGED);
-		return;
-	}
-	if ((l = lookup_new(d, msg, c->tcp)) == NULL)
-		return;
-	if (lookup_join(l, c, origin, msg, q) == 0)
+	if (l != NULL)
+		lookup_join(l, c, origin, msg, q);
+	else if ((l = lookup_new(c, origin, msg, q)) != NULL)
 		race_start(l);
-	else
-		lookup_free(l);
 }
 
 /* What we do not do, or cannot; true: it is answered. */

@@ -55,15 +55,23 @@ struct asker {
 	struct client *client; /* borrowed */
 	usec_t start;
 	uint8_t origin[ORIGIN_LEN];
-	struct query q;		 /* points into msg */
+	const struct query *q;	 /* as it was asked by this one */
+	const uint8_t *msg;	 /* the same, up to the end of the question */
 	LIST_ENTRY(asker) entry; /* of the client's */
 	TAILQ_ENTRY(asker) next; /* of the lookup's */
-	uint8_t msg[];		 /* up to the end of the question */
+};
+
+/* One that has come to a lookup of the same. */
+struct joined {
+	struct asker asker;
+	struct query q; /* points into msg */
+	uint8_t msg[];
 };
 
 struct lookup {
 	struct dnsd *d;		    /* borrowed */
-	TAILQ_HEAD(, asker) askers; /* owned */
+	TAILQ_HEAD(, asker) askers; /* owned, but for the first */
+	struct asker first;	    /* whose q and msg are the lookup's */
 	size_t nasker;
 	bool ghost;	/* all have their answer; see race_linger() */
 	bool open;	/* others may join: it is in d->same */
@@ -72,12 +80,9 @@ struct lookup {
 	usec_t start, deadline;
 	struct ev_timer timer;
 	usec_t due; /* when it is */
-	size_t nask;
-	struct asking ask[ROUTE_MAXASKED];
 	unsigned tick;
 	bool failed;	  /* the network said no */
 	bool all_offline; /* when it began: then they are waited for */
-	struct attempt attempt[DNSD_MAXATTEMPTS];
 	/* The best answer so far, while a better may come. */
 	enum rank rank;
 	uint32_t rank_order; /* of its server */
@@ -86,6 +91,10 @@ struct lookup {
 	const struct server *by;  /* borrowed; whose answer it is */
 	LIST_ENTRY(lookup) entry; /* of all */
 	LIST_ENTRY(lookup) same;
+	/* Of most lookups only the first of each is ever looked at. */
+	size_t nask, nattempt;
+	struct asking ask[ROUTE_MAXASKED];
+	struct attempt attempt[DNSD_MAXATTEMPTS];
 	size_t len; /* of the message */
 	uint8_t msg[];
 };

@@ -15,9 +15,12 @@ struct entry {
 	uint8_t wire[];
 };
 
+/* Most names asked for are none of these: their length, or a bit, tells. */
 struct names {
 	uint64_t key;
 	size_t n, names;
+	bool has_len[NAME_WIRELEN + 1];
+	uint8_t used[BUCKETS / 8];     /* a bit for each bucket */
 	struct entry *bucket[BUCKETS]; /* owned */
 };
 
@@ -123,12 +126,17 @@ names_free(struct names *ns)
 	free(ns);
 }
 
+static size_t
+bucket_of(const struct names *ns, const uint8_t *wire, size_t len)
+{
+	return name_hash(wire, len, ns->key) % BUCKETS;
+}
+
 /* Where the name's first entry is, or would be. */
 static struct entry **
-find(struct names *ns, const uint8_t *wire, size_t len)
+find(struct names *ns, const uint8_t *wire, size_t len, size_t bucket)
 {
-	struct entry **pp =
-	    &ns->bucket[name_hash(wire, len, ns->key) % BUCKETS];
+	struct entry **pp = &ns->bucket[bucket];
 
 	while (*pp != NULL &&
 	       ((*pp)->len != len || !name_equal((*pp)->wire, wire, len)))
@@ -141,6 +149,7 @@ names_add(struct names *ns, const char *text, const struct ipaddr *ip)
 {
 	struct entry *e, **pp;
 	struct name n;
+	size_t b;
 
 	if (ns->n == NAMES_MAX || name_parse(text, &n) == -1 ||
 	    (e = calloc(1, sizeof(*e) + n.len)) == NULL)
@@ -149,7 +158,10 @@ names_add(struct names *ns, const char *text, const struct ipaddr *ip)
 	e->len = n.len;
 	memcpy(e->wire, n.wire, n.len);
 	ns->n++;
-	pp = find(ns, n.wire, n.len);
+	b = bucket_of(ns, n.wire, n.len);
+	ns->has_len[n.len] = true;
+	ns->used[b / 8] |= (uint8_t)(1u << b % 8);
+	pp = find(ns, n.wire, n.len, b);
 	if (*pp == NULL)
 		ns->names++;
 	for (; *pp != NULL && (*pp)->len == n.len &&
@@ -171,11 +183,15 @@ names_find(const struct names *ns, const uint8_t *wire, size_t len,
     uint8_t family, struct ipaddr *ip, size_t max, size_t *n)
 {
 	const struct entry *e;
+	size_t b;
 
 	*n = 0;
-	if (ns->n == 0)
+	if (len > NAME_WIRELEN || !ns->has_len[len])
 		return false;
-	e = *find((struct names *)(uintptr_t)ns, wire, len);
+	b = bucket_of(ns, wire, len);
+	if ((ns->used[b / 8] >> b % 8 & 1) == 0)
+		return false;
+	e = *find((struct names *)(uintptr_t)ns, wire, len, b);
 	if (e == NULL)
 		return false;
 	for (; e != NULL && *n < max; e = e->more)

@@ -69,7 +69,7 @@ has_attempt(const struct lookup *l, const struct server *s)
 {
 	size_t i;
 
-	for (i = 0; i < nitems(l->attempt); i++)
+	for (i = 0; i < l->nattempt; i++)
 		if (l->attempt[i].server == s)
 			return true;
 	return false;
@@ -80,7 +80,7 @@ cancel_attempts(struct lookup *l, const struct server *s)
 {
 	size_t i;
 
-	for (i = 0; i < nitems(l->attempt); i++)
+	for (i = 0; i < l->nattempt; i++)
 		if (s == NULL || l->attempt[i].server == s)
 			upstream_cancel(&l->attempt[i]);
 }
@@ -168,13 +168,18 @@ static struct attempt *
 attempt_place(struct lookup *l, const struct server *s)
 {
 	bool scarce = l->d->nsock >= l->d->maxsock / 2;
+	bool may_add = !(scarce && has_attempt(l, s));
 	size_t i;
 
-	for (i = 0; i < nitems(l->attempt); i++)
-		if (l->attempt[i].server == NULL &&
-		    !(scarce && has_attempt(l, s)))
+	for (i = 0; may_add && i < l->nattempt; i++)
+		if (l->attempt[i].server == NULL)
 			return &l->attempt[i];
-	for (i = 0; i < nitems(l->attempt); i++) {
+	if (may_add && i < nitems(l->attempt)) {
+		l->nattempt++;
+		l->attempt[i].server = NULL;
+		return &l->attempt[i];
+	}
+	for (i = 0; i < l->nattempt; i++) {
 		if (l->attempt[i].server == s) {
 			upstream_cancel(&l->attempt[i]);
 			return &l->attempt[i];

@@ -125,12 +125,14 @@ static void
 put_names(struct dnstab_file *f, const struct dnstab_query *q,
     const struct msg_head *h, struct rd msg)
 {
-	struct dnstab_name n = { .vm = q->vm, .when = q->when };
 	struct msg_walk w = msg_walk(msg, h);
+	struct dnstab_name n;
 	struct msg_rr rr;
 	int i;
 
-	memcpy(n.name, q->name, sizeof(n.name));
+	n.when = q->when;
+	n.vm = q->vm;
+	strlcpy(n.name, q->name, sizeof(n.name));
 	for (i = 0; i < MAXNAMES && msg_next(&w, &rr) == 1; i++) {
 		if (w.section != SEC_ANSWER)
 			break;
@@ -151,13 +153,13 @@ records_answer(const struct client *c, const struct asker *a, const char *by,
 
 	if (f == NULL || msg_head(rd_init(msg, len), &h) == -1)
 		return;
-	memset(&q, 0, sizeof(q));
 	q.vm = c->answer == NULL ? ipc_vm(c->guest->link) : 0;
 	q.type = h.type;
 	q.rcode = h.flags & 15;
 	q.took = a != NULL ? (uint32_t)(now - a->start) : 0;
 	q.when = now;
-	strlcpy(q.by, by != NULL ? by : "", sizeof(q.by));
+	strncpy(q.by, by != NULL ? by : "", sizeof(q.by) - 1);
+	q.by[sizeof(q.by) - 1] = '\0';
 	dnstab_text(h.name, h.namelen, q.name);
 	dnstab_put_query(f, &q);
 	if (q.vm != 0)
