@@ -20,9 +20,9 @@ dnsmasq_at() {
 	shift
 	dnsmasq --keep-in-foreground --conf-file=/dev/null --no-resolv \
 	    --no-hosts --listen-address="$at" --bind-interfaces --user=root \
-	    --pid-file= --local-ttl=60 "$@" &
-	until dig +short +tries=1 +timeout=1 @"$at" ready.example |
-	    grep -q 192.0.2.77; do
+	    --pid-file= --local-ttl=60 --port="${PORT:-53}" "$@" &
+	until dig +short +tries=1 +timeout=1 -p "${PORT:-53}" @"$at" \
+	    ready.example | grep -q 192.0.2.77; do
 		:
 	done
 }
@@ -59,6 +59,11 @@ until dig +short +tries=1 +timeout=1 @$SERVER ready.example |
 done
 dnsmasq_at 192.0.2.2 --address=/ready.example/192.0.2.77 \
     --address=/corp.example/10.20.0.1
+ip addr add fd00:2::2/64 dev ext0 nodad
+PORT=5353
+dnsmasq_at fd00:2::2 --address=/ready.example/192.0.2.77 \
+    --address=/six.example/10.66.0.1
+PORT=53
 echo "10.3.3.3 inhosts.example alias" >"$DIR/hosts"
 suite --hosts "$DIR/hosts" --dns "$DIR/dns.conf"
 
@@ -103,6 +108,12 @@ printf 'nameserver %s\nnameserver 192.0.2.2\nzone corp.example\n' $SERVER \
     >"$DIR/dns.conf"
 follows "the file is made: split DNS" 10.20.0.1 www.corp.example
 check "other names" asks 198.51.100.1 one.example
+printf 'nameserver %s\nnameserver fd00:2::2#5353\nzone six.example\n%s\n' \
+    $SERVER 'search corp.example lab.example' >"$DIR/dns.conf"
+follows "a server with IPv6 and a port" 10.66.0.1 www.six.example
+check "the same by TCP" asks 10.66.0.1 +tcp tcp.six.example
+check "the search list, by DHCP" eventually sh -c "$TAP --socket $SOCK -- \
+    cat /etc/resolv.conf | grep -q '^search corp.example lab.example'"
 printf 'nameserver 192.0.2.2\n' >"$DIR/new"
 mv "$DIR/new" "$DIR/dns.conf"
 follows "the file is replaced" 10.20.0.1 corp.example
@@ -140,6 +151,9 @@ ip route del default via 192.0.2.250 metric 999
 seq -f 'h%.0f.corp.example A' 3000 >"$DIR/queries"
 printf 'nameserver 192.0.2.2\n' >"$DIR/dns.conf"
 follows "the file is made again" 10.20.0.1 corp.example
+guest -- dnsperf -m tcp -s $GATEWAY -d "$DIR/queries" -n 1 -q 60 -c 2 -t 60 \
+    >"$DIR/dnsperf" 2>&1
+check "over two connections" grep -q "NOERROR 3000 (100" "$DIR/dnsperf"
 # On a slow machine there may be one or none while one load lasts.
 i=0
 while [ $i -lt 3 ] && [ $FAILED = 0 ]; do

@@ -35,6 +35,7 @@
 struct server {
 	char addr[IPADDR_STRLEN];
 	int fd; /* owned */
+	bool tcp;
 };
 
 static struct {
@@ -59,6 +60,7 @@ static struct {
 	int flow_fd; /* owned by the test that asked */
 	struct server server[MAXSERVERS];
 	size_t nserver, nset;
+	bool only_tcp; /* asked() looks for no others */
 } t;
 
 static void
@@ -89,6 +91,7 @@ give(const struct ipc_msg *m)
 		ck_assert_int_eq(
 		    plat_socketpair(tcp ? SOCK_STREAM : SOCK_DGRAM, sv), 0);
 		ipaddr_str(&a, t.server[t.nserver].addr);
+		t.server[t.nserver].tcp = tcp;
 		t.server[t.nserver++].fd = sv[0];
 		fd[i] = sv[1];
 	}
@@ -214,7 +217,7 @@ conf_server(const char *addr, int order, int timeout_ms, const char *zone)
 }
 
 static void
-conf_end(bool in_turn)
+conf_end_after(bool in_turn, int offline_after)
 {
 	ck_assert_int_eq(
 	    ipc_send(t.sup, IPC_DNS_HOSTS, NULL, 0, "{s:[s,s,s,s]}", "names",
@@ -228,8 +231,14 @@ conf_end(bool in_turn)
 		"192.168.65.3", "gateway-names", "gateway.internal",
 		"host-names", "host.internal", "host.docker.internal",
 		"vm-names", "vm.internal", "in-turn", in_turn, "offline-after",
-		5),
+		offline_after),
 	    0);
+}
+
+static void
+conf_end(bool in_turn)
+{
+	conf_end_after(in_turn, 5);
 }
 
 /* As from a resolv.conf. */
@@ -352,6 +361,9 @@ asked(const char *addr, uint8_t *buf, size_t cap, size_t *len)
 	for (;; ev_run(t.loop, EVRUN_NOWAIT)) {
 		for (i = 0; i < t.nserver; i++) {
 			if (addr != NULL && strcmp(addr, t.server[i].addr) != 0)
+				continue;
+			/* Where we are late UDP is asked as well. */
+			if (t.only_tcp && !t.server[i].tcp)
 				continue;
 			n = read(t.server[i].fd, buf, cap);
 			if (n <= 0)
@@ -694,6 +706,105 @@ START_TEST(test_cache)
 }
 END_TEST
 
+/*
+ * What is kept is an answer to its question and to nothing else, whatever its
+ * additional records say; and its time gets shorter.
+ */
+START_TEST(test_cache_whole)
+{
+	static const char rr[] =
+	    RR("\0\0\0\x64") "\5other\xc0\x10" A_IN "\0\0\0\x64\0\4"
+			     "6666";
+	uint8_t buf[600];
+	int fd = flow(1, "dns"), up;
+	size_t n;
+
+	ask(fd, DGRAM(HDR OTHER A_IN));
+	up = asked(NULL, buf, sizeof(buf), &n);
+	n = answer_to(buf, 0, 1, 0, DGRAM(rr));
+	buf[11] = 1;
+	put(up, buf, n);
+	ck_assert_uint_eq(get(fd, buf, sizeof(buf)), PREFIX + n);
+	ask(fd, DGRAM(HDR "\5other\7example\0" A_IN));
+	do
+		(void)asked(NULL, buf, sizeof(buf), &n);
+	while (!same_letters(buf + 12, "\5other"));
+	/* The TTL of the first record, which is behind the question. */
+	do {
+		(void)poll(NULL, 0, 10);
+		ask(fd, DGRAM(HDR OTHER A_IN));
+		do
+			n = get(fd, buf, sizeof(buf));
+		while (!same_letters(buf + PREFIX + 12, OTHER));
+		ck_assert_uint_eq(n, PREFIX + 29 + sizeof(rr) - 1);
+		ck_assert_mem_eq(buf + PREFIX + 29 + 6, "\0\0\0", 3);
+		ck_assert_uint_le(buf[PREFIX + 29 + 9], 0x64);
+	} while (buf[PREFIX + 29 + 9] == 0x64);
+	/* The other record's with it. */
+	ck_assert_uint_lt(buf[PREFIX + 29 + 16 + 15], 0x64);
+}
+END_TEST
+
+#define L63                                                                    \
+	"\x3f"                                                                 \
+	"123456789012345678901234567890123456789012345678901234567890123"
+#define L61                                                                    \
+	"\x3d"                                                                 \
+	"1234567890123456789012345678901234567890123456789012345678901"
+
+/* clang-format off */
+static const struct {
+	const char *what, *q;
+	size_t len;
+} odd[] = {
+	{ "the root", DGRAM(HDR "\0\0\2\0\1") },
+	{ "255 bytes", DGRAM(HDR L63 L63 L63 L61 "\0" A_IN) },
+	{ "a dot, a zero and others in labels", DGRAM(HDR "\3a.b\4\0\xff\x80" "C"
+	    "\1\\\0" A_IN) },
+	{ "class CH", DGRAM(HDR "\7version\4bind\0" "\0\x10\0\3") },
+	{ "any class", DGRAM(HDR "\4host\10internal\0" "\0\1\0\xff") },
+	{ "another type of a name of ours",
+	    DGRAM(HDR "\4host\10internal\0" "\0\x10\0\1") },
+	{ "an unknown type", DGRAM(HDR "\4host\10internal\0" "\xff\0\0\1") },
+};
+/* clang-format on */
+
+/* Whatever is asked comes to the server so, and its answer back, and is kept.
+ */
+START_TEST(test_odd)
+{
+	const char *q = odd[_i].q;
+	size_t len = odd[_i].len, n;
+	uint8_t buf[600], ans[600];
+	int fd = flow(1, "dns"), up, i;
+
+	ask(fd, q, len);
+	up = asked("192.0.2.1", ans, sizeof(ans), &n);
+	ck_assert_msg(n == len, "%s", odd[_i].what);
+	for (i = 12; i < (int)len; i++)
+		ck_assert(ans[i] == (uint8_t)q[i] ||
+			  (ans[i] ^ (uint8_t)q[i]) == 0x20);
+	ans[2] |= 0x80;
+	ans[7] = 1;
+	memcpy(ans + n, "\xc0\x0c", 2);
+	memcpy(ans + n + 2, ans + n - 4, 4); /* type and class */
+	memcpy(ans + n + 6,
+	    "\0\0\1\0\0\1"
+	    "x",
+	    7);
+	n += 13;
+	put(up, ans, n);
+	for (i = 0; i < 2; i++) {
+		ck_assert_uint_eq(get(fd, buf, sizeof(buf)), PREFIX + n);
+		ck_assert_mem_eq(buf + PREFIX + 12, q + 12, len - 12);
+		if (i == 0)
+			ask(fd, q, len);
+	}
+	ck_assert_uint_eq(counter("cache-hits"), 1);
+	ck_assert_uint_eq(counter("answered-here"), 0);
+}
+END_TEST
+
 /* Its time is over and nobody answers: better an old answer than none. */
 START_TEST(test_stale)
 {
@@ -790,6 +901,7 @@ START_TEST(test_cut)
 	up = asked("192.0.2.1", buf, sizeof(buf), &n);
 	buf[2] |= 0x82;
 	put(up, buf, n);
+	t.only_tcp = true;
 	up = asked("192.0.2.1", buf, sizeof(buf), &n);
 	ck_assert_uint_eq(n, 2 + sizeof(HDR_OPT OTHER A_IN OPT("..")) - 1);
 	/* One record of unknown type with 1,900 bytes. */
@@ -954,6 +1066,25 @@ START_TEST(test_offline)
 }
 END_TEST
 
+/*
+ * How many are missed before a server is offline is in the file: none, or so
+ * many that it never is.
+ */
+START_TEST(test_offline_after)
+{
+	int fd = flow(1, "dns"), i;
+
+	conf_server("192.0.2.5", 0, 100, NULL);
+	conf_server("192.0.2.6", 1, 60000, NULL);
+	conf_end_after(false, _i == 0 ? 0 : 1000000);
+	for (i = 0; i < 4; i++) {
+		ask(fd, DGRAM(HDR OTHER A_IN));
+		(void)serve("192.0.2.6", fd, NULL);
+		ck_assert_uint_eq(counter("servers-offline"), _i == 0);
+	}
+}
+END_TEST
+
 /* Answers everything but what begins like this; how often that was asked. */
 static unsigned
 serve_others(const char *label)
@@ -1088,18 +1219,6 @@ START_TEST(test_timeout_zero)
 	conf_end(false);
 	ask(fd, DGRAM(HDR OTHER A_IN));
 	expect_servfail(fd);
-}
-END_TEST
-
-/* A name of ours, but a type we know nothing of. */
-START_TEST(test_relay_other_type)
-{
-	uint8_t buf[600];
-	size_t n;
-
-	ask(flow(1, "dns"), DGRAM(HDR "\4host\10internal\0\0\x10\0\1"));
-	(void)asked("192.0.2.1", buf, sizeof(buf), &n);
-	ck_assert_uint_eq(counter("answered-here"), 0);
 }
 END_TEST
 
@@ -1870,6 +1989,7 @@ START_TEST(test_tcp_idle)
 	int fd = flow(1, "tcp"), up;
 	size_t n;
 
+	t.only_tcp = true;
 	put(fd, q, sizeof(q) - 1);
 	up = asked(NULL, buf, sizeof(buf), &n);
 	buf[4] |= 0x80;
@@ -1892,6 +2012,7 @@ START_TEST(test_tcp)
 	int fd = flow(1, "tcp"), up;
 	size_t n, len;
 
+	t.only_tcp = true;
 	put(fd, q, sizeof(q) - 1);
 	up = asked(NULL, both, sizeof(both), &n);
 	while (n < 62)
@@ -1927,6 +2048,7 @@ START_TEST(test_tcp_closed)
 	int fd = flow(1, "tcp"), up;
 	size_t n, i;
 
+	t.only_tcp = true;
 	put(fd, q, sizeof(q) - 1);
 	up = asked(NULL, buf, sizeof(buf), &n);
 	buf[4] |= 0x80;
@@ -1947,6 +2069,75 @@ START_TEST(test_tcp_closed)
 }
 END_TEST
 
+/*
+ * ... in the middle of an answer, with others under way: all that it did not
+ * answer is asked over another one.
+ */
+START_TEST(test_tcp_midway)
+{
+	enum { LEN = 2 + NUMBERED_LEN, N = 5 };
+	uint8_t buf[LEN * N] = { 0, NUMBERED_LEN };
+	size_t n, i;
+	int fd, up;
+
+	t.only_tcp = true;
+	conf_server("192.0.2.7", 0, 60000, NULL);
+	conf_end(false);
+	fd = flow(1, "tcp");
+	for (i = 0; i < N; i++) {
+		numbered(buf + 2, (unsigned)i);
+		put(fd, buf, LEN);
+	}
+	up = asked(NULL, buf, sizeof(buf), &n);
+	while (n < N * LEN)
+		n += get(up, buf + n, sizeof(buf) - n);
+	buf[4] |= 0x80;
+	buf[4 + LEN] |= 0x80;
+	put(up, buf, LEN + 10);
+	ck_assert_uint_eq(get(fd, buf, sizeof(buf)), LEN);
+	for (i = 0; i < t.nserver; i++) {
+		if (t.server[i].fd == up)
+			t.server[i].fd = -1;
+	}
+	close(up);
+	up = asked(NULL, buf, sizeof(buf), &n);
+	while (n < (N - 1) * LEN)
+		n += get(up, buf + n, sizeof(buf) - n);
+	ck_assert_uint_eq(t.asked_tcp, 2);
+	for (i = 0; i < n; i += LEN)
+		buf[i + 4] |= 0x80;
+	put(up, buf, n);
+	for (n = 0; n < (N - 1) * LEN;)
+		n += get(fd, buf + n, sizeof(buf) - n);
+	for (i = 0; i < n; i += LEN)
+		ck_assert_uint_eq(buf[i + 5] & 15, 0);
+	wait_counter("in-flight", 0);
+}
+END_TEST
+
+/* A guest that sends byte by byte, says that this was all, and then waits. */
+START_TEST(test_tcp_bytes)
+{
+	static const char q[] = "\0\x1d" HDR OTHER A_IN;
+	uint8_t buf[600];
+	int fd = flow(1, "tcp"), up;
+	size_t i, n;
+
+	t.only_tcp = true;
+	for (i = 0; i < sizeof(q) - 1; i++) {
+		ck_assert_uint_eq(counter("tcp-queries"), 0);
+		put(fd, q + i, 1);
+		ev_run(t.loop, EVRUN_NOWAIT);
+	}
+	ck_assert_int_eq(shutdown(fd, SHUT_WR), 0);
+	up = asked(NULL, buf, sizeof(buf), &n);
+	buf[4] |= 0x80;
+	put(up, buf, n);
+	ck_assert_uint_eq(get(fd, buf, sizeof(buf)), n);
+	ck_assert_uint_eq(get(fd, buf, sizeof(buf)), 0);
+}
+END_TEST
+
 /* No more than some are taken at a time; all are answered in the end. */
 START_TEST(test_tcp_many)
 {
@@ -1956,6 +2147,7 @@ START_TEST(test_tcp_many)
 	size_t n, k, done = 0, len = 0;
 	unsigned i;
 
+	t.only_tcp = true;
 	for (i = 0; i < 200; i++) {
 		numbered(buf + 2, i);
 		put(fd, buf, LEN);
@@ -1975,19 +2167,6 @@ START_TEST(test_tcp_many)
 }
 END_TEST
 
-/* As asked(), but over a connection, or not. */
-static int
-asked_by(bool tcp, const char *addr, uint8_t *buf, size_t cap, size_t *len)
-{
-	int fd;
-
-	do {
-		fd = asked(addr, buf, cap, len);
-	} while (
-	    *len != (tcp ? 31 : 29) || !same_letters(buf + *len - 17, OTHER));
-	return fd;
-}
-
 /*
  * Of two servers one is always quicker: the other one's connection is as good
  * as any, though nobody waits for what comes over it.
@@ -2000,14 +2179,15 @@ START_TEST(test_tcp_slower)
 	unsigned i;
 	size_t n;
 
+	t.only_tcp = true;
 	conf_server("192.0.2.5", 0, 60000, NULL);
 	conf_server("192.0.2.6", 0, 60000, NULL);
 	conf_end(false);
 	fd = flow(1, "tcp");
 	for (i = 1; i <= 10; i++) {
 		put(fd, q, sizeof(q) - 1);
-		quick = asked_by(true, "192.0.2.5", buf, sizeof(buf), &n);
-		slow = asked_by(true, "192.0.2.6", other, sizeof(other), &n);
+		quick = asked("192.0.2.5", buf, sizeof(buf), &n);
+		slow = asked("192.0.2.6", other, sizeof(other), &n);
 		buf[4] |= 0x80;
 		other[4] |= 0x80;
 		put(quick, buf, n);
@@ -2030,8 +2210,10 @@ START_TEST(test_tcp_swallowed)
 	conf("192.0.2.7", NULL);
 	fd = flow(1, "tcp");
 	put(fd, q, sizeof(q) - 1);
-	(void)asked_by(true, NULL, buf, sizeof(buf), &n);
-	up = asked_by(false, NULL, buf, sizeof(buf), &n);
+	t.only_tcp = true;
+	(void)asked(NULL, buf, sizeof(buf), &n);
+	t.only_tcp = false;
+	up = asked(NULL, buf, sizeof(buf), &n);
 	n = answer_to(buf, 0, 1, 0, DGRAM(RR("\0\0\0\0")));
 	put(up, buf, n);
 	ck_assert_uint_eq(get(fd, buf, sizeof(buf)), 2 + n);
@@ -2054,7 +2236,9 @@ START_TEST(test_cut_swallowed)
 	fd = flow(1, "dns");
 	ask(fd, DGRAM(HDR "\5first\7example\0" A_IN));
 	ask(fd, DGRAM(HDR OTHER A_IN));
-	up = asked_by(false, NULL, buf, sizeof(buf), &n);
+	do
+		up = asked(NULL, buf, sizeof(buf), &n);
+	while (!same_letters(buf + 12, OTHER));
 	n = answer_to(buf, 0, 1, 0, DGRAM(RR("\0\0\0\0")));
 	buf[2] |= 2;
 	put(up, buf, n);
@@ -2097,6 +2281,7 @@ START_TEST(test_tcp_unread)
 	ssize_t got;
 	size_t n, k;
 
+	t.only_tcp = true;
 	conf_server("192.0.2.7", 0, 60000, NULL);
 	conf_end(false);
 	for (i = 0; i < 3 * 64; i++) {
@@ -2243,6 +2428,7 @@ main(int argc, char *argv[])
 	tcase_add_test(tc, test_case);
 	tcase_add_test(tc, test_case_lost);
 	tcase_add_loop_test(tc, test_cache, 0, 2);
+	tcase_add_test(tc, test_cache_whole);
 	tcase_add_test(tc, test_stale);
 	tcase_add_test(tc, test_stale_outdated);
 	tcase_add_test(tc, test_cut);
@@ -2251,12 +2437,15 @@ main(int argc, char *argv[])
 	tcase_add_loop_test(tc, test_good_beside_bad, 0, 2);
 	tcase_add_loop_test(tc, test_order, 0, 2);
 	tcase_add_test(tc, test_offline);
+	tcase_add_loop_test(tc, test_offline_after, 0, 2);
 	tcase_add_test(tc, test_lossy_server);
 	tcase_add_test(tc, test_timeout_zero);
 	tcase_add_test(tc, test_slow_way);
 	tcase_add_test(tc, test_bare_error);
 	tcase_add_test(tc, test_tcp_closed);
-	tcase_add_test(tc, test_relay_other_type);
+	tcase_add_test(tc, test_tcp_midway);
+	tcase_add_test(tc, test_tcp_bytes);
+	tcase_add_loop_test(tc, test_odd, 0, (int)nitems(odd));
 	tcase_add_test(tc, test_socket_per_query);
 	tcase_add_test(tc, test_merged);
 	tcase_add_test(tc, test_apart);
