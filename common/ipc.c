@@ -192,54 +192,80 @@ fill(struct ipc *ipc, bool *more)
 	return 1;
 }
 
-/* A violation in a message whose name is known. */
+/* A violation in a message whose name is known, where it is. */
 static void
-cut_named(struct ipc *ipc, const json_t *body, const char *why)
+cut_named(struct ipc *ipc, int type, const char *why)
 {
-	const char *name = json_string_value(json_object_get(body, "msg"));
-	int i;
-
-	for (i = 0; name != NULL && i < IPC__MAX; i++) {
-		if (strcmp(ipc_desc[i].name, name) != 0)
-			continue;
+	if (type != -1) {
 		snprintf(ipc->whybuf, sizeof(ipc->whybuf), "%s: %s",
-		    ipc_desc[i].name, why);
+		    ipc_desc[type].name, why);
 		why = ipc->whybuf;
-		break;
 	}
 	cut(ipc, why);
 }
 
-/* Parses, checks and hands over the message of one frame. */
+static int
+type_of(const json_t *body)
+{
+	const json_t *name = json_object_get(body, "msg");
+
+	return json_is_string(name) ? ipc_type_parse(json_string_value(name),
+					  json_string_length(name))
+				    : -1;
+}
+
+/* Checked by one of two readers, and the message's from here on. */
 static void
-deliver(struct ipc *ipc, const uint8_t *text, const struct ipc_frame *f)
+hand_over(struct ipc *ipc, struct ipc_msg *m, int type, size_t nfd)
+{
+	m->type = (enum ipc_type)type;
+	m->nfd = nfd;
+	memcpy(m->fd, ipc->infd, nfd * sizeof(int));
+	ipc->ninfd -= nfd;
+	memmove(ipc->infd, ipc->infd + nfd, ipc->ninfd * sizeof(int));
+	ipc->ev->msg(ipc, m);
+	ipc_close_fds(m->fd, m->nfd);
+}
+
+static void
+deliver_json(struct ipc *ipc, const char *text, const struct ipc_frame *f)
 {
 	struct ipc_msg m;
 	const char *why;
 	json_t *body;
 	int type;
 
-	body = json_loadb(
-	    (const char *)text, f->len, JSON_REJECT_DUPLICATES, NULL);
+	body = json_loadb(text, f->len, JSON_REJECT_DUPLICATES, NULL);
 	if (body == NULL) {
 		cut(ipc, "not JSON");
 		return;
 	}
-	type = ipc_check(body, ipc->peer, ipc->self, f->nfd, &why);
-	if (type == -1) {
-		cut_named(ipc, body, why);
-		json_decref(body);
+	type = ipc_check(body, ipc->peer, ipc->self, f->nfd, m.val, &why);
+	if (type == -1)
+		cut_named(ipc, type_of(body), why);
+	else
+		hand_over(ipc, &m, type, f->nfd);
+	json_decref(body);
+}
+
+/* Parses, checks and hands over the message of one frame. */
+static void
+deliver(struct ipc *ipc, char *text, const struct ipc_frame *f)
+{
+	struct ipc_msg m;
+	const char *why;
+	int type;
+
+	if ((type = ipc_flat_read(text, f->len, m.val)) == -1) {
+		deliver_json(ipc, text, f);
 		return;
 	}
-	m.type = (enum ipc_type)type;
-	m.body = body;
-	m.nfd = f->nfd;
-	memcpy(m.fd, ipc->infd, f->nfd * sizeof(int));
-	ipc->ninfd -= f->nfd;
-	memmove(ipc->infd, ipc->infd + f->nfd, ipc->ninfd * sizeof(int));
-	ipc->ev->msg(ipc, &m);
-	ipc_close_fds(m.fd, m.nfd);
-	json_decref(body);
+	why = ipc_check_vals(
+	    (enum ipc_type)type, ipc->peer, ipc->self, f->nfd, m.val);
+	if (why != NULL)
+		cut_named(ipc, type, why);
+	else
+		hand_over(ipc, &m, type, f->nfd);
 }
 
 /*
@@ -248,7 +274,7 @@ deliver(struct ipc *ipc, const uint8_t *text, const struct ipc_frame *f)
  * known.
  */
 static ssize_t
-take_frame(struct ipc *ipc, const uint8_t *p, size_t len, size_t *need)
+take_frame(struct ipc *ipc, uint8_t *p, size_t len, size_t *need)
 {
 	struct ipc_frame f = { 0, 0 };
 	const char *why;
@@ -273,7 +299,7 @@ take_frame(struct ipc *ipc, const uint8_t *p, size_t len, size_t *need)
 		cut(ipc, "descriptors missing");
 		return -1;
 	}
-	deliver(ipc, p + IPC_HDRLEN, &f);
+	deliver(ipc, (char *)p + IPC_HDRLEN, &f);
 	return ipc->dead ? -1 : (ssize_t)*need;
 }
 
@@ -471,10 +497,13 @@ turn_cb(struct ev_loop *loop, struct ev_watcher *w, int revents)
 	leave(ipc);
 }
 
-/* The message as JSON, checked as its receiver will.  NULL: *why. */
+/*
+ * The message as a tree, which keeps its values; checked as its receiver will.
+ * NULL: *why.
+ */
 static json_t *
 compose(const struct ipc *ipc, enum ipc_type type, size_t nfd, const char *fmt,
-    va_list ap, const char **why)
+    va_list ap, struct ipc_val *val, const char **why)
 {
 	json_t *body;
 
@@ -484,7 +513,7 @@ compose(const struct ipc *ipc, enum ipc_type type, size_t nfd, const char *fmt,
 		return NULL;
 	if (json_object_set_new_nocheck(
 		body, "msg", json_string_nocheck(ipc_desc[type].name)) == 0 &&
-	    ipc_check(body, ipc->self, ipc->peer, nfd, why) != -1)
+	    ipc_check(body, ipc->self, ipc->peer, nfd, val, why) != -1)
 		return body;
 	json_decref(body);
 	return NULL;
@@ -504,8 +533,8 @@ leave_soon(struct ipc *ipc, bool lazy)
 }
 
 static const char *
-queue(struct ipc *ipc, enum ipc_type type, const json_t *body, const int *fd,
-    size_t nfd, bool lazy)
+queue(struct ipc *ipc, enum ipc_type type, const struct ipc_val *val,
+    const int *fd, size_t nfd, bool lazy)
 {
 	const char *why;
 
@@ -513,9 +542,35 @@ queue(struct ipc *ipc, enum ipc_type type, const json_t *body, const int *fd,
 		cut(ipc, "does not read its messages");
 		return ipc->why;
 	}
-	why = ipc_queue_push(&ipc->out, type, body, fd, nfd);
+	why = ipc_queue_push(&ipc->out, type, val, fd, nfd);
 	if (why == NULL && !blocked(ipc))
 		leave_soon(ipc, lazy);
+	return why;
+}
+
+/* Composes and queues.  NULL, or what is wrong. */
+static const char *
+enqueue(struct ipc *ipc, bool lazy, enum ipc_type type, const int *fd,
+    size_t nfd, const char *fmt, va_list ap)
+{
+	struct ipc_val val[IPC_MAXFIELDS];
+	const char *why = NULL;
+	json_t *body = NULL;
+	va_list again;
+	size_t i;
+
+	for (i = 0; i < nfd; i++)
+		if (fd[i] < 0)
+			return "no descriptor";
+	va_copy(again, ap);
+	if (ipc_flat_pack(type, fmt, ap, val) == 0)
+		why = ipc_check_vals(type, ipc->self, ipc->peer, nfd, val);
+	else
+		body = compose(ipc, type, nfd, fmt, again, val, &why);
+	va_end(again);
+	if (why == NULL)
+		why = queue(ipc, type, val, fd, nfd, lazy);
+	json_decref(body);
 	return why;
 }
 
@@ -523,22 +578,13 @@ static int
 vsend(struct ipc *ipc, bool lazy, enum ipc_type type, const int *fd, size_t nfd,
     const char *fmt, va_list ap)
 {
-	const char *why = NULL;
-	json_t *body = NULL;
-	size_t i;
+	const char *why;
 
 	if (ipc->dead) {
 		ipc_close_fds(fd, nfd);
 		return -1;
 	}
-	for (i = 0; i < nfd; i++)
-		if (fd[i] < 0)
-			why = "no descriptor";
-	if (why == NULL)
-		body = compose(ipc, type, nfd, fmt, ap, &why);
-	if (body != NULL)
-		why = queue(ipc, type, body, fd, nfd, lazy);
-	json_decref(body);
+	why = enqueue(ipc, lazy, type, fd, nfd, fmt, ap);
 	if (why == NULL)
 		return 0;
 	log_warnx("%s to %s not sent: %s", ipc_desc[type].name,

@@ -34,7 +34,7 @@ struct ev_loop;
 /* A checked message, valid during the handler's call. */
 struct ipc_msg {
 	enum ipc_type type;
-	const json_t *body;	/* borrowed */
+	struct ipc_val val[IPC_MAXFIELDS]; /* in the row's order; borrowed */
 	int fd[IPC_MAXFDS];	/* owned by the message; see ipc_take_fd */
 	size_t nfd;
 };

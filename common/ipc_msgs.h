@@ -7,6 +7,8 @@
  */
 
 #include <jansson.h>
+#include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -172,12 +174,47 @@ struct ipc_desc {
 
 extern const struct ipc_desc ipc_desc[IPC__MAX];
 
+/* The value of a field, as it was found in a text or given to be sent. */
+struct ipc_val {
+	enum { V_NONE, V_INT, V_BOOL, V_STR, V_JSON } kind;
+	int64_t i;	    /* of a boolean: 0 or 1 */
+	const char *s;	    /* borrowed; a zero byte is behind it */
+	size_t len;	    /* of s */
+	const json_t *json; /* borrowed; NULL when there never was one */
+};
+
+/* The row of that name, of len bytes; -1: none. */
+int ipc_type_parse(const char *name, size_t len);
+
 /*
  * Checks a received object against the table: known name, allowed sender and
  * receiver, every field there, in range and no other, the right number of
- * descriptors.  Returns the type, or -1 with *why set to a constant string.
+ * descriptors.  Returns the type, with the values in the order of the row's
+ * fields and borrowed from the object; or -1 with *why set to a constant
+ * string.
  */
 int ipc_check(const json_t *body, enum ipc_role from, enum ipc_role to,
-    size_t nfd, const char **why);
+    size_t nfd, struct ipc_val *val, const char **why);
+/* The same for values of all the row's fields.  NULL, or what is wrong. */
+const char *ipc_check_vals(enum ipc_type, enum ipc_role from, enum ipc_role to,
+    size_t nfd, const struct ipc_val *val);
+
+/*
+ * Without a tree.  Nearly all messages are flat: an object that begins with
+ * "msg", without blanks, of integers, booleans and strings that are plain
+ * (printable ASCII, no escapes).  What is not, is not judged here: -1, and the
+ * library has to look at it.
+ */
+
+/* Whether the text means itself between quotes. */
+bool ipc_flat_plain(const char *, size_t len);
+/*
+ * Reads a text that has all fields of a row, in any order.  The type, with the
+ * values, not yet checked, in the order of the row; strings are ended in place.
+ */
+int ipc_flat_read(char *text, size_t len, struct ipc_val *val);
+/* 0: val has what json_vpack() would have packed. */
+int ipc_flat_pack(
+    enum ipc_type, const char *fmt, va_list, struct ipc_val *val);
 
 #endif

@@ -7,7 +7,6 @@
  * close(2) of descriptors that are not needed any more.
  */
 
-#include <jansson.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -47,11 +46,11 @@ void ipc_queue_clear(struct ipc_queue *);
 size_t ipc_queue_bytes(const struct ipc_queue *);
 size_t ipc_queue_fds(const struct ipc_queue *);
 /*
- * Adds a checked message of this type.  NULL, and the descriptors are owned by
+ * Adds a checked message: the values of its row's fields.  NULL, and the descriptors are owned by
  * the queue; or what is wrong.
  */
-const char *ipc_queue_push(struct ipc_queue *, enum ipc_type, const json_t *,
-    const int *fd, size_t nfd);
+const char *ipc_queue_push(struct ipc_queue *, enum ipc_type,
+    const struct ipc_val *, const int *fd, size_t nfd);
 /*
  * The next run: what is left of a frame written in part, then whole frames, up
  * to the next one with descriptors.

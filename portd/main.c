@@ -79,8 +79,7 @@ portd_conf(struct daemon *d, struct ipc *from, struct ipc_msg *m)
 		    -1)
 			stats_inc(&d->stats, PORTS_BAD_SERVER);
 	}
-	limits_set_max(&p->limits,
-	    json_integer_value(json_object_get(m->body, "max-connections")));
+	limits_set_max(&p->limits, (int64_t)ipc_u64(m, "max-connections"));
 	policy_clear_binds(&p->policy);
 	for (i = 0; i < ipc_nstr(m, "allowed-bind"); i++)
 		(void)policy_add_bind(

@@ -84,6 +84,8 @@ pid_t plat_spawn(const struct plat_spawn *);
  * before the first call; negative also where the kernel has none. */
 ssize_t plat_peek(int fd, size_t off, ssize_t *cur, const struct iovec *,
     int niov);
+/* What the first peek would do first, ahead of its time. */
+void plat_peek_prepare(int fd, ssize_t *cur);
 /* Drops n bytes from the front; *cur follows.  *reads, false at first and kept
  * by the caller: this kind of socket drops nothing unread. */
 int plat_discard(int fd, size_t n, ssize_t *cur, bool *reads);

@@ -330,6 +330,13 @@ set_peek_off(int fd, size_t off, ssize_t *cur)
 	return 0;
 }
 
+void
+plat_peek_prepare(int fd, ssize_t *cur)
+{
+	if (*cur == -1)
+		(void)set_peek_off(fd, 0, cur);
+}
+
 /* Peeks from the front through scratch memory; how much lay behind off. */
 static ssize_t
 peek_scratch(int fd, size_t off, const struct iovec *iov, int niov)

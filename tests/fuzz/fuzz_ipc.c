@@ -1,6 +1,7 @@
 /*
  * The frame of one message and its check against the table.  What passes can
- * be sent on, and is then the same message.
+ * be sent on, and is then the same message.  What is read without a tree is
+ * what the library reads, and is judged the same.
  */
 
 #include "common/ipc.h"
@@ -9,8 +10,10 @@
 #include "fuzz.h"
 
 static void
-send_on(int type, json_t *body, enum ipc_role from, enum ipc_role to)
+send_on(int type, const struct ipc_val *val, json_t *body, enum ipc_role from,
+    enum ipc_role to)
 {
+	struct ipc_val v[IPC_MAXFIELDS];
 	struct ipc_queue q = { .buf = NULL };
 	struct ipc_frame f;
 	struct ipc_run run;
@@ -18,7 +21,7 @@ send_on(int type, json_t *body, enum ipc_role from, enum ipc_role to)
 	json_t *again;
 
 	CHECK(type >= 0 && type < IPC__MAX);
-	CHECK(ipc_queue_push(&q, (enum ipc_type)type, body, NULL, 0) == NULL);
+	CHECK(ipc_queue_push(&q, (enum ipc_type)type, val, NULL, 0) == NULL);
 	run = ipc_queue_next(&q);
 	CHECK(run.len == ipc_queue_bytes(&q) && run.nfd == 0);
 	CHECK(ipc_frame_head(run.p, run.len, &f, &why) == 0);
@@ -26,11 +29,40 @@ send_on(int type, json_t *body, enum ipc_role from, enum ipc_role to)
 	again = json_loadb((const char *)run.p + IPC_HDRLEN, f.len,
 	    JSON_REJECT_DUPLICATES, NULL);
 	CHECK(again != NULL && json_equal(again, body));
-	CHECK(ipc_check(again, from, to, ipc_desc[type].fdmin, &why) == type);
+	CHECK(
+	    ipc_check(again, from, to, ipc_desc[type].fdmin, v, &why) == type);
 	json_decref(again);
 	ipc_queue_wrote(&q, &run, run.len);
 	CHECK(ipc_queue_bytes(&q) == 0);
 	ipc_queue_fini(&q);
+}
+
+static void
+flat(const struct rd *r, enum ipc_role from, enum ipc_role to, size_t nfd,
+    int type, const struct ipc_val *val, const char *why)
+{
+	struct rd all = *r;
+	size_t len;
+	char *text = (char *)fuzz_bytes(&all, r->len, &len);
+	struct ipc_val v[IPC_MAXFIELDS] = { { .kind = V_NONE } };
+	int t = ipc_flat_read(text, len, v), i;
+	const char *w;
+
+	if (t == -1)
+		CHECK(memcmp(text, r->p, len) == 0);
+	else if ((w = ipc_check_vals((enum ipc_type)t, from, to, nfd, v)) !=
+		 NULL)
+		CHECK(type == -1 && why != NULL && strcmp(w, why) == 0);
+	else
+		CHECK(type == t);
+	for (i = 0; t != -1 && t == type && i < IPC_MAXFIELDS &&
+		    ipc_desc[t].field[i].kind != F_END;
+	     i++) {
+		CHECK(v[i].kind == val[i].kind && v[i].i == val[i].i);
+		CHECK(v[i].len == val[i].len);
+		CHECK(v[i].kind != V_STR || strcmp(v[i].s, val[i].s) == 0);
+	}
+	free(text);
 }
 
 int
@@ -40,6 +72,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	enum ipc_role from = fuzz_u8(&r) % ROLE__MAX;
 	enum ipc_role to = fuzz_u8(&r) % ROLE__MAX;
 	size_t nfd = fuzz_u8(&r) % (IPC_MAXFDS + 1);
+	struct ipc_val val[IPC_MAXFIELDS];
 	const char *why = NULL;
 	struct ipc_frame f;
 	json_t *body;
@@ -50,14 +83,15 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		CHECK(f.len <= IPC_MAXLEN && f.nfd <= IPC_MAXFDS);
 	body =
 	    json_loadb((const char *)r.p, r.len, JSON_REJECT_DUPLICATES, NULL);
+	why = NULL;
+	type = body == NULL ? -1 : ipc_check(body, from, to, nfd, val, &why);
+	flat(&r, from, to, nfd, type, val, why);
 	if (body == NULL)
 		return 0;
-	why = NULL;
-	type = ipc_check(body, from, to, nfd, &why);
 	if (type == -1)
 		CHECK(why != NULL);
 	else
-		send_on(type, body, from, to);
+		send_on(type, val, body, from, to);
 	json_decref(body);
 	return 0;
 }

@@ -18,7 +18,7 @@ struct frontlab t;
 static const char *
 str(const struct ipc_msg *m, const char *name)
 {
-	return json_string_value(json_object_get(m->body, name));
+	return ipc_str(m, name);
 }
 
 static struct made *
@@ -103,7 +103,7 @@ on_portd_msg(struct ipc *ipc, struct ipc_msg *m)
 		t.closes++;
 		break;
 	case IPC_VIA_ANSWER:
-		t.via = json_is_true(json_object_get(m->body, "accepted"));
+		t.via = ipc_bool(m, "accepted");
 		break;
 	default:
 		ck_abort_msg("unexpected message");

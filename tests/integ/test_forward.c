@@ -59,7 +59,7 @@ static struct {
 static void
 text_of(const struct ipc_msg *m, const char *name, char *buf, size_t size)
 {
-	const char *s = json_string_value(json_object_get(m->body, name));
+	const char *s = ipc_str(m, name);
 
 	if (s != NULL)
 		snprintf(buf, size, "%s", s);
@@ -74,9 +74,8 @@ on_msg(struct ipc *ipc, struct ipc_msg *m)
 	ck_assert_uint_le(e->n - e->next, MAXSEEN);
 	memset(s, 0, sizeof(*s));
 	s->type = m->type;
-	s->id = (uint32_t)json_integer_value(json_object_get(m->body, "id"));
-	s->port =
-	    (uint16_t)json_integer_value(json_object_get(m->body, "port"));
+	s->id = (uint32_t)ipc_u64(m, "id");
+	s->port = (uint16_t)ipc_u64(m, "port");
 	text_of(m, "error", s->text, sizeof(s->text));
 	text_of(m, "from", s->text, sizeof(s->text));
 	text_of(m, "why", s->why, sizeof(s->why));

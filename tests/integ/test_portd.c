@@ -71,17 +71,15 @@ on_msg(struct ipc *ipc, struct ipc_msg *m)
 	ck_assert_uint_lt(e->nseen, MAXSEEN);
 	e->nseen++;
 	s->type = m->type;
-	s->id = (uint32_t)json_integer_value(json_object_get(m->body, "id"));
-	text = json_string_value(json_object_get(m->body, "error"));
+	s->id = (uint32_t)ipc_u64(m, "id");
+	text = ipc_str(m, "error");
 	if (text == NULL)
-		text = json_string_value(json_object_get(m->body, "why"));
+		text = ipc_str(m, "why");
 	snprintf(s->text, sizeof(s->text), "%s", text == NULL ? "" : text);
-	s->echo_id =
-	    (uint16_t)json_integer_value(json_object_get(m->body, "echo-id"));
-	s->set = (uint32_t)json_integer_value(json_object_get(m->body, "set"));
-	s->fresh =
-	    (uint64_t)json_integer_value(json_object_get(m->body, "fresh"));
-	s->raw = json_is_true(json_object_get(m->body, "raw"));
+	s->echo_id = (uint16_t)ipc_u64(m, "echo-id");
+	s->set = (uint32_t)ipc_u64(m, "set");
+	s->fresh = ipc_u64(m, "fresh");
+	s->raw = ipc_bool(m, "raw");
 	s->nfd = m->nfd;
 	for (i = 0; i < nitems(s->fd); i++)
 		s->fd[i] = i < m->nfd ? ipc_take_fd(m, i) : -1;

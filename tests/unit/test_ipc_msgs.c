@@ -10,6 +10,7 @@
 #include "tests/check_main.h"
 
 static const char *why;
+static struct ipc_val val[IPC_MAXFIELDS];
 
 static size_t
 nfields(const struct ipc_desc *d)
@@ -93,7 +94,7 @@ static int
 check_as(const struct ipc_desc *d, const json_t *body)
 {
 	return ipc_check(
-	    body, role_in(d->from), role_in(d->to), d->fdmin, &why);
+	    body, role_in(d->from), role_in(d->to), d->fdmin, val, &why);
 }
 
 /* Puts v (owned) in the place of a field of the smallest message. */
@@ -146,12 +147,12 @@ START_TEST(test_who)
 			    (d->from & ROLE_BIT(from)) && (d->to & ROLE_BIT(to))
 				? _i
 				: -1;
-			ck_assert_msg(
-			    ipc_check(small, from, to, d->fdmin, &why) == want,
+			ck_assert_msg(ipc_check(small, from, to, d->fdmin, val,
+					  &why) == want,
 			    "%s from %s to %s: %s", d->name,
 			    ipc_role_name[from], ipc_role_name[to], why);
-			ck_assert_msg(
-			    ipc_check(large, from, to, d->fdmax, &why) == want,
+			ck_assert_msg(ipc_check(large, from, to, d->fdmax, val,
+					  &why) == want,
 			    "%s: %s", d->name, why);
 		}
 	}
@@ -178,10 +179,11 @@ START_TEST(test_fds)
 
 	if (d->fdmin > 0) {
 		ck_assert_int_eq(
-		    ipc_check(body, from, to, d->fdmin - 1u, &why), -1);
+		    ipc_check(body, from, to, d->fdmin - 1u, val, &why), -1);
 		ck_assert_str_eq(why, "too few descriptors");
 	}
-	ck_assert_int_eq(ipc_check(body, from, to, d->fdmax + 1u, &why), -1);
+	ck_assert_int_eq(
+	    ipc_check(body, from, to, d->fdmax + 1u, val, &why), -1);
 	ck_assert_str_eq(why, "too many descriptors");
 	json_decref(body);
 }
@@ -335,8 +337,8 @@ START_TEST(test_body)
 	json_t *body = json_loads(bodies[_i].json, JSON_DECODE_ANY, NULL);
 
 	ck_assert_ptr_nonnull(body);
-	ck_assert_msg(ipc_check(body, ROLE_ETH, ROLE_MAIN, 0, &why) == -1, "%s",
-	    bodies[_i].what);
+	ck_assert_msg(ipc_check(body, ROLE_ETH, ROLE_MAIN, 0, val, &why) == -1,
+	    "%s", bodies[_i].what);
 	ck_assert_str_eq(why, bodies[_i].why);
 	json_decref(body);
 }
@@ -344,7 +346,8 @@ END_TEST
 
 START_TEST(test_no_body)
 {
-	ck_assert_int_eq(ipc_check(NULL, ROLE_ETH, ROLE_MAIN, 0, &why), -1);
+	ck_assert_int_eq(
+	    ipc_check(NULL, ROLE_ETH, ROLE_MAIN, 0, val, &why), -1);
 	ck_assert_str_eq(why, "not an object");
 }
 END_TEST
@@ -361,31 +364,232 @@ START_TEST(test_roles)
 }
 END_TEST
 
+/* A checked message of that row; it must live as long as its body. */
+static struct ipc_msg
+checked(enum ipc_type type, const json_t *body)
+{
+	struct ipc_msg m = { .type = type };
+	const struct ipc_desc *d = &ipc_desc[type];
+
+	ck_assert_int_eq(ipc_check(body, role_in(d->from), role_in(d->to),
+			     d->fdmin, m.val, &why),
+	    (int)type);
+	return m;
+}
+
 START_TEST(test_getters)
 {
-	struct ipc_msg m = { .type = IPC_CONF_PORT, .fd = { 7 }, .nfd = 1 };
-	json_t *body = json_pack("{s:s s:s s:b s:I s:[s,s]}", "ip", "10.0.0.1",
-	    "mac", "02:50:00:00:00:01", "on", 1, "n", (json_int_t)UINT32_MAX,
-	    "names", "a", "b");
-	struct ipaddr a;
-	struct macaddr mac;
+	json_t *eth = json_pack("{s:s s:i s:s s:s s:s s:s s:s}", "msg",
+	    "conf-eth", "mtu", 9000, "gateway-ip", "10.0.0.1", "host-ip", "::1",
+	    "lowest-ip", "10.0.0.2", "highest-ip", "10.0.0.9", "server-mac",
+	    "02:50:00:00:00:01");
+	json_t *icmp = json_pack("{s:s s:I s:i s:b}", "msg", "flow-icmp", "id",
+	    (json_int_t)UINT32_MAX, "echo-id", 7, "raw", 1);
+	json_t *ready =
+	    json_pack("{s:s s:[s,s]}", "msg", "ready", "sandbox", "a", "b");
+	struct ipc_msg m = checked(IPC_CONF_ETH, eth);
+	struct ipaddr a = ipc_addr(&m, "gateway-ip");
+	struct macaddr mac = ipc_mac(&m, "server-mac");
 	char buf[IPADDR_STRLEN];
 
-	m.body = body;
-	a = ipc_addr(&m, "ip");
-	mac = ipc_mac(&m, "mac");
 	ck_assert_str_eq(ipaddr_str(&a, buf), "10.0.0.1");
 	ck_assert_str_eq(macaddr_str(&mac, buf), "02:50:00:00:00:01");
-	ck_assert_str_eq(ipc_str(&m, "ip"), "10.0.0.1");
-	ck_assert(ipc_bool(&m, "on"));
-	ck_assert_uint_eq(ipc_u64(&m, "n"), UINT32_MAX);
-	ck_assert_uint_eq(ipc_nstr(&m, "names"), 2);
-	ck_assert_str_eq(ipc_strat(&m, "names", 1), "b");
-	ck_assert_ptr_null(ipc_strat(&m, "names", 2));
+	ck_assert_str_eq(ipc_str(&m, "host-ip"), "::1");
+	ck_assert_uint_eq(ipc_u64(&m, "mtu"), 9000);
+	ck_assert_ptr_null(ipc_str(&m, "other"));
+	m = checked(IPC_FLOW_ICMP, icmp);
+	ck_assert(ipc_bool(&m, "raw"));
+	ck_assert_uint_eq(ipc_u64(&m, "id"), UINT32_MAX);
+	m = checked(IPC_READY, ready);
+	ck_assert_uint_eq(ipc_nstr(&m, "sandbox"), 2);
+	ck_assert_str_eq(ipc_strat(&m, "sandbox", 1), "b");
+	ck_assert_ptr_null(ipc_strat(&m, "sandbox", 2));
+	m.fd[0] = 7;
+	m.nfd = 1;
 	ck_assert_int_eq(ipc_take_fd(&m, 0), 7);
 	ck_assert_int_eq(ipc_take_fd(&m, 0), -1);
 	ck_assert_int_eq(ipc_take_fd(&m, 1), -1);
+	json_decref(eth);
+	json_decref(icmp);
+	json_decref(ready);
+}
+END_TEST
+
+/*
+ * Without a tree.  What is read so is what the library reads, and is judged
+ * the same.
+ */
+
+static void
+same_values(
+    const struct ipc_desc *d, const struct ipc_val *a, const struct ipc_val *b)
+{
+	size_t i;
+
+	for (i = 0; i < nfields(d); i++) {
+		ck_assert_int_eq(a[i].kind, b[i].kind);
+		ck_assert_int_eq(a[i].i, b[i].i);
+		if (a[i].kind != V_STR)
+			continue;
+		ck_assert_uint_eq(a[i].len, b[i].len);
+		ck_assert_str_eq(a[i].s, b[i].s);
+	}
+}
+
+static bool
+has_array(const struct ipc_desc *d)
+{
+	size_t i;
+
+	for (i = 0; i < nfields(d); i++)
+		if (d->field[i].kind == F_STRS)
+			return true;
+	return false;
+}
+
+/* Any row without arrays, and no part of it. */
+START_TEST(test_flat)
+{
+	const struct ipc_desc *d = &ipc_desc[_i];
+	struct ipc_val flat[IPC_MAXFIELDS];
+	bool largest;
+	size_t len, n;
+	json_t *body;
+	char *text, *copy;
+
+	for (largest = false;; largest = true) {
+		body = message(d, largest);
+		text = json_dumps(body, JSON_COMPACT);
+		len = strlen(text);
+		ck_assert_ptr_nonnull(copy = malloc(len));
+		for (n = len > 2000 ? len - 2000 : 0; n <= len; n++) {
+			memcpy(copy, text, n);
+			ck_assert_int_eq(ipc_flat_read(copy, n, flat),
+			    n == len && !has_array(d) ? _i : -1);
+			if (n < len)
+				ck_assert_mem_eq(copy, text, n);
+		}
+		ck_assert_int_eq(check_as(d, body), _i);
+		if (!has_array(d)) {
+			same_values(d, flat, val);
+			ck_assert_ptr_null(ipc_check_vals((enum ipc_type)_i,
+			    role_in(d->from), role_in(d->to), d->fdmin, flat));
+		}
+		free(copy);
+		free(text);
+		json_decref(body);
+		if (largest)
+			break;
+	}
+}
+END_TEST
+
+#define ICMP "{\"msg\":\"flow-icmp\","
+
+static const struct {
+	const char *what, *text;
+	bool flat;
+} flats[] = {
+	{ "in order", ICMP "\"id\":7,\"echo-id\":1,\"raw\":true}", true },
+	{ "another order", ICMP "\"raw\":false,\"id\":0,\"echo-id\":1}", true },
+	{ "out of range", ICMP "\"id\":-7,\"echo-id\":1,\"raw\":true}", true },
+	{ "of another type", ICMP "\"id\":\"\",\"echo-id\":1,\"raw\":2}",
+	    true },
+	{ "18 digits",
+	    ICMP "\"id\":123456789012345678,\"echo-id\":1,\"raw\":true}",
+	    true },
+	{ "19 digits",
+	    ICMP "\"id\":1234567890123456789,\"echo-id\":1,\"raw\":true}",
+	    false },
+	{ "leading zero", ICMP "\"id\":07,\"echo-id\":1,\"raw\":true}", false },
+	{ "minus zero", ICMP "\"id\":-0,\"echo-id\":1,\"raw\":true}", false },
+	{ "minus", ICMP "\"id\":-,\"echo-id\":1,\"raw\":true}", false },
+	{ "real", ICMP "\"id\":1.0,\"echo-id\":1,\"raw\":true}", false },
+	{ "exponent", ICMP "\"id\":1e2,\"echo-id\":1,\"raw\":true}", false },
+	{ "null", ICMP "\"id\":null,\"echo-id\":1,\"raw\":true}", false },
+	{ "blank", ICMP "\"id\": 7,\"echo-id\":1,\"raw\":true}", false },
+	{ "blank at the end", ICMP "\"id\":7,\"echo-id\":1,\"raw\":true} ",
+	    false },
+	{ "more behind", ICMP "\"id\":7,\"echo-id\":1,\"raw\":true}}", false },
+	{ "escape", ICMP "\"id\":\"\\n\",\"echo-id\":1,\"raw\":true}", false },
+	{ "not ASCII", ICMP "\"id\":\"\xc3\xa9\",\"echo-id\":1,\"raw\":true}",
+	    false },
+	{ "twice", ICMP "\"id\":7,\"id\":7,\"raw\":true}", false },
+	{ "one too many", ICMP "\"id\":7,\"echo-id\":1,\"raw\":true,\"id\":7}",
+	    false },
+	{ "missing", ICMP "\"id\":7,\"echo-id\":1}", false },
+	{ "unknown", ICMP "\"id\":7,\"echo-id\":1,\"ra\":true}", false },
+	{ "name not first", "{\"id\":7,\"msg\":\"flow-close\"}", false },
+	{ "unknown name", "{\"msg\":\"flow-clos\",\"id\":7}", false },
+	{ "no fields", "{\"msg\":\"hello\"}", false },
+	{ "nothing", "", false },
+};
+
+/* What is flat is what the library reads; what is not stays as it was. */
+START_TEST(test_flat_shape)
+{
+	size_t len = strlen(flats[_i].text);
+	struct ipc_val flat[IPC_MAXFIELDS];
+	char text[128];
+	const char *w;
+	json_t *body;
+	int type;
+
+	memcpy(text, flats[_i].text, len);
+	type = ipc_flat_read(text, len, flat);
+	ck_assert_msg((type != -1) == flats[_i].flat, "%s", flats[_i].what);
+	if (type == -1) {
+		ck_assert_mem_eq(text, flats[_i].text, len);
+		return;
+	}
+	body = json_loadb(flats[_i].text, len, JSON_REJECT_DUPLICATES, NULL);
+	ck_assert_ptr_nonnull(body);
+	w = ipc_check_vals((enum ipc_type)type, ROLE_PORT, ROLE_STACK, 1, flat);
+	if (ipc_check(body, ROLE_PORT, ROLE_STACK, 1, val, &why) == -1)
+		ck_assert_str_eq(w, why);
+	else
+		same_values(&ipc_desc[type], flat, val);
 	json_decref(body);
+}
+END_TEST
+
+static int
+pack(struct ipc_val *v, enum ipc_type type, const char *fmt, ...)
+{
+	va_list ap;
+	int ret;
+
+	va_start(ap, fmt);
+	ret = ipc_flat_pack(type, fmt, ap, v);
+	va_end(ap);
+	return ret;
+}
+
+START_TEST(test_flat_pack)
+{
+	struct ipc_val v[IPC_MAXFIELDS];
+
+	ck_assert_int_eq(pack(v, IPC_FLOW_ICMP, "{s:b, s:I,s:i}", "raw", 2,
+			     "id", (json_int_t)1 << 40, "echo-id", -1),
+	    0);
+	ck_assert_int_eq(v[0].i, (int64_t)1 << 40);
+	ck_assert_int_eq(v[1].i, -1);
+	ck_assert(v[2].kind == V_BOOL && v[2].i == 1);
+	ck_assert_int_eq(
+	    pack(v, IPC_HELLO, "{s:s,s:i}", "version", "1.2 \"", "pid", 3), -1);
+	ck_assert_int_eq(
+	    pack(v, IPC_HELLO, "{s:s,s:i}", "version", NULL, "pid", 3), -1);
+	ck_assert_int_eq(
+	    pack(v, IPC_HELLO, "{s:s,s:i}", "version", "", "pid", 3), 0);
+	ck_assert(v[0].kind == V_STR && v[0].len == 0);
+	/* Not of the row, missing, twice, or of a kind that is not flat. */
+	ck_assert_int_eq(pack(v, IPC_FLOW_CLOSE, "{s:i}", "ID", 1), -1);
+	ck_assert_int_eq(pack(v, IPC_FLOW_CLOSE, "{}"), -1);
+	ck_assert_int_eq(pack(v, IPC_FLOW_CLOSE, NULL), -1);
+	ck_assert_int_eq(
+	    pack(v, IPC_FLOW_CLOSE, "{s:i,s:i}", "id", 1, "id", 1), -1);
+	ck_assert_int_eq(pack(v, IPC_FLOW_CLOSE, "{s:f}", "id", 1.0), -1);
+	ck_assert_int_eq(pack(v, IPC_READY, "{s:[s]}", "sandbox", "a"), -1);
 }
 END_TEST
 
@@ -405,5 +609,8 @@ main(void)
 	tcase_add_test(t, test_no_body);
 	tcase_add_test(t, test_roles);
 	tcase_add_test(t, test_getters);
+	tcase_add_loop_test(t, test_flat, 0, IPC__MAX);
+	tcase_add_loop_test(t, test_flat_shape, 0, nitems(flats));
+	tcase_add_test(t, test_flat_pack);
 	return check_case("ipc_msgs", t);
 }
