@@ -71,11 +71,24 @@ flow_error(const struct hostflow *f)
  * that follows the one that ends here.
  */
 static void
-late(struct stackd *s, int fd, enum hostio_what what)
+late(struct stackd *s, struct hostflow *f, enum hostio_what what)
 {
 	if (s->host.nlate == nitems(s->host.late))
 		hostio_settle(s);
-	s->host.late[s->host.nlate++] = (struct hostio_late){ fd, what };
+	s->host.late[s->host.nlate++] = (struct hostio_late){ f->fd, what, f };
+}
+
+/*
+ * Of a connection that is there, errors of this kind mean nothing.  And its
+ * first bytes need not wait for what can be done before they come.
+ */
+static void
+connected(struct hostflow *f, int fd)
+{
+	if (f->fd != fd)
+		return; /* closed in the same turn, which comes next */
+	plat_sockerr_keep(fd, false);
+	plat_peek_prepare(fd, &f->cur);
 }
 
 void
@@ -89,8 +102,8 @@ hostio_settle(struct stackd *s)
 	for (i = 0; i < h->nlate; i++) {
 		fd = h->late[i].fd;
 		switch (h->late[i].what) {
-		case LATE_ERRORS_OFF:
-			plat_sockerr_keep(fd, false);
+		case LATE_CONNECTED:
+			connected(h->late[i].flow, fd);
 			continue;
 		case LATE_SHUTDOWN:
 			shutdown(fd, SHUT_WR);
@@ -147,8 +160,7 @@ event_connect(struct stackd *s, struct hostflow *f, uint32_t id, usec_t now)
 		net_failed(s->net, now, id, neterr_from_errno(error));
 		return;
 	}
-	/* Of a connection that is there, errors of this kind mean nothing. */
-	late(s, f->fd, LATE_ERRORS_OFF);
+	late(s, f, LATE_CONNECTED);
 	net_writable(s->net, now, id);
 }
 
@@ -208,17 +220,29 @@ event(struct stackd *s, const struct plat_edge_event *e, usec_t now)
 }
 
 static void
-hostio_cb(struct ev_loop *loop, struct ev_io *w, int revents)
+take_events(struct stackd *s, usec_t now)
 {
-	struct stackd *s = w->data;
 	struct plat_edge_event e[HOSTIO_MAXEVENTS];
-	usec_t now = usec_now(loop);
 	int i, n;
 
 	n = plat_edge_wait(s->host.set, e, HOSTIO_MAXEVENTS);
 	daemon_many(s->d, n > 0 ? (size_t)n : 0);
 	for (i = 0; i < n; i++)
 		event(s, &e[i], now);
+}
+
+static void
+hostio_cb(struct ev_loop *loop, struct ev_io *w, int revents)
+{
+	take_events(w->data, usec_now(loop));
+}
+
+void
+hostio_look(struct stackd *s)
+{
+	if (s->host.look)
+		take_events(s, stackd_now(s));
+	s->host.look = false;
 }
 
 int
@@ -279,6 +303,7 @@ hostio_add(struct stackd *s, uint32_t id, int fd, enum net_proto proto,
 	f->gso_bad = proto == NET_UDP ? HOSTDGRAM_GSO : HOSTDGRAM_SINGLY;
 	f->proto = (uint8_t)proto;
 	f->connecting = connecting;
+	s->host.look |= connecting;
 	return 0;
 }
 
@@ -315,7 +340,7 @@ hostio_close(struct stackd *s, uint32_t id, bool reset)
 
 	if (f == NULL)
 		return;
-	late(s, f->fd, reset && f->proto == NET_TCP ? LATE_RESET : LATE_CLOSE);
+	late(s, f, reset && f->proto == NET_TCP ? LATE_RESET : LATE_CLOSE);
 	f->fd = -1;
 	hostio_early_end(f);
 	free(f->head);
@@ -477,7 +502,7 @@ hostio_shutdown(void *arg, uint32_t id)
 	struct hostflow *f = hostio_flow(arg, id);
 
 	if (f != NULL)
-		late(arg, f->fd, LATE_SHUTDOWN);
+		late(arg, f, LATE_SHUTDOWN);
 }
 
 size_t

@@ -179,6 +179,7 @@ settle_cb(struct ev_loop *loop, struct ev_prepare *w, int revents)
 {
 	struct stackd *s = w->data;
 
+	hostio_look(s);
 	broker_settle(s);
 	link_settle(s);
 	show_settle(s);

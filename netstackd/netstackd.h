@@ -82,11 +82,12 @@ struct hostflow {
 struct hostio_late {
 	int fd; /* the last one of a descriptor closes it */
 	enum hostio_what {
-		LATE_ERRORS_OFF,
+		LATE_CONNECTED,
 		LATE_SHUTDOWN,
 		LATE_CLOSE,
 		LATE_RESET,
 	} what;
+	struct hostflow *flow; /* of LATE_CONNECTED; may have closed since */
 };
 
 struct hostio {
@@ -96,6 +97,7 @@ struct hostio {
 	struct ev_io watch;
 	struct hostio_late late[HOSTIO_MAXLATE];
 	size_t nlate;
+	bool look; /* a connection has come, most likely finished */
 };
 
 enum ask {
@@ -186,6 +188,9 @@ void tap_write(
 /* hostio.c */
 int hostio_init(struct stackd *, uint32_t nflow);
 void hostio_fini(struct stackd *);
+/* Both at the end of a turn: first events of sockets that came in it, which
+ * need no turn of their own, and last what nobody waits for. */
+void hostio_look(struct stackd *);
 void hostio_settle(struct stackd *);
 /* fd becomes owned, even on error. */
 int hostio_add(

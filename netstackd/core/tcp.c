@@ -366,7 +366,7 @@ tcp_begin(struct net *net, struct tcp *t)
 
 	win = win < UINT16_MAX ? win : UINT16_MAX;
 	t->rcv_adv = t->rcv_nxt + (win > t->mss ? win : t->mss);
-	t->last_ack = t->rcv_nxt;
+	t->last_ack = t->room_seq = t->rcv_nxt;
 	tcp_cc_init(t);
 }
 

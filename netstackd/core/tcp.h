@@ -119,6 +119,7 @@ struct tcp {
 	uint32_t acked;	   /* acknowledged, not yet consumed */
 	uint32_t rcv_nxt;  /* the host has everything before */
 	uint32_t rcv_adv;  /* right edge of the window offered */
+	uint32_t room_seq; /* rcv_nxt when the socket was last asked for room */
 	uint32_t last_ack; /* rcv_nxt as last sent */
 	uint32_t ack_held; /* rcv_nxt when the ACK was held back */
 	uint32_t fin_in;   /* the guest's FIN's, when guest_fin */

@@ -41,7 +41,7 @@ offer_least(const struct net *net, usec_t now, struct tcp *t)
  * queue can keep that: sockets grow only when written to, and only a write
  * that fails promises an event.  What was offered is never taken back
  * (RFC 9293 3.8.6), and small steps are not made (3.8.6.2.2).  The socket is
- * asked only when something was received.
+ * asked only when enough was received for such a step, or little is left.
  */
 static void
 offer(struct net *net, usec_t now, struct tcp *t)
@@ -53,6 +53,10 @@ offer(struct net *net, usec_t now, struct tcp *t)
 	if (t->host_shut || t->host_full || t->guest_fin || t->queue != NULL ||
 	    (t->rcv_nxt == t->last_ack && t->rcv_adv != t->rcv_nxt))
 		return;
+	if (seq_ahead(t->room_seq, t->rcv_nxt) < t->mss &&
+	    seq_ahead(t->rcv_nxt, t->rcv_adv) >= TCP_WND_MIN / 2)
+		return;
+	t->room_seq = t->rcv_nxt;
 	room = net->hook->room(net->arg, t->f.id);
 	win = offer_least(net, now, t);
 	win = keep < win ? keep : win;
