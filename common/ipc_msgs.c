@@ -15,8 +15,7 @@
 #define P_ADMIN ROLE_BIT(ROLE_ADMIN)
 #define P_DIAG	ROLE_BIT(ROLE_DIAG)
 #define P_FRONT ROLE_BIT(ROLE_FRONT)
-#define P_KIDS	(P_ETH | P_STACK | P_DNS | P_PROXY | P_PORT | P_FRONT | \
-    P_DIAG)
+#define P_KIDS	(P_ETH | P_STACK | P_DNS | P_PROXY | P_PORT | P_FRONT | P_DIAG)
 
 /* clang-format off */
 #define F_ID(n)	  { n, F_INT, 0, UINT32_MAX }
@@ -454,10 +453,14 @@ const struct ipc_desc ipc_desc[IPC__MAX] = {
 	    { F_ID("id"), { "via", F_BOOL, 0, 0 }, F_IP("addr"),
 	    F_TCPUDPPORT("port") } },
 
-	/* IPv4 addresses of a name, as a guest would get them. */
+	/* A name's addresses of one family, as a guest would get them. */
 	[IPC_RESOLVE] = { "resolve", P_PROXY, P_DNS, 0, 0,
-	    { F_ID("id"), { "name", F_STR, 1, 253 } } },
-	/* None: error says why, "" otherwise. */
+	    { F_ID("id"), { "name", F_STR, 1, 253 },
+	    { "v6", F_BOOL, 0, 0 } } },
+	/*
+	 * None: error says why, "" otherwise; "no address" of a name that is
+	 * there, and may have some of the other family.
+	 */
 	[IPC_RESOLVED] = { "resolved", P_DNS, P_PROXY, 0, 0,
 	    { F_ID("id"), { "addrs", F_STRS, 0, 16 },
 	    { "error", F_STR, 0, 32 } } },

@@ -29,8 +29,14 @@ put_name(struct wr *w, const char *name)
 	return total == 1 ? -1 : wr_u8(w, 0);
 }
 
+static uint16_t
+type_of(int family)
+{
+	return family == 6 ? DNS_TYPE_AAAA : DNS_TYPE_A;
+}
+
 size_t
-answer_query(uint8_t *out, uint16_t id, const char *name)
+answer_query(uint8_t *out, uint16_t id, const char *name, int family)
 {
 	struct wr w = wr_init(out, ANSWER_QUERYMAX);
 
@@ -38,7 +44,7 @@ answer_query(uint8_t *out, uint16_t id, const char *name)
 	if (wr_u16(&w, 0) == -1 || wr_u16(&w, id) == -1 ||
 	    wr_u16(&w, 0x0100) == -1 || wr_u16(&w, 1) == -1 ||
 	    wr_zero(&w, 6) == -1 || put_name(&w, name) == -1 ||
-	    wr_u16(&w, DNS_TYPE_A) == -1 || wr_u16(&w, DNS_CLASS_IN) == -1)
+	    wr_u16(&w, type_of(family)) == -1 || wr_u16(&w, DNS_CLASS_IN) == -1)
 		return 0;
 	out[0] = (uint8_t)((w.len - 2) >> 8);
 	out[1] = (uint8_t)(w.len - 2);
@@ -63,19 +69,20 @@ skip_name(struct rd *r)
 }
 
 static int
-parse_record(struct rd *r, struct answer *a)
+parse_record(struct rd *r, int family, struct answer *a)
 {
-	uint16_t type, class, len;
-	uint32_t ttl, ip;
+	uint16_t type, class, len, want = family == 6 ? 16 : 4;
+	struct ipaddr ip = { .family = (uint8_t)family };
+	uint32_t ttl;
 	struct rd data;
 
 	if (skip_name(r) == -1 || rd_u16(r, &type) == -1 ||
 	    rd_u16(r, &class) == -1 || rd_u32(r, &ttl) == -1 ||
 	    rd_u16(r, &len) == -1 || rd_sub(r, len, &data) == -1)
 		return -1;
-	if (type != DNS_TYPE_A || class != DNS_CLASS_IN)
+	if (type != type_of(family) || class != DNS_CLASS_IN)
 		return 0;
-	if (len != 4 || rd_u32(&data, &ip) == -1)
+	if (len != want || rd_bytes(&data, ip.b, want) == -1)
 		return -1;
 	if (a->nip < ANSWER_MAXIPS)
 		a->ip[a->nip++] = ip;
@@ -83,7 +90,17 @@ parse_record(struct rd *r, struct answer *a)
 }
 
 int
-answer_parse(struct rd r, struct answer *a)
+answer_id(struct rd r, uint16_t *id)
+{
+	uint16_t flags;
+
+	if (rd_u16(&r, id) == -1 || rd_u16(&r, &flags) == -1)
+		return -1;
+	return (flags & 0x8000) != 0 ? 0 : -1;
+}
+
+int
+answer_parse(struct rd r, int family, struct answer *a)
 {
 	uint16_t flags, nquestion, nanswer, i;
 
@@ -98,7 +115,7 @@ answer_parse(struct rd r, struct answer *a)
 			return -1;
 	}
 	for (i = 0; i < nanswer; i++) {
-		if (parse_record(&r, a) == -1)
+		if (parse_record(&r, family, a) == -1)
 			return -1;
 	}
 	return 0;

@@ -21,8 +21,9 @@
 
 struct ask {
 	uint32_t id;
+	int family;
 	uint8_t *name; /* owned; as in messages; NULL: nobody asks */
-	size_t len;
+	size_t len;    /* with the type and the class behind it */
 };
 
 struct resolve {
@@ -46,20 +47,20 @@ answered(
 {
 	json_t *addrs = json_array();
 	char text[IPADDR_STRLEN];
-	struct ipaddr ip;
 	size_t i;
 
-	for (i = 0; a != NULL && i < a->nip; i++) {
-		ip = ipaddr_from_u32(a->ip[i]);
+	for (i = 0; a != NULL && i < a->nip; i++)
 		json_array_append_new(
-		    addrs, json_string(ipaddr_str(&ip, text)));
-	}
+		    addrs, json_string(ipaddr_str(&a->ip[i], text)));
 	ask_end(k);
 	ipc_send(r->proxy, IPC_RESOLVED, NULL, 0, "{s:I,s:o,s:s}", "id",
 	    (json_int_t)k->id, "addrs", addrs, "error", error);
 }
 
-/* Lengths of labels are below the letters, so they count as they are. */
+/*
+ * Lengths of labels are below the letters, so they count as they are, as do
+ * the types.
+ */
 static bool
 is_about(const struct ask *k, struct rd msg)
 {
@@ -79,24 +80,30 @@ static void
 message(void *arg, struct rd msg)
 {
 	struct resolve *r = arg;
+	struct ask *k;
 	struct answer a;
+	uint16_t id;
 
-	if (answer_parse(msg, &a) == -1 || a.id >= RESOLVE_RING ||
-	    !is_about(&r->ring[a.id], msg))
+	if (answer_id(msg, &id) == -1 || id >= RESOLVE_RING)
+		return;
+	k = &r->ring[id];
+	if (!is_about(k, msg) || answer_parse(msg, k->family, &a) == -1)
 		return;
 	if (a.nip > 0)
-		answered(r, &r->ring[a.id], &a, "");
-	else if (a.rcode == DNS_NOERROR || a.rcode == DNS_NXDOMAIN)
-		answered(r, &r->ring[a.id], NULL, "not found");
+		answered(r, k, &a, "");
+	else if (a.rcode == DNS_NOERROR)
+		answered(r, k, NULL, "no address");
+	else if (a.rcode == DNS_NXDOMAIN)
+		answered(r, k, NULL, "not found");
 	else
-		answered(r, &r->ring[a.id], NULL, "no answer");
+		answered(r, k, NULL, "no answer");
 }
 
 /* Keeps the name of a query, which has one question.  False: no memory. */
 static bool
 ask_begin(struct ask *k, const uint8_t *query, size_t len)
 {
-	k->len = len - HEADLEN - 4; /* type and class */
+	k->len = len - HEADLEN;
 	if ((k->name = malloc(k->len)) == NULL)
 		return false;
 	memcpy(k->name, query + HEADLEN, k->len);
@@ -117,7 +124,8 @@ resolve_ask(struct resolve *r, struct ipc *from, struct ipc_msg *m)
 		r->client = client_inside(r->d, from, message, r);
 	if (k->name != NULL)
 		answered(r, k, NULL, "no answer");
-	len = answer_query(query, r->next, ipc_str(m, "name"));
+	k->family = ipc_bool(m, "v6") ? 6 : 4;
+	len = answer_query(query, r->next, ipc_str(m, "name"), k->family);
 	k->id = (uint32_t)ipc_u64(m, "id");
 	r->next = (uint16_t)((r->next + 1) % RESOLVE_RING);
 	if (len == 0)

@@ -52,10 +52,19 @@ http_flow(struct portd *p, const struct flow *f)
 	return sv[1];
 }
 
+/* A mapped address would be an IPv4 connection by another name. */
+static struct ipaddr
+fetch_addr(const struct ipc_msg *m)
+{
+	struct ipaddr a = ipc_addr(m, "addr");
+
+	return ipaddr_unmap(&a);
+}
+
 static int
 fetch_socket(struct portd *p, const struct ipc_msg *m)
 {
-	struct ipaddr a = ipc_addr(m, "addr");
+	struct ipaddr a = fetch_addr(m);
 	uint16_t port = (uint16_t)ipc_u64(m, "port");
 
 	switch (policy_fetch(&p->policy, ipc_bool(m, "via"), &a, port)) {
@@ -75,7 +84,7 @@ void
 http_fetch(struct daemon *d, struct ipc *from, struct ipc_msg *m)
 {
 	json_int_t id = (json_int_t)ipc_u64(m, "id");
-	struct ipaddr a = ipc_addr(m, "addr");
+	struct ipaddr a = fetch_addr(m);
 	int fd;
 
 	if (!ipc_bool(m, "via") && opener_fetch(d->data, from, (uint32_t)id, &a,

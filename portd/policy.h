@@ -8,6 +8,9 @@
  * The host's loopback is reached through host-ip only, and only when that is
  * enabled.  Addresses that mean this suite itself, other VMs, or everybody are
  * never handed to the host's routing.
+ *
+ * Guests speak IPv4 only; to IPv6 addresses lead sockets of proxyd, which may
+ * not be a way around this: an IPv4 address inside of one counts as itself.
  */
 
 #include <stdbool.h>

@@ -126,11 +126,13 @@ match_addr(const struct match *m, const struct ipaddr *a)
 bool
 match_host(const struct match *m, const char *host)
 {
-	struct ipaddr a;
+	struct ipaddr a, plain;
 	size_t i;
 
-	if (ipaddr_parse(host, &a) == 0)
-		return match_addr(m, &a);
+	if (ipaddr_parse(host, &a) == 0) {
+		plain = ipaddr_unmap(&a);
+		return match_addr(m, &a) || match_addr(m, &plain);
+	}
 	for (i = 0; i < m->n; i++) {
 		if (!m->rule[i].network && match_name(m->rule[i].name, host))
 			return true;

@@ -70,7 +70,7 @@ extern const char *const proxyd_stat_name[PROXYS__MAX];
 #define PROXYD_MAXADDRS	  8
 #define PROXYD_MAXIDLE	  4096 /* idle upstreams */
 #define PROXYD_VMIDLE	  1024
-#define PROXYD_IDLESECS	  30. /* of an upstream */
+#define PROXYD_IDLESECS	  30.  /* of an upstream */
 #define PROXYD_VMNAMES	  256  /* asked at a time, of dnsd's 1,024 */
 #define PROXYD_INTERIMS	  1000 /* before one response */
 #define PROXYD_DRAINMS	  5000
@@ -194,6 +194,9 @@ struct conn {
 	TAILQ_ENTRY(conn) entry; /* of vm->names, while it waits */
 	struct ipaddr addr[PROXYD_MAXADDRS];
 	size_t naddr, nextaddr;
+	int family; /* that is or was asked for; 0: the host is an address */
+	struct ipaddr lost; /* of IPv4, and led nowhere; family 0: none */
+	int lost_error;
 	/* The request, and its response. */
 	struct head_scan scan, upscan;
 	struct authority host; /* that was asked for */

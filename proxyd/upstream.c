@@ -6,6 +6,9 @@
  * time is asked for each connection of a guest, and its answer is known by the
  * connection's id.
  *
+ * A name's IPv4 addresses are tried one after the other, and then, when there
+ * are none or none of them can be connected to, those of IPv6.
+ *
  * Idle connections are one VM's and one configuration's.  A request that may
  * not be sent twice (RFC 9110 9.2.2) gets an idle connection only if the same
  * guest's connection used it last: then a close that crosses it is the
@@ -207,15 +210,18 @@ name_ask(struct conn *c)
 	struct ipc *link = daemon_peer(c->p->d, ROLE_DNS, 0);
 
 	if (link != NULL)
-		ipc_send(link, IPC_RESOLVE, NULL, 0, "{s:I,s:s}", "id",
-		    (json_int_t)c->id, "name", c->hop.at.host);
+		ipc_send(link, IPC_RESOLVE, NULL, 0, "{s:I,s:s,s:b}", "id",
+		    (json_int_t)c->id, "name", c->hop.at.host, "v6",
+		    c->family == 6);
 }
 
 /* To dnsd all VMs are one guest: one of them leaves room for the others. */
 static void
-ask_dnsd(struct conn *c)
+ask_dnsd(struct conn *c, int family)
 {
 	conn_set(c, CONN_RESOLVE);
+	c->family = family;
+	c->naddr = c->nextaddr = 0;
 	if (c->vm->nname >= PROXYD_VMNAMES) {
 		c->name = NAME_WAITS;
 		TAILQ_INSERT_TAIL(&c->vm->names, c, entry);
@@ -268,42 +274,79 @@ up_start(struct conn *c, bool fresh)
 		up_connected(c);
 		return;
 	}
-	c->naddr = c->nextaddr = 0;
+	memset(&c->lost, 0, sizeof(c->lost));
 	if (ipaddr_parse(c->hop.at.host, &c->addr[0]) == -1) {
-		ask_dnsd(c);
+		ask_dnsd(c, 4);
 		return;
 	}
+	c->family = 0;
 	c->naddr = 1;
+	c->nextaddr = 0;
 	ask_portd(c);
+}
+
+static void
+unreachable(struct conn *c, const struct ipaddr *a, int error)
+{
+	char what[TARGET_HOSTMAX + 128], text[IPADDR_STRLEN];
+	const char *open = a->family == 6 ? "[" : "";
+	const char *close = a->family == 6 ? "]" : "";
+	unsigned port = c->hop.at.port;
+
+	ipaddr_str(a, text);
+	stats_inc(&c->p->d->stats,
+	    error == EACCES ? PROXYS_FORBIDDEN : PROXYS_CONNECT_FAILED);
+	if (error == EACCES) {
+		snprintf(what, sizeof(what),
+		    "%s%s%s:%u cannot be reached from a virtual machine", open,
+		    text, close, port);
+		conn_failed(c, 403, what);
+		return;
+	}
+	snprintf(what, sizeof(what),
+	    c->hop.via ? "unable to connect to HTTP proxy %s%s%s:%u"
+		       : "unable to connect to %s%s%s:%u. Do you need an HTTP "
+			 "proxy?",
+	    open, text, close, port);
+	conn_failed(c, 503, what);
 }
 
 /* This address leads nowhere: the next one. */
 static void
 next_address(struct conn *c, int error)
 {
-	char what[TARGET_HOSTMAX + 128], text[IPADDR_STRLEN];
-
 	up_free(c->up);
 	if (c->nextaddr + 1 < c->naddr) {
 		c->nextaddr++;
 		ask_portd(c);
 		return;
 	}
-	ipaddr_str(&c->addr[c->nextaddr], text);
-	stats_inc(&c->p->d->stats,
-	    error == EACCES ? PROXYS_FORBIDDEN : PROXYS_CONNECT_FAILED);
-	if (error == EACCES) {
-		snprintf(what, sizeof(what),
-		    "%s:%u cannot be reached from a virtual machine", text,
-		    (unsigned)c->hop.at.port);
-		conn_failed(c, 403, what);
+	if (c->family == 4) {
+		c->lost = c->addr[c->nextaddr];
+		c->lost_error = error;
+		ask_dnsd(c, 6);
 		return;
 	}
-	snprintf(what, sizeof(what),
-	    c->hop.via ? "unable to connect to HTTP proxy %s:%u"
-		       : "unable to connect to %s:%u. Do you need an HTTP "
-			 "proxy?",
-	    text, (unsigned)c->hop.at.port);
+	unreachable(c, &c->addr[c->nextaddr], error);
+}
+
+/* No addresses: the other family's, or the end. */
+static void
+not_resolved(struct conn *c, const char *why)
+{
+	char what[TARGET_HOSTMAX + 32];
+
+	if (c->family == 4 && strcmp(why, "no address") == 0) {
+		ask_dnsd(c, 6);
+		return;
+	}
+	if (c->lost.family != 0) {
+		unreachable(c, &c->lost, c->lost_error);
+		return;
+	}
+	stats_inc(&c->p->d->stats, PROXYS_LOOKUP_FAILED);
+	snprintf(
+	    what, sizeof(what), "Failed to lookup host: %s", c->hop.at.host);
 	conn_failed(c, 503, what);
 }
 
@@ -311,24 +354,21 @@ void
 up_resolved(struct daemon *d, struct ipc *from, struct ipc_msg *m)
 {
 	struct conn *c = conn_find(d->data, (uint32_t)ipc_u64(m, "id"));
-	char what[TARGET_HOSTMAX + 32];
+	struct ipaddr *a;
 	size_t i, n = ipc_nstr(m, "addrs");
 
 	if (c == NULL || c->name != NAME_ASKED)
 		return;
 	for (i = 0; i < n && c->naddr < PROXYD_MAXADDRS; i++) {
-		if (ipaddr_parse(
-			ipc_strat(m, "addrs", i), &c->addr[c->naddr]) == 0)
+		a = &c->addr[c->naddr];
+		if (ipaddr_parse(ipc_strat(m, "addrs", i), a) == 0 &&
+		    a->family == c->family)
 			c->naddr++;
 	}
-	if (c->naddr > 0) {
+	if (c->naddr > 0)
 		ask_portd(c);
-		return;
-	}
-	stats_inc(&d->stats, PROXYS_LOOKUP_FAILED);
-	snprintf(
-	    what, sizeof(what), "Failed to lookup host: %s", c->hop.at.host);
-	conn_failed(c, 503, what);
+	else
+		not_resolved(c, ipc_str(m, "error"));
 	conn_run(c);
 }
 

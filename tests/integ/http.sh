@@ -42,7 +42,8 @@ counter() {
 
 : >"$LOG"
 echo '{"http": "127.0.0.1:3128", "https": "http://localhost:3128/",
-    "exclude": "direct.example, 198.51.100.0/24"}' >"$CONF"
+    "exclude": "direct.example, 198.51.100.0/24, six.test, 2001:db8::/32"}' \
+    >"$CONF"
 suite --http "$CONF"
 if [ "${2:-}" = short ]; then
 	inside short

@@ -1,7 +1,7 @@
 # Runs inside the guest's namespaces: http_inside.sh DIR PART.
 DIR=$1 PART=$2
 HERE=$(cd "$(dirname "$0")" && pwd)
-SERVER=192.0.2.1 GATEWAY=192.168.65.1 HOSTIP=192.168.65.2
+SERVER=192.0.2.1 SERVER6=2001:db8::80 GATEWAY=192.168.65.1 HOSTIP=192.168.65.2
 FAILED=0
 unset http_proxy https_proxy no_proxy all_proxy
 
@@ -134,6 +134,12 @@ HTTP/1.1 200" sh -c "python3 '$HERE/http_raw.py' raw $SERVER 80 \
 	    cat "$DIR/squid/access.log"
 	check "explicit, excluded" is "$HELLO" \
 	    get -x $GATEWAY:3128 http://direct.example/hello
+	check "excluded, of IPv6 only" is "$HELLO" \
+	    get -x $GATEWAY:3128 http://six.test:8084/hello
+	check "an excluded address of IPv6" is "$HELLO" \
+	    get -g -x $GATEWAY:3128 "http://[$SERVER6]/hello"
+	check "as squid did not see either" hasnt "$SERVER6" \
+	    cat "$DIR/squid/access.log"
 	check "TLS of an excluded name goes direct" is "$HELLO" \
 	    get -k https://direct.example/hello
 	check "still not seen" hasnt "direct.example" \
@@ -174,6 +180,8 @@ part_short() {
 	check "20 MB over TLS" same --cacert "$DIR/cert" https://tls.example/big
 	check "an excluded name goes direct" is "$HELLO" \
 	    get http://direct.example/hello
+	check "excluded, of IPv6 only" is "$HELLO" \
+	    get -x $GATEWAY:3128 http://six.test:8084/hello
 }
 
 part_apt() {
@@ -212,6 +220,17 @@ part_none() {
 	    get -x $GATEWAY:3128 http://origin.example/hello
 	check "explicit CONNECT without a proxy" is "$HELLO" \
 	    get -x $GATEWAY:3128 --cacert "$DIR/cert" https://tls.example/hello
+	check "a server of IPv6 only" is "$HELLO" \
+	    get -x $GATEWAY:3128 http://six.test:8084/hello
+	check "by its address" is "$HELLO" \
+	    get -g -x $GATEWAY:3128 "http://[$SERVER6]:8084/hello"
+	check "CONNECT to it" is "$HELLO" \
+	    get -p -x $GATEWAY:3128 http://six.test:8084/hello
+	check "by IPv6, where nobody listens by IPv4" is "$HELLO" \
+	    get -x $GATEWAY:3128 http://both.test:8084/hello
+	check "nobody listens there: 503" \
+	    has "unable to connect to [$SERVER6]:9. Do you need" \
+	    get -i -x $GATEWAY:3128 http://both.test:9/
 	check "its answer, byte for byte" has "HTTP/1.1 200 OK
 
 " sh -c "python3 '$HERE/http_raw.py' raw $GATEWAY 3128 \
@@ -229,9 +248,11 @@ part_none() {
 	check "and by its name" is "$HELLO" \
 	    get -x $GATEWAY:3128 http://host.internal:8082/hello
 	for to in 127.0.0.1:8082 0.0.0.0:8082 loop.test:8082 $GATEWAY:3128 \
-	    192.168.65.77; do
+	    192.168.65.77 "[::1]:8082" loop6.test:8082 "[::]:8082" \
+	    "[::ffff:127.0.0.1]:8082" "[::127.0.0.1]:8082" "[fe80::1]:8082" \
+	    "[64:ff9b::7f00:1]:8082" "[2002:7f00:1::1]:8082"; do
 		check "not $to: 403" has "HTTP/1.1 403" \
-		    get -i -x $GATEWAY:3128 "http://$to/hello"
+		    get -g -i -x $GATEWAY:3128 "http://$to/hello"
 	done
 	check "nothing is intercepted" is "$HELLO" \
 	    get http://origin.example/hello

@@ -2,17 +2,21 @@
 # with settings of their own: http_lab starts them and waits until they answer.
 #
 #	nginx on $SERVER:80, 8081	the origin; files in $DIR/www
+#	nginx on [$SERVER6]:80, 8084	the same by IPv6, 8084 only there
 #	nginx on 127.0.0.1:8082		a server of the host's own
 #	openssl s_server on :443	TLS for tls.example
 #	squid on 127.0.0.1:3128		a proxy on the host's loopback
 #	tinyproxy on 127.0.0.1:8888	one that wants user and password
-#	dnsmasq				*.example is $SERVER
+#	dnsmasq				*.example is $SERVER, six.test only
+#					$SERVER6, both.test both
 
+SERVER6=2001:db8::80
 SQUIDLOG=$DIR/squid/access.log
 
 http_lab() {
 	need curl nginx squid tinyproxy openssl dnsmasq dig
 	RESOLVER=$SERVER
+	ip addr add $SERVER6/64 dev lo nodad
 	mkdir "$DIR/www" "$DIR/nginx" "$DIR/squid"
 	chmod 777 "$DIR/nginx" "$DIR/squid"
 	echo "hello from the origin" >"$DIR/www/hello"
@@ -42,6 +46,8 @@ http {
 	server {
 		listen $SERVER:80 backlog=4096;
 		listen $SERVER:8081;
+		listen [$SERVER6]:80;
+		listen [$SERVER6]:8084;
 		listen 127.0.0.1:8082;
 		root $DIR/www;
 		# Answers when it has read all: who answers before and closes
@@ -99,6 +105,8 @@ T
 	dnsmasq --keep-in-foreground --conf-file=/dev/null --no-resolv \
 	    --no-hosts --port=53 --listen-address=$SERVER --bind-interfaces \
 	    --address=/example/$SERVER --address=/loop.test/127.0.0.1 \
+	    --host-record=six.test,$SERVER6 --host-record=loop6.test,::1 --local=/test/ \
+	    --host-record=both.test,$SERVER,$SERVER6 \
 	    --user=root --pid-file= \
 	    --log-facility="$DIR/dnsmasq.log" &
 	answers "dig +short +tries=1 +timeout=1 @$SERVER origin.example |

@@ -60,7 +60,7 @@ on_port(struct ipc *ipc, struct ipc_msg *m)
 	t.asked++;
 	if (t.portd == IGNORE)
 		return;
-	if (t.portd == REFUSE) {
+	if (t.portd == REFUSE || (t.refuse_v4 && a.family == 4)) {
 		ipc_send(ipc, IPC_SOCK_REFUSED, NULL, 0, "{s:I,s:s}", "id", id,
 		    "error", t.error);
 		return;
@@ -83,19 +83,25 @@ static void
 on_dns(struct ipc *ipc, struct ipc_msg *m)
 {
 	json_t *addrs = json_array();
+	bool v6 = ipc_bool(m, "v6");
+	const char *addr = v6 ? t.dns_addr6 : t.dns_addr;
+	bool there = t.dns_addr != NULL || t.dns_addr6 != NULL;
 
 	ck_assert_int_eq(m->type, IPC_RESOLVE);
 	t.lookups++;
+	t.lookups6 += v6;
 	snprintf(t.name, sizeof(t.name), "%s", ipc_str(m, "name"));
 	if (t.dns_silent) {
 		json_decref(addrs);
 		return;
 	}
-	if (t.dns_addr != NULL)
-		json_array_append_new(addrs, json_string(t.dns_addr));
+	if (addr != NULL)
+		json_array_append_new(addrs, json_string(addr));
 	ipc_send(ipc, IPC_RESOLVED, NULL, 0, "{s:I,s:o,s:s}", "id",
 	    (json_int_t)ipc_u64(m, "id"), "addrs", addrs, "error",
-	    t.dns_addr != NULL ? "" : "ENOENT");
+	    addr != NULL ? ""
+	    : there	 ? "no address"
+			 : "not found");
 }
 
 static void

@@ -38,7 +38,8 @@ struct server {
 struct settings {
 	const char *http, *https; /* proxies; NULL: none */
 	const char *auth;
-	const char *exclude, *allow; /* one rule; NULL: none; "": an empty list */
+	const char *exclude,
+	    *allow; /* one rule; NULL: none; "": an empty list */
 	int head_ms, idle_ms, connect_ms, hello_ms;
 };
 
@@ -53,13 +54,15 @@ struct proxylab {
 	/* Our portd. */
 	enum { GIVE, GIVE_FULL, GIVE_DEAD, REFUSE, IGNORE } portd;
 	const char *error; /* of REFUSE */
+	bool refuse_v4;	   /* the same, of IPv4 only */
 	struct server up[MAXUPS];
 	size_t nup;
 	unsigned asked;
 	/* Our dnsd. */
 	bool dns_silent;
-	const char *dns_addr; /* NULL: no such name */
-	unsigned lookups;
+	const char *dns_addr;  /* NULL: it has none */
+	const char *dns_addr6; /* NULL, both: there is no such name */
+	unsigned lookups, lookups6;
 	char name[256]; /* the last one */
 };
 

@@ -56,6 +56,7 @@ static struct {
 	struct ipc *proxy;  /* owned */
 	uint32_t told;	    /* the last name that proxyd was told of */
 	char told_addr[64]; /* its first address; "": none */
+	char told_error[33];
 	enum ipc_type flow_answer;
 	int flow_fd; /* owned by the test that asked */
 	struct server server[MAXSERVERS];
@@ -188,6 +189,7 @@ on_proxy(struct ipc *ipc, struct ipc_msg *m)
 	t.told = (uint32_t)ipc_u64(m, "id");
 	snprintf(t.told_addr, sizeof(t.told_addr), "%s",
 	    ipc_nstr(m, "addrs") > 0 ? ipc_strat(m, "addrs", 0) : "");
+	snprintf(t.told_error, sizeof(t.told_error), "%s", ipc_str(m, "error"));
 }
 
 static const struct ipc_events proxy_events = { on_proxy, on_gone };
@@ -1828,10 +1830,11 @@ START_TEST(test_limit)
 END_TEST
 
 static void
-resolve(uint32_t id, const char *name)
+resolve(uint32_t id, const char *name, bool v6)
 {
-	ck_assert_int_eq(ipc_send(t.proxy, IPC_RESOLVE, NULL, 0, "{s:I,s:s}",
-			     "id", (json_int_t)id, "name", name),
+	ck_assert_int_eq(
+	    ipc_send(t.proxy, IPC_RESOLVE, NULL, 0, "{s:I,s:s,s:b}", "id",
+		(json_int_t)id, "name", name, "v6", v6),
 	    0);
 }
 
@@ -1844,6 +1847,19 @@ told(uint32_t id, const char *addr)
 	ck_assert_str_eq(t.told_addr, addr);
 }
 
+/* As asked(), that name, whichever of its tries it is. */
+static int
+asked_name(const char *label, uint8_t buf[600])
+{
+	size_t len;
+	int fd;
+
+	do {
+		fd = asked(NULL, buf, 600, &len);
+	} while (!same_letters(buf + 12, label));
+	return fd;
+}
+
 /*
  * An answer that comes when its place was given to another name is none to
  * that: who has a slow server could answer for everybody.
@@ -1851,22 +1867,20 @@ told(uint32_t id, const char *addr)
 START_TEST(test_resolve_late)
 {
 	uint8_t late[600], buf[600];
-	size_t latelen, len;
+	size_t latelen;
 	int lately, fd;
 	uint32_t i;
 
 	t.proxy = link_to(ROLE_PROXY, 0, &proxy_events);
-	resolve(1, "www.example");
+	resolve(1, "www.example", false);
 	lately = asked(NULL, late, sizeof(late), &latelen);
 	for (i = 2; i <= 1024; i++) {
-		resolve(i, "one.example");
+		resolve(i, "one.example", false);
 		told(i, "10.1.1.1");
 	}
-	resolve(2000, "two.example");
+	resolve(2000, "two.example", false);
 	told(1, ""); /* its place is needed */
-	do {
-		fd = asked(NULL, buf, sizeof(buf), &len);
-	} while (!same_letters(buf + 12, "\3two\7example"));
+	fd = asked_name("\3two", buf);
 	put(lately, late, answer_to(late, 0, 1, 0, DGRAM(RR("\0\0\1\0"))));
 	wait_counter("answers-relayed", 1);
 	put(fd, buf,
@@ -1874,6 +1888,42 @@ START_TEST(test_resolve_late)
 		DGRAM("\xc0\x0c" A_IN "\0\0\1\0\0\4"
 		      "\x0a\x09\x08\x07")));
 	told(2000, "10.9.8.7");
+}
+END_TEST
+
+/* Addresses of the family that was asked for, and why there are none. */
+START_TEST(test_resolve_v6)
+{
+	uint8_t buf[600];
+	int fd;
+
+	t.proxy = link_to(ROLE_PROXY, 0, &proxy_events);
+	resolve(1, "www.example", true);
+	fd = asked_name("\3www", buf);
+	ck_assert_mem_eq(buf + 25, "\0\x1c\0\1", 4); /* AAAA */
+	put(fd, buf,
+	    answer_to(buf, 0, 2, 0,
+		DGRAM("\xc0\x0c" A_IN "\0\0\1\0\0\4\x0a\x09\x08\x07"
+		      "\xc0\x0c\0\x1c\0\1\0\0\1\0\0\x10"
+		      "\x20\1\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\7")));
+	told(1, "2001:db8::7");
+	ck_assert_str_eq(t.told_error, "");
+	/* It is there, but has none. */
+	resolve(2, "two.example", true);
+	fd = asked_name("\3two", buf);
+	put(fd, buf, answer_to(buf, 0, 0, 0, DGRAM("")));
+	told(2, "");
+	ck_assert_str_eq(t.told_error, "no address");
+	/* And this one is not there at all. */
+	resolve(3, "ten.example", true);
+	fd = asked_name("\3ten", buf);
+	put(fd, buf, answer_to(buf, 3, 0, 0, DGRAM("")));
+	told(3, "");
+	ck_assert_str_eq(t.told_error, "not found");
+	/* A name of ours, that has the other family only. */
+	resolve(4, "gateway.internal", true);
+	told(4, "");
+	ck_assert_str_eq(t.told_error, "no address");
 }
 END_TEST
 
@@ -2469,6 +2519,7 @@ main(int argc, char *argv[])
 	tcase_add_test(tc, test_mutations);
 	tcase_add_test(tc, test_limit);
 	tcase_add_test(tc, test_resolve_late);
+	tcase_add_test(tc, test_resolve_v6);
 	tcase_add_test(tc, test_limit_fair);
 	tcase_add_test(tc, test_rate_fair);
 	tcase_add_test(tc, test_rate_long);

@@ -40,9 +40,52 @@ static const struct {
 	{ "end of multicast",	"239.255.255.255", POLICY_DENY, POLICY_DENY },
 	{ "class E",		"240.0.0.1",	POLICY_DENY, POLICY_DENY },
 	{ "broadcast",		"255.255.255.255", POLICY_DENY, POLICY_DENY },
-	{ "IPv6",		"2001:db8::1",	POLICY_DENY, POLICY_DENY },
+	{ "IPv6",		"2001:db8::1",	POLICY_ALLOW, POLICY_ALLOW },
+	{ "first above ::/96",	"::1:0:0",	POLICY_ALLOW, POLICY_ALLOW },
+	{ "ULA, as a LAN",	"fd00::1",	POLICY_ALLOW, POLICY_ALLOW },
+	{ "site-local",		"fec0::1",	POLICY_ALLOW, POLICY_ALLOW },
+	{ "unspecified",	"::",		POLICY_DENY, POLICY_DENY },
 	{ "IPv6 loopback",	"::1",		POLICY_DENY, POLICY_DENY },
+	{ "link-local",		"fe80::1",	POLICY_DENY, POLICY_DENY },
+	{ "end of link-local",	"febf:ffff::1",	POLICY_DENY, POLICY_DENY },
+	{ "below link-local",	"fe7f::1",	POLICY_ALLOW, POLICY_ALLOW },
+	{ "IPv6 multicast",	"ff02::1",	POLICY_DENY, POLICY_DENY },
+	{ "end of multicast",	"ffff::1",	POLICY_DENY, POLICY_DENY },
+	{ "mapped",		"::ffff:8.8.8.8", POLICY_ALLOW, POLICY_ALLOW },
 	{ "mapped loopback",	"::ffff:127.0.0.1", POLICY_DENY, POLICY_DENY },
+	{ "mapped gateway-ip",	"::ffff:192.168.65.1",
+	    POLICY_DENY, POLICY_DENY },
+	{ "mapped host-ip",	"::ffff:192.168.65.2",
+	    POLICY_DENY, POLICY_ALLOW },
+	{ "mapped VM",		"::ffff:192.168.65.3",
+	    POLICY_DENY, POLICY_DENY },
+	{ "mapped multicast",	"::ffff:224.0.0.1", POLICY_DENY, POLICY_DENY },
+	{ "compatible",		"::8.8.8.8",	POLICY_ALLOW, POLICY_ALLOW },
+	{ "compatible loopback", "::127.0.0.1",	POLICY_DENY, POLICY_DENY },
+	{ "translated",		"::ffff:0:8.8.8.8",
+	    POLICY_ALLOW, POLICY_ALLOW },
+	{ "translated loopback", "::ffff:0:127.0.0.1",
+	    POLICY_DENY, POLICY_DENY },
+	{ "NAT64",		"64:ff9b::8.8.8.8", POLICY_ALLOW, POLICY_ALLOW },
+	{ "NAT64 of loopback",	"64:ff9b::127.0.0.1",
+	    POLICY_DENY, POLICY_DENY },
+	{ "NAT64 of host-ip",	"64:ff9b::192.168.65.2",
+	    POLICY_DENY, POLICY_ALLOW },
+	{ "local NAT64",	"64:ff9b:1::8.8.8.8",
+	    POLICY_ALLOW, POLICY_ALLOW },
+	{ "local NAT64 of a VM", "64:ff9b:1:fff::192.168.65.3",
+	    POLICY_DENY, POLICY_DENY },
+	{ "6to4",		"2002:808:808::1", POLICY_ALLOW, POLICY_ALLOW },
+	{ "6to4 of loopback",	"2002:7f00:1::1", POLICY_DENY, POLICY_DENY },
+	{ "6to4 of a VM",	"2002:c0a8:4103::1", POLICY_DENY, POLICY_DENY },
+	/* The client's address has all its bits the other way. */
+	{ "Teredo",		"2001:0:808:808:0:fff:f7f7:f7f7",
+	    POLICY_ALLOW, POLICY_ALLOW },
+	{ "Teredo by loopback",	"2001:0:7f00:1:0:fff:f7f7:f7f7",
+	    POLICY_DENY, POLICY_DENY },
+	{ "Teredo to loopback",	"2001:0:808:808:0:fff:80ff:fffe",
+	    POLICY_DENY, POLICY_DENY },
+	{ "beside Teredo",	"2001:1:7f00:1::1", POLICY_ALLOW, POLICY_ALLOW },
 };
 
 static const struct {
@@ -139,7 +182,8 @@ START_TEST(closed_ports)
 	struct policy_conf c = conf;
 	struct policy p = { 0 };
 	struct ipaddr lo = addr("127.0.0.1"), host = addr("192.168.65.2");
-	struct ipaddr own = addr("192.0.2.7");
+	struct ipaddr own = addr("192.0.2.7"), own6 = addr("2001:db8::7");
+	struct ipaddr mapped = addr("::ffff:192.0.2.7");
 	int i;
 
 	policy_set(&p, &c);
@@ -155,6 +199,14 @@ START_TEST(closed_ports)
 	ck_assert_int_eq(policy_fetch(&p, false, &own, 9100), POLICY_ALLOW);
 	ck_assert_int_eq(policy_add_closed(&p, "0.0.0.0#9102"), 0);
 	ck_assert(policy_is_closed(&p, &own, 9102));
+	ck_assert_int_eq(policy_add_closed(&p, "2001:db8::7#9103"), 0);
+	ck_assert_int_eq(policy_fetch(&p, false, &own6, 9103), POLICY_DENY);
+	ck_assert_int_eq(policy_fetch(&p, false, &own6, 9102), POLICY_DENY);
+	ck_assert_int_eq(policy_fetch(&p, false, &own6, 9104), POLICY_ALLOW);
+	ck_assert_int_eq(policy_add_closed(&p, "::#9104"), 0);
+	ck_assert_int_eq(policy_fetch(&p, false, &own6, 9104), POLICY_DENY);
+	ck_assert(policy_is_closed(&p, &own, 9104));
+	ck_assert(policy_is_closed(&p, &mapped, 9101));
 	policy_clear_closed(&p);
 	ck_assert(!policy_is_closed(&p, &lo, 9100));
 	for (i = 0; i < POLICY_MAXCLOSED; i++)
