@@ -87,6 +87,8 @@ struct dnsd {
 	size_t maxidle;			    /* sockets in all pools together */
 	LIST_HEAD(, guest) guests;	    /* owned */
 	LIST_HEAD(lookups, lookup) lookups; /* owned */
+	struct lookups spare;		    /* owned; not in use */
+	size_t nspare;
 	struct lookups same[DNSD_SAME];	    /* by question */
 	struct batch batch;
 	struct resolve *resolve;     /* owned: names for proxyd */

@@ -182,7 +182,12 @@ lookup_free(struct lookup *l)
 	LIST_REMOVE(l, entry);
 	if (l->ghost)
 		count_lookups(d, -1);
-	free(l);
+	if (l->room > DNSD_SPARE_ROOM || d->nspare + 1 > DNSD_SPARE) {
+		free(l);
+		return;
+	}
+	LIST_INSERT_HEAD(&d->spare, l, entry);
+	d->nspare++;
 }
 
 void
@@ -390,6 +395,26 @@ lookup_find(struct dnsd *d, const struct query *q)
 	return NULL;
 }
 
+/* One with room for a message so long.  NULL: no memory. */
+static struct lookup *
+lookup_memory(struct dnsd *d, size_t len)
+{
+	size_t room = len > DNSD_SPARE_ROOM ? len : DNSD_SPARE_ROOM;
+	struct lookup *l = LIST_FIRST(&d->spare);
+
+	if (l == NULL || room > DNSD_SPARE_ROOM) {
+		if ((l = malloc(sizeof(*l) + room)) == NULL)
+			return NULL;
+	} else {
+		LIST_REMOVE(l, entry);
+		d->nspare--;
+	}
+	memset(l, 0, offsetof(struct lookup, ask));
+	l->room = room;
+	l->len = len;
+	return l;
+}
+
 /* For the first who asks; of its servers nothing is known yet. */
 static struct lookup *
 lookup_new(struct client *c, const uint8_t *origin, struct rd msg,
@@ -398,14 +423,12 @@ lookup_new(struct client *c, const uint8_t *origin, struct rd msg,
 	struct dnsd *d = c->d;
 	struct lookup *l;
 
-	if ((l = malloc(sizeof(*l) + msg.len)) == NULL)
+	if ((l = lookup_memory(d, msg.len)) == NULL)
 		return NULL;
-	memset(l, 0, offsetof(struct lookup, ask));
 	l->rank = RANK_NONE;
 	l->d = d;
 	l->tcp = c->tcp;
 	TAILQ_INIT(&l->askers);
-	l->len = msg.len;
 	memcpy(l->msg, msg.p, msg.len);
 	query_move(&l->q, q, l->msg);
 	ev_init(&l->timer, race_timer);
@@ -505,8 +528,20 @@ lookups_init(struct dnsd *d)
 	size_t i;
 
 	LIST_INIT(&d->lookups);
+	LIST_INIT(&d->spare);
 	for (i = 0; i < nitems(d->same); i++)
 		LIST_INIT(&d->same[i]);
+}
+
+void
+lookups_fini(struct dnsd *d)
+{
+	struct lookup *l;
+
+	while ((l = LIST_FIRST(&d->spare)) != NULL) {
+		LIST_REMOVE(l, entry);
+		free(l);
+	}
 }
 
 void

@@ -133,6 +133,7 @@ take_route(struct dnsd *d, bool in_turn)
 		return;
 	}
 	lookups_cancel(d);
+	lookups_fini(d);
 	upstream_fini(d);
 	route_clear(&d->route);
 	d->route = d->next_route;
