@@ -171,6 +171,8 @@ dnsd_conf(struct daemon *dm, struct ipc *from, struct ipc_msg *m)
 	take_route(d, ipc_bool(m, "in-turn"));
 	log_info("%zu names of our own, %zu of the hosts file, %zu servers",
 	    names_count(d->names), names_count(d->hosts), d->route.n);
+	if (d->route.n == 0)
+		log_warnx("no name server: only these names are answered");
 }
 
 static void

@@ -121,6 +121,10 @@ echo 'nameserver nowhere' >"$DIR/dns.conf"
 check "a wrong file is told with its line" eventually \
     grep -q 'dns.conf:1: not an address' "$LOG"
 check "and changes nothing" asks 10.20.0.1 corp.example
+: >"$DIR/dns.conf"
+follows "an empty file: an error, with its reason" "EDE: 14.*no server" \
+    one.example
+check "and the log has it" grep -q 'dnsd: no name server' "$LOG"
 rm "$DIR/dns.conf"
 follows "the file is removed" 198.51.100.1 one.example
 echo "10.3.3.4 inhosts.example" >"$DIR/hosts"

@@ -1110,23 +1110,39 @@ serve_others(const char *label)
 	return seen;
 }
 
-/* Who answers others is there; that what it does not hear was lost. */
+/*
+ * Who answers others is there; that what it does not hear was lost.  Where we
+ * were late ourselves, so that its time was over, once more.
+ */
 START_TEST(test_lossy_server)
 {
-	int fd = flow(1, "dns");
-	unsigned lost = 0;
+	const usec_t most = 3 * USEC_SEC;
+	uint64_t offline, failed;
+	unsigned lost;
 	uint8_t buf[600];
+	usec_t since;
+	bool good;
+	int fd;
 
 	conf("192.0.2.1", NULL);
-	ask(fd, DGRAM(HDR "\4lost\7example\0" A_IN));
-	while (lost < 4) {
-		ask(fd, DGRAM(HDR OTHER A_IN));
-		while (recv(fd, buf, sizeof(buf), MSG_DONTWAIT) <= 0)
-			lost += serve_others("\4lost");
-		ck_assert_uint_eq(buf[PREFIX + 3] & 15, 0);
-	}
-	ck_assert_uint_eq(counter("servers-offline"), 0);
-	ck_assert_uint_eq(counter("no-answer"), 0);
+	fd = flow(1, "dns");
+	do {
+		wait_counter("in-flight", 0);
+		while (recv(fd, buf, sizeof(buf), MSG_DONTWAIT) > 0)
+			continue;
+		since = plat_now();
+		offline = counter("servers-offline");
+		failed = counter("no-answer");
+		ask(fd, DGRAM(HDR "\4lost\7example\0" A_IN));
+		for (lost = 0; lost < 4 && plat_now() - since < most;) {
+			ask(fd, DGRAM(HDR OTHER A_IN));
+			while (recv(fd, buf, sizeof(buf), MSG_DONTWAIT) <= 0)
+				lost += serve_others("\4lost");
+		}
+		good = lost >= 4 && counter("servers-offline") == offline &&
+		       counter("no-answer") == failed;
+	} while (!good && plat_now() - since >= most);
+	ck_assert(good);
 }
 END_TEST
 
@@ -2257,7 +2273,8 @@ START_TEST(test_tcp_swallowed)
 	int fd, up;
 	size_t n;
 
-	conf("192.0.2.7", NULL);
+	conf_server("192.0.2.7", 0, 60000, NULL);
+	conf_end(false);
 	fd = flow(1, "tcp");
 	put(fd, q, sizeof(q) - 1);
 	t.only_tcp = true;
