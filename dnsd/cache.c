@@ -13,7 +13,7 @@ struct entry {
 	uint64_t hash;
 	usec_t stored, expires;
 	uint16_t type, class;
-	uint8_t variant, namelen;
+	uint8_t variant, namelen, owner;
 	size_t len;
 	uint8_t data[]; /* the name, then the message */
 };
@@ -21,21 +21,24 @@ struct entry {
 struct cache {
 	uint64_t key;
 	size_t n, bytes, max_n, max_bytes;
-	struct entry *bucket[BUCKETS];	   /* owned */
-	TAILQ_HEAD(entry_list, entry) use; /* the latest first */
+	size_t share[CACHE_OWNERS];    /* what each has of it: share_of() */
+	struct entry *bucket[BUCKETS]; /* owned */
+	TAILQ_HEAD(entry_list, entry) use[CACHE_OWNERS]; /* latest first */
 };
 
 struct cache *
 cache_new(size_t max_n, size_t max_bytes, uint64_t key)
 {
 	struct cache *c;
+	size_t i;
 
 	if ((c = calloc(1, sizeof(*c))) == NULL)
 		return NULL;
 	c->key = key;
 	c->max_n = max_n;
 	c->max_bytes = max_bytes;
-	TAILQ_INIT(&c->use);
+	for (i = 0; i < CACHE_OWNERS; i++)
+		TAILQ_INIT(&c->use[i]);
 	return c;
 }
 
@@ -54,6 +57,13 @@ size_of(const struct entry *e)
 	return sizeof(*e) + e->namelen + e->len;
 }
 
+/* There is as much room for bytes as for entries. */
+static size_t
+share_of(const struct cache *c, const struct entry *e)
+{
+	return size_of(e) + c->max_bytes / c->max_n;
+}
+
 static void
 entry_free(struct cache *c, struct entry *e)
 {
@@ -62,7 +72,8 @@ entry_free(struct cache *c, struct entry *e)
 	while (*pp != e)
 		pp = &(*pp)->next;
 	*pp = e->next;
-	TAILQ_REMOVE(&c->use, e, use);
+	TAILQ_REMOVE(&c->use[e->owner], e, use);
+	c->share[e->owner] -= share_of(c, e);
 	c->n--;
 	c->bytes -= size_of(e);
 	free(e);
@@ -71,8 +82,11 @@ entry_free(struct cache *c, struct entry *e)
 void
 cache_flush(struct cache *c)
 {
-	while (!TAILQ_EMPTY(&c->use))
-		entry_free(c, TAILQ_FIRST(&c->use));
+	size_t i;
+
+	for (i = 0; i < CACHE_OWNERS; i++)
+		while (!TAILQ_EMPTY(&c->use[i]))
+			entry_free(c, TAILQ_FIRST(&c->use[i]));
 }
 
 void
@@ -108,9 +122,20 @@ cache_forget(struct cache *c, const struct query *q)
 		entry_free(c, e);
 }
 
+static void
+make_room(struct cache *c)
+{
+	size_t i, most = 0;
+
+	for (i = 1; i < CACHE_OWNERS; i++)
+		if (c->share[i] > c->share[most])
+			most = i;
+	entry_free(c, TAILQ_LAST(&c->use[most], entry_list));
+}
+
 int
 cache_put(struct cache *c, usec_t now, const struct query *q,
-    const uint8_t *msg, size_t len, uint32_t ttl)
+    const uint8_t *msg, size_t len, uint32_t ttl, uint32_t owner)
 {
 	uint64_t hash = query_hash(q, c->key);
 	struct entry *e, **pp;
@@ -127,18 +152,19 @@ cache_put(struct cache *c, usec_t now, const struct query *q,
 		.class = q->head.class,
 		.variant = q->variant,
 		.namelen = (uint8_t)q->head.namelen,
+		.owner = (uint8_t)(owner % CACHE_OWNERS),
 		.len = len };
 	memcpy(e->data, q->head.name, e->namelen);
 	memcpy(e->data + e->namelen, msg, len);
 	pp = &c->bucket[hash % BUCKETS];
 	e->next = *pp;
 	*pp = e;
-	TAILQ_INSERT_HEAD(&c->use, e, use);
+	TAILQ_INSERT_HEAD(&c->use[e->owner], e, use);
+	c->share[e->owner] += share_of(c, e);
 	c->n++;
 	c->bytes += size_of(e);
-	/* The new one is the last to go. */
 	while (c->n > 1 && (c->n > c->max_n || c->bytes > c->max_bytes))
-		entry_free(c, TAILQ_LAST(&c->use, entry_list));
+		make_room(c);
 	return 0;
 }
 
@@ -154,8 +180,8 @@ cache_get(
 		entry_free(c, e);
 		return false;
 	}
-	TAILQ_REMOVE(&c->use, e, use);
-	TAILQ_INSERT_HEAD(&c->use, e, use);
+	TAILQ_REMOVE(&c->use[e->owner], e, use);
+	TAILQ_INSERT_HEAD(&c->use[e->owner], e, use);
 	*a = (struct cache_answer){ .msg = e->data + e->namelen,
 		.len = e->len,
 		.age = (uint32_t)((now - e->stored) / USEC_SEC),

@@ -216,6 +216,7 @@ lookup_end(struct lookup *l)
 static void
 lookup_keep(struct lookup *l, const uint8_t *msg, size_t len)
 {
+	const struct asker *first = TAILQ_FIRST(&l->askers);
 	unsigned rcode = msg[3] & 15;
 	struct dnsd *d = l->d;
 	struct msg_facts f;
@@ -226,8 +227,8 @@ lookup_keep(struct lookup *l, const uint8_t *msg, size_t len)
 	    msg_facts(rd_init(msg, len), &h, &f) == -1)
 		return;
 	if (f.cacheable)
-		(void)cache_put(
-		    d->cache, usec_now(d->d->loop), &l->q, msg, len, f.ttl);
+		(void)cache_put(d->cache, usec_now(d->d->loop), &l->q, msg, len,
+		    f.ttl, ipc_vm(first->client->guest->link));
 	else
 		cache_forget(d->cache, &l->q);
 	stats_set(&d->d->stats, DNSS_CACHED, cache_count(d->cache));

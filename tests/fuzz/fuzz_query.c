@@ -77,7 +77,7 @@ server_answer(const struct query *q, const uint8_t *random, struct rd msg)
 	if (f.cacheable && q->plain) {
 		CHECK((c = cache_new(2, 100000, 1)) != NULL);
 		CHECK(f.ttl > 0);
-		cache_put(c, 0, q, buf, len, f.ttl);
+		cache_put(c, 0, q, buf, len, f.ttl, 1);
 		CHECK(cache_get(c, 0, q, &ca) && !ca.stale && ca.len == len);
 		cache_free(c);
 	}

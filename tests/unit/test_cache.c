@@ -40,12 +40,19 @@ parsed(unsigned num, uint16_t flags)
 }
 
 static void
-put(struct cache *c, usec_t now, unsigned num, uint32_t ttl)
+put_for(struct cache *c, usec_t now, unsigned num, uint32_t ttl, uint32_t owner)
 {
 	uint8_t msg[100] = { (uint8_t)num };
 	struct query q = parsed(num, DNS_RD);
 
-	ck_assert_int_eq(cache_put(c, now, &q, msg, sizeof(msg), ttl), 0);
+	ck_assert_int_eq(
+	    cache_put(c, now, &q, msg, sizeof(msg), ttl, owner), 0);
+}
+
+static void
+put(struct cache *c, usec_t now, unsigned num, uint32_t ttl)
+{
+	put_for(c, now, num, ttl, 1);
 }
 
 static bool
@@ -151,6 +158,39 @@ START_TEST(test_bytes)
 }
 END_TEST
 
+/* What others have asked for outlives a guest that asks for everything. */
+START_TEST(test_owners)
+{
+	struct cache *c =
+	    _i == 0 ? cache_new(100, 1000000, 1) : cache_new(10000, 20000, 1);
+	struct cache_answer a;
+	struct query q;
+	uint8_t big[5000] = { 0 };
+	unsigned i;
+
+	for (i = 0; i < 20; i++)
+		put_for(c, 0, i, 60, i % 2 == 0 ? 7 : 252);
+	for (i = 20; i < 5000; i++)
+		put_for(c, 0, i, 60, 3);
+	for (i = 0; i < 20; i++)
+		ck_assert(get(c, 0, i, &a));
+	ck_assert(get(c, 0, 4999, &a));
+	/* Nor does what is large displace what is many and small. */
+	for (i = 5000; i < 5010; i++) {
+		q = parsed(i, DNS_RD);
+		(void)cache_put(c, 0, &q, big, sizeof(big), 60, 4);
+	}
+	for (i = 0; i < 20; i++)
+		ck_assert(get(c, 0, i, &a));
+	/* Alone one may have all of it. */
+	cache_flush(c);
+	for (i = 0; i < 5000; i++)
+		put_for(c, 0, i, 60, 252);
+	ck_assert_uint_ge(cache_count(c), 80);
+	cache_free(c);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -160,5 +200,6 @@ main(void)
 	tcase_add_test(tc, test_key);
 	tcase_add_test(tc, test_room);
 	tcase_add_test(tc, test_bytes);
+	tcase_add_loop_test(tc, test_owners, 0, 2);
 	return check_case("cache", tc);
 }
