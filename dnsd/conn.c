@@ -20,6 +20,7 @@ struct conn {
 	struct server *server; /* borrowed */
 	int fd;		       /* owned; -1: portd was asked for it */
 	bool used;	       /* a server answered here */
+	bool old;	       /* perhaps of a network that is gone */
 	unsigned silent;       /* given up since the last answer */
 	struct attempts asked;
 	size_t nasked;
@@ -211,7 +212,7 @@ conn_choose(struct server *s)
 	struct conn *c, *best = NULL;
 
 	TAILQ_FOREACH (c, &s->conns, entry) {
-		if (c->fd != -1 && c->silent >= SILENT)
+		if (c->old || (c->fd != -1 && c->silent >= SILENT))
 			continue;
 		if (best == NULL || c->nasked < best->nasked)
 			best = c;
@@ -306,6 +307,20 @@ conns_again(struct server *s)
 	TAILQ_FOREACH (c, &s->conns, entry) {
 		if (c->fd == -1)
 			upstream_want(s, true, 1);
+	}
+}
+
+void
+conns_renew(struct server *s)
+{
+	struct conn *c, *next;
+
+	TAILQ_FOREACH_SAFE (c, &s->conns, entry, next) {
+		c->old = c->fd != -1;
+		if (c->old && c->nasked == 0) {
+			conn_unlink(c);
+			conn_free(c);
+		}
 	}
 }
 

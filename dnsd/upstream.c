@@ -423,8 +423,11 @@ upstream_renew(struct dnsd *d)
 
 	for (s = d->server; s < d->server + d->route.n; s++) {
 		upstream_flush(s);
+		conns_renew(s);
 		s->missed = 0;
 		s->offline = false;
+		s->no_case = false;
+		s->case_lost = 0;
 	}
 }
 

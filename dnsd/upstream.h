@@ -103,6 +103,7 @@ void conn_cancel(struct attempt *);
 void conn_take_fd(struct server *, int fd); /* fd becomes owned */
 void conns_refused(struct server *);
 void conns_again(struct server *); /* a new portd */
+void conns_renew(struct server *); /* no more is asked over those there are */
 void conns_close(struct server *);
 
 #endif

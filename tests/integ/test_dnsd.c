@@ -2106,6 +2106,64 @@ START_TEST(test_tcp)
 }
 END_TEST
 
+/* The same servers, perhaps on another network; when dnsd knows of it. */
+static void
+other_network(int fd)
+{
+	bool only_tcp = t.only_tcp;
+	uint8_t buf[600];
+	size_t n;
+	int up;
+
+	t.only_tcp = false;
+	ask(fd, DGRAM(HDR "\3xyz\7example\0" A_IN));
+	do
+		up = asked("192.0.2.7", buf, sizeof(buf), &n);
+	while (!same_letters(buf + 12, "\3xyz"));
+	put(up, buf, answer_to(buf, 0, 1, 0, DGRAM(RR("\0\0\1\0"))));
+	wait_counter("cache-entries", 1);
+	conf("192.0.2.7", NULL);
+	wait_counter("cache-entries", 0);
+	t.only_tcp = only_tcp;
+}
+
+/*
+ * A connection of another network is not asked any more, but what is under way
+ * over it may still be answered.
+ */
+START_TEST(test_tcp_network)
+{
+	static const char q[] = "\0\x1d" HDR OTHER A_IN;
+	uint8_t buf[600], old[600];
+	int fd, dgram, one, two;
+	size_t n, m;
+
+	conf("192.0.2.7", NULL);
+	fd = flow(1, "tcp");
+	dgram = flow(2, "dns");
+	t.only_tcp = true;
+	put(fd, q, sizeof(q) - 1);
+	one = asked(NULL, buf, sizeof(buf), &n);
+	buf[4] |= 0x80;
+	put(one, buf, n);
+	ck_assert_uint_eq(get(fd, buf, sizeof(buf)), n);
+	other_network(dgram);
+	ck_assert_uint_eq(get(one, buf, sizeof(buf)), 0);
+	put(fd, q, sizeof(q) - 1);
+	do
+		two = asked(NULL, old, sizeof(old), &m);
+	while (two == one);
+	other_network(dgram);
+	put(fd, "\0\x21" HDR NUMBERED A_IN, 2 + NUMBERED_LEN);
+	one = asked(NULL, buf, sizeof(buf), &n);
+	ck_assert_int_ne(one, two);
+	ck_assert_uint_eq(n, 2 + NUMBERED_LEN);
+	old[4] |= 0x80;
+	put(two, old, m);
+	ck_assert_uint_eq(get(fd, buf, sizeof(buf)), m);
+}
+END_TEST
+
 /* The server closes a connection that had been of use: another one. */
 START_TEST(test_tcp_closed)
 {
@@ -2510,6 +2568,7 @@ main(int argc, char *argv[])
 	tcase_add_test(tc, test_slow_way);
 	tcase_add_test(tc, test_bare_error);
 	tcase_add_test(tc, test_tcp_closed);
+	tcase_add_test(tc, test_tcp_network);
 	tcase_add_test(tc, test_tcp_midway);
 	tcase_add_test(tc, test_tcp_bytes);
 	tcase_add_loop_test(tc, test_odd, 0, (int)nitems(odd));
