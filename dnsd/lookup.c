@@ -98,6 +98,9 @@ answer_whole(struct client *c, const uint8_t *origin, const struct query *q,
 	if (!c->tcp && len > max) {
 		stats_inc(&c->d->d->stats, DNSS_TRUNCATED);
 		len = msg_cut(msg, len, &h, max);
+		/* With the additional records a signature went, too. */
+		if (!q->plain)
+			msg[2] |= DNS_TC >> 8;
 	}
 	records_answer(c, w, by, msg, len);
 	client_answer(c, origin, msg, len);
@@ -543,6 +546,7 @@ lookups_fini(struct dnsd *d)
 		LIST_REMOVE(l, entry);
 		free(l);
 	}
+	d->nspare = 0;
 }
 
 void

@@ -133,7 +133,6 @@ take_route(struct dnsd *d, bool in_turn)
 		return;
 	}
 	lookups_cancel(d);
-	lookups_fini(d);
 	upstream_fini(d);
 	route_clear(&d->route);
 	d->route = d->next_route;
@@ -212,6 +211,7 @@ dnsd_stop(struct daemon *dm)
 	resolve_free(d->resolve);
 	client_fini(d);
 	lookups_cancel(d);
+	lookups_fini(d);
 	upstream_fini(d);
 	route_clear(&d->route);
 	route_clear(&d->next_route);

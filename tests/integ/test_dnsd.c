@@ -929,6 +929,36 @@ START_TEST(test_cut)
 }
 END_TEST
 
+/*
+ * Additional records may go without a word, but not those of a query that may
+ * have been signed: the guest has to ask by TCP.
+ */
+START_TEST(test_cut_signed)
+{
+	static const char *const q[] = {
+		HDR_OPT OTHER A_IN OPT("\2\0"),
+		"\x12\x34\1\0\0\1\0\0\0\0\0\1" OTHER A_IN
+		"\1k\0\0\xfa\0\xff\0\0\0\0\0\1x",
+	};
+	const size_t len[] = { 29 + 11, 29 + 14 };
+	uint8_t buf[2000], ans[1000] = { 0 };
+	int fd = flow(1, "dns"), up;
+	size_t n;
+
+	ask(fd, q[_i], len[_i]);
+	up = asked(NULL, buf, sizeof(buf), &n);
+	n = answer_to(buf, 0, 1, 0, DGRAM(RR("\0\0\0\0")));
+	buf[11] = 1;
+	memcpy(ans, buf, n);
+	memcpy(ans + n, "\0\0\xfa\0\xff\0\0\0\0", 9);
+	ans[n + 9] = (uint8_t)((sizeof(ans) - n - 11) >> 8);
+	ans[n + 10] = (uint8_t)(sizeof(ans) - n - 11);
+	put(up, ans, sizeof(ans));
+	ck_assert_uint_eq(get(fd, buf, sizeof(buf)), PREFIX + n);
+	ck_assert_uint_eq(buf[PREFIX + 2] & 2, _i == 0 ? 0 : 2);
+}
+END_TEST
+
 /* The error has a reason, for who understands it (RFC 8914). */
 START_TEST(test_extended_error)
 {
@@ -2557,6 +2587,7 @@ main(int argc, char *argv[])
 	tcase_add_test(tc, test_stale);
 	tcase_add_test(tc, test_stale_outdated);
 	tcase_add_test(tc, test_cut);
+	tcase_add_loop_test(tc, test_cut_signed, 0, 2);
 	tcase_add_test(tc, test_extended_error);
 	tcase_add_test(tc, test_zones);
 	tcase_add_loop_test(tc, test_good_beside_bad, 0, 2);
