@@ -1,6 +1,6 @@
 /*
- * The vnet header, and what a card would do for it: checksums, and TCP
- * segmentation over IPv4.
+ * The vnet header, and what a card would do for it: checksums, and TCP's and
+ * UDP's segmentation over IPv4.
  *
  * Segments are as Linux makes them: each with the headers of the whole, but
  * for lengths, sums, the sequence number and an identification that counts up;
@@ -18,6 +18,7 @@
 #define F_DATA_VALID 2
 #define GSO_NONE     0
 #define GSO_TCPV4    1
+#define GSO_UDP_L4   5 /* virtio 1.3; since Linux 6.2 */
 
 #define ETH_ADDRS      12
 #define ETH_HDRLEN     14
@@ -36,13 +37,14 @@
 #define TCP_PSH	       0x08
 #define TCP_CWR	       0x80
 
-/* Offsets in IPv4's and TCP's headers. */
+/* Offsets in the headers of IPv4, TCP and UDP. */
 #define IP_LEN	  2
 #define IP_ID	  4
 #define IP_SUM	  10
 #define IP_ADDRS  12
 #define TCP_SEQ	  4
 #define TCP_FLAGS 13
+#define UDP_LEN	  4
 
 /* In the byte order of this machine, which shares it with the guest. */
 static int
@@ -164,7 +166,7 @@ vnet_write(uint8_t *p, const struct vnet *v)
 	struct wr w = wr_init(p, VNET_HDRLEN);
 
 	wr_u8(&w, v->sum ? F_NEEDS_CSUM : 0);
-	wr_u8(&w, v->seg > 0 ? GSO_TCPV4 : GSO_NONE);
+	wr_u8(&w, v->seg == 0 ? GSO_NONE : v->udp ? GSO_UDP_L4 : GSO_TCPV4);
 	put_host16(&w, v->hdrlen);
 	put_host16(&w, v->seg);
 	put_host16(&w, v->sum ? v->start : 0);
@@ -218,15 +220,44 @@ get16(const uint8_t *p, size_t off)
 	return v;
 }
 
+/* The checksum of the len bytes from TCP's or UDP's header on. */
+static void
+cut_sum(const struct vnet *v, uint8_t *out, uint8_t proto, size_t len)
+{
+	const uint8_t *ip = out + v->ip;
+	uint8_t *l4 = out + v->start;
+	uint32_t sum;
+	uint16_t field;
+
+	put_at(l4, v->off, 0);
+	sum = cksum_pseudo(
+	    get32(ip, IP_ADDRS), get32(ip, IP_ADDRS + 4), proto, len);
+	field = cksum_finish(cksum_add(sum, l4, len));
+	if (field == 0 && v->udp)
+		field = 0xffff; /* 0 would mean that there is none */
+	memcpy(l4 + v->off, &field, sizeof(field));
+}
+
+static void
+cut_tcp(const struct vnet_cut *c, uint8_t *tcp, bool last)
+{
+	struct wr seq = wr_init(tcp + TCP_SEQ, 4);
+
+	wr_u32(
+	    &seq, get32(c->frame, c->v->start + TCP_SEQ) + (uint32_t)c->done);
+	if (!last)
+		tcp[TCP_FLAGS] &= (uint8_t) ~(TCP_FIN | TCP_PSH);
+	if (c->n > 0)
+		tcp[TCP_FLAGS] &= (uint8_t)~TCP_CWR;
+}
+
 /* The headers at out, of the segment that now has n bytes behind them. */
 static void
 cut_headers(const struct vnet_cut *c, uint8_t *out, size_t n, bool last)
 {
 	const struct vnet *v = c->v;
-	uint8_t *ip = out + v->ip, *tcp = out + v->start;
-	struct wr seq = wr_init(tcp + TCP_SEQ, 4);
+	uint8_t *ip = out + v->ip;
 	size_t len = v->hdrlen - v->start + n;
-	uint32_t sum;
 	uint16_t field;
 
 	put_at(ip, IP_LEN, (uint16_t)(v->hdrlen - v->ip + n));
@@ -234,17 +265,11 @@ cut_headers(const struct vnet_cut *c, uint8_t *out, size_t n, bool last)
 	put_at(ip, IP_SUM, 0);
 	field = cksum_finish(cksum_add(0, ip, (size_t)(v->start - v->ip)));
 	memcpy(ip + IP_SUM, &field, sizeof(field));
-
-	wr_u32(&seq, get32(c->frame, v->start + TCP_SEQ) + (uint32_t)c->done);
-	if (!last)
-		tcp[TCP_FLAGS] &= (uint8_t) ~(TCP_FIN | TCP_PSH);
-	if (c->n > 0)
-		tcp[TCP_FLAGS] &= (uint8_t)~TCP_CWR;
-	put_at(tcp, TCP_SUM_OFF, 0);
-	sum = cksum_pseudo(
-	    get32(ip, IP_ADDRS), get32(ip, IP_ADDRS + 4), IPPROTO4_TCP, len);
-	field = cksum_finish(cksum_add(sum, tcp, len));
-	memcpy(tcp + TCP_SUM_OFF, &field, sizeof(field));
+	if (v->udp)
+		put_at(out + v->start, UDP_LEN, (uint16_t)len);
+	else
+		cut_tcp(c, out + v->start, last);
+	cut_sum(v, out, v->udp ? IPPROTO4_UDP : IPPROTO4_TCP, len);
 }
 
 size_t

@@ -5,7 +5,7 @@
  * The header a TAP with IFF_VNET_HDR has before each frame (virtio 1.2, 5.1.6):
  * what the sender's kernel has left to the card.  That is a checksum, which
  * then has the sum of the pseudo header in its place, and the cutting of a
- * large TCP packet into segments.  Pure.
+ * large TCP packet into segments, or of a large UDP one into datagrams.  Pure.
  *
  * A guest has a say in all of it.  What passes vnet_read() is safe for the
  * other functions.
@@ -23,12 +23,13 @@ struct vnet {
 	/* The checksum from start on to the end goes to off behind start. */
 	bool sum;
 	uint16_t start, off;
-	uint16_t seg;	 /* TCP payload of each segment; 0: not to be cut */
+	uint16_t seg;	 /* payload of each segment; 0: not to be cut */
+	bool udp;	 /* to be cut into datagrams; nobody may leave us that */
 	uint16_t hdrlen; /* of all headers, if seg */
 	/* What follows is not in the header but was found in the frame. */
 	bool plain;    /* the checksum is that of IPv4's TCP or UDP */
 	uint16_t ip;   /* where IPv4 begins, if plain */
-	uint16_t plen; /* TCP payload, if seg */
+	uint16_t plen; /* payload, if seg */
 };
 
 /*

@@ -289,6 +289,9 @@ link_push_vnet(void *arg, size_t off, size_t len, const struct vnet *v)
 	struct stackd *s = arg;
 
 	daemon_moved(s->d, len);
-	show_frame(s, TAPE_TO_GUEST, s->link.space + off, len, NULL);
+	if (v->udp)
+		show_datagrams(s, s->link.space + off, v);
+	else
+		show_frame(s, TAPE_TO_GUEST, s->link.space + off, len, NULL);
 	tap_write(s, s->link.space + off, len, v);
 }

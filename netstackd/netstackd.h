@@ -27,6 +27,7 @@
 
 #define STACKD_MAXQUEUE	 (32u << 20) /* bytes the core may hold */
 #define STACKD_FDRESERVE 64	     /* descriptors that are not flows */
+#define STACKD_DGRAM	 2048 /* a frame of those that are sent in one */
 #define STACKD_NSERVER	 3	     /* enum net_server */
 
 /* More than a server on this host takes to begin its answer. */

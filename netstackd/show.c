@@ -145,6 +145,18 @@ show_frame(struct stackd *s, enum tape_dir dir, const uint8_t *frame,
 }
 
 void
+show_datagrams(struct stackd *s, const uint8_t *frame, const struct vnet *v)
+{
+	uint8_t one[STACKD_DGRAM];
+	struct vnet_cut c;
+	size_t n;
+
+	vnet_cut(&c, v, frame);
+	while ((n = vnet_cut_next(&c, one, sizeof(one))) > 0)
+		show_frame(s, TAPE_TO_GUEST, one, n, NULL);
+}
+
+void
 show_moved(struct stackd *s, uint32_t id, uint64_t host, uint64_t guest)
 {
 	struct showflow *f;

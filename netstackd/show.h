@@ -74,5 +74,7 @@ void show_settle(struct stackd *);
 /* why: it was dropped; NULL: it was not. */
 void show_frame(struct stackd *, enum tape_dir, const uint8_t *, size_t len,
     const char *why);
+/* Those to the guest of one frame, each as it will see it. */
+void show_datagrams(struct stackd *, const uint8_t *frame, const struct vnet *);
 
 #endif

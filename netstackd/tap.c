@@ -106,6 +106,20 @@ tap_read_cb(struct ev_loop *loop, struct ev_io *w, int revents)
 		tap_lost(s, error);
 }
 
+/* Before Linux 6.2 no TAP cuts UDP: it is left none from now on. */
+static void
+tap_write_cut(struct stackd *s, const uint8_t *frame, const struct vnet *v)
+{
+	uint8_t one[STACKD_DGRAM];
+	struct vnet_cut c;
+	size_t n;
+
+	net_no_uso(s->net);
+	vnet_cut(&c, v, frame);
+	while ((n = vnet_cut_next(&c, one, sizeof(one))) > 0)
+		tap_write(s, one, n, NULL);
+}
+
 /* What it does not take, as it does not while it is down, is dropped. */
 void
 tap_write(
@@ -122,7 +136,9 @@ tap_write(
 		n = writev(s->link.tap, iov, 2);
 	else
 		n = write(s->link.tap, frame, len);
-	if (n == -1)
+	if (n == -1 && errno == EINVAL && v != NULL && v->udp)
+		tap_write_cut(s, frame, v);
+	else if (n == -1)
 		stats_add(&s->d->stats, NETS_TX_FULL, 1);
 }
 

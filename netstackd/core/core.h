@@ -307,6 +307,7 @@ struct net {
 	uint8_t rx_eth[6];    /* who sent the frame that is being read */
 	bool rx_open;	      /* which leaves TCP's or UDP's checksum open */
 	bool vnet;	      /* frames to the guest may */
+	bool uso;	      /* so may many datagrams in one frame be */
 	uint32_t netmask;
 	uint16_t ip_id;
 	uint32_t queued; /* bytes held, of conf.max_queue */

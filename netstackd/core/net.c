@@ -261,7 +261,13 @@ net_input_open(struct net *net, usec_t now, const uint8_t *frame, size_t len)
 void
 net_set_vnet(struct net *net, bool vnet)
 {
-	net->vnet = vnet;
+	net->vnet = net->uso = vnet;
+}
+
+void
+net_no_uso(struct net *net)
+{
+	net->uso = false;
 }
 
 void

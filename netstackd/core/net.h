@@ -141,9 +141,9 @@ struct net_hooks {
 	uint8_t *(*space)(void *arg, size_t *len);
 	void (*push)(void *arg, size_t off, size_t len);
 	/*
-	 * The same of a TCP packet with its checksum left open, and up to
-	 * NET_MAXFRAME bytes long if it is to be cut; only where net_set_vnet()
-	 * says so.
+	 * The same of a TCP packet, or of UDP datagrams in one, with its
+	 * checksum left open, and up to NET_MAXFRAME bytes long if it is to be
+	 * cut; only where net_set_vnet() says so.
 	 */
 	void (*push_vnet)(
 	    void *arg, size_t off, size_t len, const struct vnet *);
@@ -211,7 +211,7 @@ enum net_stat {
 	NETS_RX_PROTO,	    /* IP protocol not served */
 	NETS_TX_FULL,	    /* dropped: channel full, or TAP down */
 	NETS_RX_VNET,	    /* dropped: a vnet header that lies */
-	NETS_RX_LARGE, NETS_TX_LARGE, /* segments of TCP in one frame */
+	NETS_RX_LARGE, NETS_TX_LARGE, /* many segments, or datagrams */
 	NETS_CUT,	    /* such a frame, for another machine */
 	NETS_ARP_REPLIES,
 	NETS_ARP_FOREIGN,   /* from an address that is not the guest's */
@@ -285,6 +285,8 @@ void net_input_open(
     struct net *, usec_t now, const uint8_t *frame, size_t len);
 /* Whether frames toward the guest may be what vnet headers describe. */
 void net_set_vnet(struct net *, bool);
+/* The guest's kernel cuts no UDP: until net_set_vnet() none is left to it. */
+void net_no_uso(struct net *);
 
 /* Timers: call net_tick() at net_deadline(), USEC_NEVER when there is none. */
 void net_tick(struct net *, usec_t now);

@@ -99,6 +99,32 @@ hook_push(void *arg, size_t off, size_t len)
 	t->chan_used = pos + len;
 }
 
+/* As it would come out of the guest's kernel; the space is used up. */
+static void
+hook_push_vnet(void *arg, size_t off, size_t len, const struct vnet *v)
+{
+	struct nettest *t = arg;
+	uint8_t *frame = t->chan + t->chan_base + off, one[2048];
+	struct vnet_cut c;
+	size_t n;
+
+	ck_assert(v->sum && v->plain && v->seg > 0);
+	ck_assert_uint_eq(v->hdrlen + v->plen, len);
+	ck_assert_uint_lt(v->seg, v->plen);
+	vnet_cut(&c, v, frame);
+	while ((n = vnet_cut_next(&c, one, sizeof(one))) > 0) {
+		ck_assert_uint_le(n, t->conf.mtu + ETH_HDRLEN);
+		ck_assert_uint_lt(t->nframe, NT_FRAMES);
+		t->frame[t->nframe++] =
+		    (struct nt_dgram){ .p = copy_of(one, n),
+			    .len = n,
+			    .id = c.n - 1u };
+	}
+	ck_assert(c.over);
+	t->chan_used = t->chan_base + off + len;
+	t->nlarge++;
+}
+
 static void
 hook_open(void *arg, const struct net_open *o)
 {
@@ -234,6 +260,7 @@ hook_random(void *arg)
 static const struct net_hooks hooks = {
 	.space = hook_space,
 	.push = hook_push,
+	.push_vnet = hook_push_vnet,
 	.open = hook_open,
 	.close = hook_close,
 	.recv = hook_recv,
@@ -470,7 +497,7 @@ nt_pkt(struct nettest *t, struct nt_pkt *k)
 	k->len = f->len - FRAME_HDRLEN;
 	if (k->frag != 0 && k->frag != IP4_DF)
 		return;
-	ck_assert_uint_eq(k->id, 0);
+	ck_assert_uint_eq(k->id, f->id);
 	if (k->proto == IPPROTO4_UDP)
 		parse_udp(k);
 	if (k->proto == IPPROTO4_ICMP)

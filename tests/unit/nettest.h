@@ -21,7 +21,7 @@ struct nt_dgram {
 	size_t len;
 	uint32_t addr;
 	uint16_t port;
-	uint32_t id;   /* flow it was sent on */
+	uint32_t id;   /* flow it was sent on; or IPv4's, to the guest */
 	uint8_t ttl, tos; /* it was sent with, or came with */
 	bool df;
 	unsigned call; /* number of the send call */
@@ -54,6 +54,7 @@ struct nettest {
 	bool chan_stuck; /* no credit before nt_credit() */
 	struct nt_dgram frame[NT_FRAMES];
 	size_t frame_first, nframe;
+	unsigned nlarge; /* frames that held many of these */
 	/* Host sockets, by flow. */
 	struct nt_sock *sock; /* owned, NT_SOCKS of them */
 	unsigned nopen, nclose, nsend;

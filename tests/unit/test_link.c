@@ -25,6 +25,7 @@ static struct {
 	struct chan eth; /* ethd's end */
 	unsigned nready, ninput, nopen, nflush;
 	bool vnet; /* as the core was told */
+	unsigned no_uso;
 } fx;
 
 void
@@ -44,6 +45,12 @@ void
 net_set_vnet(struct net *net, bool vnet)
 {
 	fx.vnet = vnet;
+}
+
+void
+net_no_uso(struct net *net)
+{
+	fx.no_uso++;
 }
 
 const char *const net_stat_name[NETS__MAX] = { [NETS_RX_VNET] =
@@ -473,6 +480,36 @@ START_TEST(test_vnet_write)
 }
 END_TEST
 
+/* Answers in one frame; a kernel that does not know what that is. */
+START_TEST(test_vnet_datagrams)
+{
+	const struct vnet many = { .sum = true, .start = 34, .off = 6,
+		.seg = 100, .udp = true, .hdrlen = 42, .plain = true, .ip = 14,
+		.plen = 250 };
+	static uint8_t got[VNET_HDRLEN + NET_MAXFRAME];
+	int tap = attach_tap(true);
+	size_t len;
+	uint8_t *p;
+
+	p = link_space(&fx.s, &len);
+	memset(p, 7, 292);
+	link_push_vnet(&fx.s, 0, 292, &many);
+	ck_assert_int_eq(read(tap, got, sizeof(got)), VNET_HDRLEN + 292);
+	ck_assert_uint_eq(got[1], 5);
+	ck_assert_mem_eq(got + VNET_HDRLEN, p, 292);
+	ck_assert_uint_eq(fx.no_uso, 0);
+
+	/* Nothing can be written to a set of descriptors: EINVAL, each time. */
+	tap_attach(&fx.s, plat_edge_new(), true);
+	p = link_space(&fx.s, &len);
+	memset(p, 7, 292);
+	link_push_vnet(&fx.s, 0, 292, &many);
+	ck_assert_uint_eq(fx.no_uso, 1);
+	ck_assert_uint_eq(counted(NETS_TX_FULL), 3);
+	close(tap);
+}
+END_TEST
+
 /* Cut to single bytes: more than there is room for, and nobody waits. */
 START_TEST(test_vnet_others_full)
 {
@@ -528,6 +565,7 @@ main(void)
 	    t, test_vnet_read, 0, sizeof(vnet_row) / sizeof(vnet_row[0]));
 	tcase_add_test(t, test_vnet_short);
 	tcase_add_test(t, test_vnet_write);
+	tcase_add_test(t, test_vnet_datagrams);
 	tcase_add_test(t, test_vnet_others_full);
 	tcase_add_test(t, test_vnet_goes);
 	return check_case("link", t);

@@ -753,6 +753,93 @@ START_TEST(test_dns)
 }
 END_TEST
 
+/* Answers as dnsd writes them, to a port, so long each. */
+static const struct {
+	const char *what;
+	bool vnet, uso;
+	struct {
+		uint16_t port, len;
+	} in[9], out[9];
+	unsigned large;
+} many_dns[] = {
+	{ "a bare TAP, or ethd", false, false,
+	    { { 7, 40 }, { 8, 40 }, { 7, 40 } },
+	    { { 7, 40 }, { 8, 40 }, { 7, 40 } }, 0 },
+	{ "a kernel that cuts none", true, false,
+	    { { 7, 40 }, { 8, 40 }, { 7, 40 } },
+	    { { 7, 40 }, { 8, 40 }, { 7, 40 } }, 0 },
+	{ "a port's together", true, true,
+	    { { 7, 40 }, { 8, 40 }, { 7, 40 }, { 8, 40 }, { 9, 40 } },
+	    { { 7, 40 }, { 7, 40 }, { 8, 40 }, { 8, 40 }, { 9, 40 } }, 2 },
+	{ "a shorter one is the last", true, true,
+	    { { 7, 40 }, { 7, 39 }, { 7, 40 }, { 7, 40 } },
+	    { { 7, 40 }, { 7, 39 }, { 7, 40 }, { 7, 40 } }, 2 },
+	{ "a longer one waits for its turn", true, true,
+	    { { 7, 40 }, { 7, 41 }, { 7, 40 }, { 8, 1 } },
+	    { { 7, 40 }, { 7, 41 }, { 7, 40 }, { 8, 1 } }, 1 },
+	{ "empty ones go singly", true, true,
+	    { { 7, 0 }, { 7, 0 }, { 7, 1 }, { 7, 1 }, { 7, 0 } },
+	    { { 7, 0 }, { 7, 0 }, { 7, 1 }, { 7, 1 }, { 7, 0 } }, 1 },
+	{ "up to the MTU", true, true,
+	    { { 7, 1472 }, { 7, 1472 }, { 7, 1471 } },
+	    { { 7, 1472 }, { 7, 1472 }, { 7, 1471 } }, 1 },
+};
+
+START_TEST(test_dns_many)
+{
+	static uint8_t b[9 * (8 + 1472)];
+	uint32_t id = open_dns();
+	size_t n = 0, at[9];
+	int i, k;
+
+	net_set_vnet(t.net, many_dns[_i].vnet);
+	if (!many_dns[_i].uso)
+		net_no_uso(t.net);
+	fill(b, sizeof(b), 1);
+	for (i = 0; many_dns[_i].in[i].port != 0; i++) {
+		memcpy(b + n, query, 4);
+		put_u16(b + n + 4, many_dns[_i].in[i].port);
+		put_u16(b + n + 6, many_dns[_i].in[i].len);
+		at[i] = n + 8;
+		n = at[i] + many_dns[_i].in[i].len;
+	}
+	nt_arrive(&t, id, 0, 0, b, n);
+	nt_readable(&t, id);
+	for (i = 0; many_dns[_i].out[i].port != 0; i++) {
+		for (k = 0; at[k] == 0 || many_dns[_i].in[k].port !=
+					      many_dns[_i].out[i].port;)
+			k++; /* its port's next */
+		expect_udp(NT_GATEWAY, 53, many_dns[_i].out[i].port, b + at[k],
+		    many_dns[_i].out[i].len);
+		at[k] = 0;
+	}
+	nt_none(&t);
+	ck_assert_msg(
+	    t.nlarge == many_dns[_i].large, "%s", many_dns[_i].what);
+	ck_assert_uint_eq(t.stat[NETS_UDP_TX], i);
+}
+END_TEST
+
+/* More than are looked at together, and then a broken one. */
+START_TEST(test_dns_flood)
+{
+	static uint8_t b[100 * 9 + 1];
+	uint32_t id = open_dns();
+	int i;
+
+	net_set_vnet(t.net, true);
+	for (i = 0; i < 100; i++)
+		memcpy(b + 9 * i, query, 9);
+	nt_arrive(&t, id, 0, 0, b, sizeof(b));
+	nt_readable(&t, id);
+	for (i = 0; i < 100; i++)
+		expect_udp(NT_GATEWAY, 53, 1000, "q", 1);
+	nt_none(&t);
+	ck_assert_uint_eq(t.nlarge, 4);
+	ck_assert_uint_eq(t.stat[NETS_UDP_BADPEER], 1);
+}
+END_TEST
+
 static const struct {
 	const char *what;
 	size_t at, len;
@@ -1038,6 +1125,8 @@ udp_suite(void)
 	tcase_add_loop_test(tc, test_random, 0, 10);
 	tc = tcase(s, "dns");
 	tcase_add_test(tc, test_dns);
+	tcase_add_loop_test(tc, test_dns_many, 0, nitems(many_dns));
+	tcase_add_test(tc, test_dns_flood);
 	tcase_add_loop_test(tc, test_dns_bad, 0, nitems(bad_dns));
 	tcase_add_test(tc, test_dns_big_answer);
 	tcase_add_loop_test(tc, test_dns_restart, 0, 3);
