@@ -64,7 +64,7 @@ idle_cb(struct ev_loop *loop, struct ev_idle *w, int revents)
 	struct daemon *d = w->data;
 
 	d->idled = true;
-	if (spin_rest(&d->spin, d->now))
+	if (spin_rest(&d->spin, d->now) || d->stays)
 		sched_yield();
 }
 
@@ -79,10 +79,17 @@ rest_cb(struct ev_loop *loop, struct ev_prepare *w, int revents)
 	d->idled = false;
 	d->moved = 0;
 	d->many = 0;
-	if (!d->spin.spinning)
+	if (!d->spin.spinning && !d->stays)
 		ev_idle_stop(loop, &d->idle);
 	else if (!ev_is_active(&d->idle))
 		ev_idle_start(loop, &d->idle);
+}
+
+bool
+daemon_stay(struct daemon *d, bool on)
+{
+	d->stays = on && ev_is_active(&d->rest);
+	return d->stays == on;
 }
 
 static void
@@ -91,6 +98,8 @@ spin_start(struct daemon *d)
 	ev_idle_init(&d->idle, idle_cb);
 	ev_set_priority(&d->idle, EV_MINPRI);
 	ev_prepare_init(&d->rest, rest_cb);
+	/* Behind whatever else is done there, which may ask us to stay. */
+	ev_set_priority(&d->rest, EV_MINPRI);
 	d->idle.data = d->rest.data = d;
 	if (d->spec->spins && plat_ncpu() > 1)
 		ev_prepare_start(d->loop, &d->rest);

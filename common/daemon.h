@@ -67,6 +67,7 @@ struct daemon {
 	bool started; /* start has been called: there is something to stop */
 	bool over;    /* the supervisor is gone */
 	bool idled;   /* nothing was ready in this turn */
+	bool stays;   /* somebody waits for a moment: no sleep */
 	size_t moved; /* bytes of packets in this turn */
 	size_t many;  /* exchanges that it was about */
 	struct ev_timer owing; /* says what the log has left out */
@@ -89,6 +90,13 @@ daemon_many(struct daemon *d, size_t n)
 {
 	d->many += n;
 }
+
+/*
+ * For who waits for what comes within some microseconds or not at all: while
+ * this is on, turns follow each other without sleep.  False: this daemon does
+ * not poll, or there is no processor for it.
+ */
+bool daemon_stay(struct daemon *, bool on);
 
 /* The link to a peer, NULL while it is not there. */
 struct ipc *daemon_peer(struct daemon *, enum ipc_role, uint32_t vm);

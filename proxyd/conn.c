@@ -151,6 +151,8 @@ conn_set(struct conn *c, enum conn_state state)
 		return;
 	if (c->state == CONN_RESOLVE)
 		up_name_done(c);
+	if (c->state == CONN_EXCHANGE)
+		hold_end(c);
 	c->state = state;
 	timer_restart(c);
 }
@@ -267,6 +269,7 @@ conn_free(struct conn *c)
 	uint32_t slot = c->id & SLOT_MASK;
 
 	ev_timer_stop(p->d->loop, &c->timer);
+	hold_end(c);
 	up_name_done(c);
 	up_free(c->up);
 	sock_fini(&c->guest);

@@ -436,6 +436,7 @@ final(struct conn *c, const struct head *h)
 	if (send_head(c, h, !c->keep_guest) == -1)
 		return;
 	c->responding = true;
+	c->hold = HOLD_NONE;
 	dir_init(&c->res, &c->up->s, &c->guest, framing, h->length);
 }
 
@@ -498,6 +499,10 @@ finished(struct conn *c)
 static void
 response_body(struct conn *c)
 {
+	if (hold_head(c)) {
+		ev_io_start(c->p->d->loop, &c->up->s.rd);
+		return;
+	}
 	switch (dir_pump(&c->res)) {
 	case PUMP_WAIT:
 		dir_watch(&c->res);

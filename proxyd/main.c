@@ -179,6 +179,7 @@ proxyd_start(struct daemon *d)
 	stats_set(&d->stats, PROXYS_CONNS, 0); /* an earlier process's */
 	LIST_INIT(&p->vms);
 	up_init(p);
+	hold_init(p);
 	for (i = 0; i < PROXYD_MAXCONNS; i++)
 		p->free_slot[p->nfree++] = PROXYD_MAXCONNS - 1 - i;
 	if (nofile < 2 * FDRESERVE)

@@ -8,6 +8,7 @@
  *	conn.c		a guest's connection: its life, its timer, tunnels
  *	http.c		requests and responses on it
  *	https.c		intercepted TLS: the name in it, CONNECT
+ *	hold.c		heads of responses that wait for their bodies
  *	upstream.c	connections to proxies and servers: names, sockets, pool
  *	sock.c		bytes from one socket to another
  *	head.c body.c hello.c match.c target.c rewrite.c	pure
@@ -212,6 +213,9 @@ struct conn {
 	bool responding; /* its head has left */
 	size_t drained;
 	unsigned interims; /* responses, of this request */
+	enum { HOLD_NONE, HOLD_WAITS, HOLD_OVER } hold; /* of its head */
+	usec_t held;					/* since */
+	TAILQ_ENTRY(conn) hold_entry; /* of p->held, while it waits */
 };
 
 struct up {
@@ -241,6 +245,9 @@ struct proxyd {
 	struct ev_timer sweep;
 	struct block *spare; /* owned */
 	size_t nspare;
+	struct connhead held; /* borrowed; responses that wait, oldest first */
+	struct ev_prepare hold;
+	unsigned luck, tried; /* with that */
 	struct log_rate limit_log, refused_log, auth_log;
 	struct head request, response; /* one at a time */
 	struct target target;
@@ -304,6 +311,11 @@ void http_head(struct conn *);
 void http_begin(struct conn *); /* the upstream is there */
 void http_exchange(struct conn *);
 void http_up_failed(struct conn *);
+
+/* hold.c */
+void hold_init(struct proxyd *);
+bool hold_head(struct conn *); /* true: the response waits for more */
+void hold_end(struct conn *);
 
 /* https.c */
 void https_hello(struct conn *, bool timeout);

@@ -606,13 +606,48 @@ START_TEST(early_answer)
 }
 END_TEST
 
+/*
+ * A head without its body waits for that, but only for a moment, and not for
+ * ever when bodies never come that soon; its server may go meanwhile, or its
+ * guest.
+ */
+START_TEST(heads_alone)
+{
+	static const char head[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n"
+				   "\r\n";
+	int fd = guest(ORIGIN, 80), i;
+
+	for (i = 0; i < 100; i++) {
+		puts_to(fd, GET_A);
+		want(server(0), ASK_A);
+		puts_to(t.up[0].fd, head);
+		if (i % 2 == 0)
+			want(fd, head);
+		puts_to(t.up[0].fd, "ok");
+		want(fd, i % 2 == 0 ? "ok" : OK_2);
+	}
+	puts_to(fd, GET_A);
+	want(server(0), ASK_A);
+	puts_to(t.up[0].fd, head);
+	close(t.up[0].fd);
+	want_last(fd, head);
+	fd = guest(ORIGIN, 80);
+	puts_to(fd, GET_A);
+	want(server(1), ASK_A);
+	puts_to(t.up[1].fd, head);
+	close(fd);
+	want_end(t.up[1].fd);
+	UNTIL(counter("connections") == 0);
+}
+END_TEST
+
 int
 main(int argc, char *argv[])
 {
 	const TTest *const tests[] = { head_time, idle_time, connect_time,
 		hello_time, errors, head_size, trailers_size, thousand,
 		backpressure, names, interims, endless_interims, half_close,
-		early_end, proxy_ends, early_answer };
+		early_end, proxy_ends, early_answer, heads_alone };
 	const TTest *const few[] = { connections, idle_upstreams };
 	const struct rlimit rl = { 164, 164 };
 	bool small = argc > 2;
