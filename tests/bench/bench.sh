@@ -398,15 +398,21 @@ group_udp() {
 	stop
 }
 
-# names TEST SERVER FILE: queries a second of the guest.
+# names TEST SERVER FILE: one turn's questions of the guest.
 names() {
-	measure "$1" "second: *" dnsperf -s "$2" -d "$3" -l "$SECS" -c 4 -T 1 \
-	    -q 64 -t 2
+	c0=$(cpu "$PEER")
+	$where timeout 90 dnsperf -s "$2" -d "$3" -l "$turn" -c 4 -T 1 -q 64 \
+	    -t 2 2>&1 | awk -v test="$1" '/completed:/ { n = $3 }
+	    /Run time/ { t = $4 } END { print test, n + 0, t + 0 }' |
+	    tr '\n' ' ' >>"$DIR/turns"
+	c1=$(cpu "$PEER")
+	echo "$c1 $c0" | awk '{ print $1 - $2 }' >>"$DIR/turns"
 }
 
 # One upstream, asked four ways: by the peer's own resolver, names that it may
 # not keep and names that it may; at its own address, through the peer; and
-# past the peer, over a veth between the two namespaces.
+# past the peer, over a veth between the two namespaces.  The ways take turns
+# within each run, as the machine's own speed changes with the second.
 group_dns() {
 	start "$1" 1500
 	ip link add plain0 type veth peer name plain1 netns "$GUEST"
@@ -415,12 +421,23 @@ group_dns() {
 	in_guest ip addr add 192.0.3.2/24 dev plain1
 	in_guest ip link set plain1 up
 	wait_for in_guest dig +tries=1 +timeout=1 @$PLAIN h1.kept
+	turn=$(echo "$SECS" | awk '{ print $1 / 4 }')
 	for run in $(seq "$RUNS"); do
-		names dns_qps "$dns" "$DIR/queries"
-		names dns_direct $SERVER "$DIR/queries"
-		names dns_kept "$dns" "$DIR/kept"
-		names dns_plain $PLAIN "$DIR/queries"
+		: >"$DIR/turns"
+		for i in 1 2 3 4; do
+			names dns_qps "$dns" "$DIR/queries"
+			names dns_direct $SERVER "$DIR/queries"
+			names dns_kept "$dns" "$DIR/kept"
+			names dns_plain $PLAIN "$DIR/queries"
+		done
+		awk '{ n[$1] += $2; t[$1] += $3; c[$1] += $4 }
+		    END { for (i in n) print i, t[i] ? n[i] / t[i] : "null", c[i] }' \
+		    "$DIR/turns" >"$DIR/sums"
+		while read -r test value cpu; do
+			record "$test" "$value" "$cpu"
+		done <"$DIR/sums"
 	done
+	rm "$DIR/turns" "$DIR/sums"
 	ip link del plain0
 	stop
 }
