@@ -205,7 +205,6 @@ static const struct ipc_handler handlers[] = {
 static const struct daemon_spec portd = {
 	.role = ROLE_PORT,
 	.sandbox = SANDBOX_OPENER,
-	.spins = true,
 	.handler = handlers,
 	.nhandler = sizeof(handlers) / sizeof(handlers[0]),
 	.stats_name = portd_stat_name,
