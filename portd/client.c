@@ -218,6 +218,8 @@ client_accept_cb(struct ev_loop *loop, struct ev_io *w, int revents)
 			accepted(p, s->f, fd, &ss);
 			continue;
 		}
+		if (sock_no_room(errno) && ahead_drop(p))
+			continue;
 		/* Others are those of one connection, which is gone. */
 		if (sock_no_room(errno))
 			forward_pause(p, s->f);

@@ -150,13 +150,13 @@ connected(int fd, const struct client *c)
 
 /* The client's own socket.  -1 with errno. */
 static int
-client_sock(const struct client *c)
+client_sock(struct portd *p, const struct client *c)
 {
 	int af = c->from.family == 6 ? AF_INET6 : AF_INET, on = 1, saved, fd;
 	struct sockaddr_storage ss;
 	socklen_t len = sock_addr(&ss, &c->to, c->tport);
 
-	fd = socket(af, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	fd = sock_new(p, af, SOCK_DGRAM);
 	if (fd == -1)
 		return -1;
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
@@ -172,7 +172,7 @@ client_sock(const struct client *c)
 static int
 give_sock(struct portd *p, struct client *c)
 {
-	if ((c->fd = client_sock(c)) != -1)
+	if ((c->fd = client_sock(p, c)) != -1)
 		return 1;
 	if (errno != EACCES)
 		return -1;

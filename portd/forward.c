@@ -114,16 +114,15 @@ set_on(int fd, int level, int opt)
 
 /* An unconnected socket, bound there.  -1 with errno. */
 static int
-bind_new(
-    const struct forward *f, const struct ipaddr *a, uint16_t port, bool share)
+bind_new(struct portd *p, const struct forward *f, const struct ipaddr *a,
+    uint16_t port, bool share)
 {
 	bool tcp = f->proto == FORWARD_TCP;
 	int af = a->family == 6 ? AF_INET6 : AF_INET, fd, saved;
 	struct sockaddr_storage ss;
 	socklen_t len = sock_addr(&ss, a, port);
 
-	fd = socket(af,
-	    (tcp ? SOCK_STREAM : SOCK_DGRAM) | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	fd = sock_new(p, af, tcp ? SOCK_STREAM : SOCK_DGRAM);
 	if (fd == -1)
 		return -1;
 	if ((af != AF_INET6 || set_on(fd, IPPROTO_IPV6, IPV6_V6ONLY) == 0) &&
@@ -192,7 +191,7 @@ add_localhost6(struct portd *p, struct forward *f)
 	    (v4 != INADDR_ANY && v4 != INADDR_LOOPBACK) ||
 	    !policy_may_bind(&p->policy, &one))
 		return;
-	if ((fd = bind_new(f, &one, f->port, false)) == -1)
+	if ((fd = bind_new(p, f, &one, f->port, false)) == -1)
 		return;
 	if (sock_ready(p, f, fd) == -1)
 		close(fd);
@@ -235,7 +234,7 @@ bind_over(struct portd *p, const struct forward *f)
 		if (g->sock[1].fd == -1 || g->port != f->port)
 			continue;
 		sock_close(p, &g->sock[1]);
-		if ((fd = bind_new(f, &f->addr, f->port, false)) != -1)
+		if ((fd = bind_new(p, f, &f->addr, f->port, false)) != -1)
 			return fd;
 		add_localhost6(p, g);
 		break;
@@ -257,7 +256,7 @@ bind_again(struct portd *p, const struct forward *f)
 	if (f->proto == FORWARD_TCP && f->addr.family == 6)
 		return bind_over(p, f);
 	if (f->proto == FORWARD_UDP && dgram_lingers(p, f->port))
-		return bind_new(f, &f->addr, f->port, true);
+		return bind_new(p, f, &f->addr, f->port, true);
 	errno = EADDRINUSE;
 	return -1;
 }
@@ -269,7 +268,7 @@ forward_bind(struct portd *p, struct forward *f)
 	int fd = -1;
 
 	if (f->proto != FORWARD_UNIX) {
-		fd = bind_new(f, &f->addr, f->port, false);
+		fd = bind_new(p, f, &f->addr, f->port, false);
 		if (fd == -1)
 			fd = bind_again(p, f);
 		if (fd != -1) {

@@ -69,10 +69,10 @@ fetch_socket(struct portd *p, const struct ipc_msg *m)
 
 	switch (policy_fetch(&p->policy, ipc_bool(m, "via"), &a, port)) {
 	case POLICY_ALLOW:
-		return sock_any(true, &a, port);
+		return sock_any(p, true, &a, port);
 	case POLICY_LOOPBACK:
 		a = ipaddr_from_u32(INADDR_LOOPBACK);
-		return sock_any(true, &a, port);
+		return sock_any(p, true, &a, port);
 	case POLICY_DENY:
 		break;
 	}

@@ -155,6 +155,7 @@ portd_start(struct daemon *d)
 	LIST_INIT(&p->vms);
 	LIST_INIT(&p->again);
 	opener_init(p);
+	ahead_init(p);
 	pairs_init(p);
 	forward_init(p);
 	d->data = p;
@@ -172,6 +173,7 @@ portd_stop(struct daemon *d)
 	again_forget(p, NULL);
 	pairs_forget(p, NULL);
 	opener_fini(p);
+	ahead_fini(p);
 	routes_fini(p);
 	free(p);
 	d->data = NULL;

@@ -180,8 +180,7 @@ flow_try(struct portd *p, struct flow *f)
 		return via_try(p, f);
 	fd = f->kind == FLOW_HTTP
 		 ? http_flow(p, f)
-		 : sock_flow(f, f->kind == FLOW_UDP_BIND ? f : bind,
-		       ports_keep(&p->ports, f->guest_port));
+		 : sock_flow(p, f, f->kind == FLOW_UDP_BIND ? f : bind);
 	if (fd == -1 && sock_no_room(errno))
 		return false;
 	if (fd == -1) {
@@ -192,6 +191,13 @@ flow_try(struct portd *p, struct flow *f)
 	ipc_send(
 	    f->vm->link, IPC_FLOW_FD, &fd, 1, "{s:I}", "id", (json_int_t)f->id);
 	return true;
+}
+
+/* The same, but for what lay there for others. */
+static bool
+flow_try_hard(struct portd *p, struct flow *f)
+{
+	return flow_try(p, f) || (ahead_drop(p) && flow_try(p, f));
 }
 
 static void
@@ -220,7 +226,7 @@ wait_serve(struct portd *p)
 		TAILQ_REMOVE(&p->wait, f, wait);
 		f->vm->nwait--;
 		f->waiting = false;
-		if (flow_try(p, f))
+		if (flow_try_hard(p, f))
 			continue;
 		TAILQ_INSERT_HEAD(&p->wait, f, wait);
 		f->vm->nwait++;
@@ -392,7 +398,7 @@ opener_flow_open(struct daemon *d, struct ipc *from, struct ipc_msg *m)
 	}
 	if ((f = flow_admit(p, vm, &want)) == NULL)
 		return;
-	if (!TAILQ_EMPTY(&p->wait) || !flow_try(p, f))
+	if (!TAILQ_EMPTY(&p->wait) || !flow_try_hard(p, f))
 		flow_wait(p, f);
 }
 

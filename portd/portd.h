@@ -150,12 +150,22 @@ struct vm_ip {
 #define DGRAM_BUCKETS_BITS 10
 #define DGRAM_MAX	   65535 /* more than a datagram has */
 
+#define AHEAD_MAX 4
+
+/* ahead.c: for TCP flows of guests, with everything set. */
+struct ahead {
+	int fd[AHEAD_MAX]; /* owned */
+	size_t n;
+	struct ev_prepare turn;
+};
+
 struct portd {
 	struct daemon *d; /* borrowed */
 	struct policy policy;
 	uint32_t gateway_ip;
 	struct limits limits;
 	struct ports ports; /* UDP, of the host */
+	struct ahead ahead;
 	LIST_HEAD(, vm) vms;	 /* owned */
 	TAILQ_HEAD(flow_list, flow) wait; /* for a descriptor; oldest first */
 	struct ev_timer retry;	 /* runs while someone waits */
@@ -239,9 +249,14 @@ void routes_fini(struct portd *);
 /* Where a flow leads in the end. */
 struct ipaddr sock_flow_addr(const struct flow *);
 uint16_t sock_flow_port(const struct flow *);
-int sock_any(bool tcp, const struct ipaddr *, uint16_t port);
-/* keep: a bind may have the guest's own port.  -1 with errno. */
-int sock_flow(const struct flow *, struct flow *bind, bool keep);
+int sock_any(
+    struct portd *, bool tcp, const struct ipaddr *, uint16_t port);
+/* Non-blocking; for the last descriptor what lay ahead goes.  -1 with errno. */
+int sock_new(struct portd *, int family, int type);
+/* -1 with errno. */
+int sock_flow(struct portd *, const struct flow *, struct flow *bind);
+/* A socket for a guest's TCP flow, not yet connected.  -1 with errno. */
+int sock_flow_tcp(void);
 int sock_connect_flow(int fd, const struct flow *); /* and drains it */
 int sock_fail(int fd); /* closes fd, keeps errno, -1 */
 bool sock_no_room(int error); /* of descriptors or memory: may pass */
@@ -258,6 +273,12 @@ int sock_drain(int fd);
 /* What every stream that a stack peeks at needs.  -1 with errno. */
 int sock_stream_options(int fd);
 void socks_open(struct daemon *, struct ipc *, struct ipc_msg *);
+
+/* ahead.c */
+void ahead_init(struct portd *);
+void ahead_fini(struct portd *);
+int ahead_take(struct portd *); /* as sock_flow_tcp() */
+bool ahead_drop(struct portd *); /* descriptors are short; false: none there */
 
 /* front.c: the other role of this program, a process of its own. */
 int front_main(int argc, char *argv[]);

@@ -92,9 +92,19 @@ sock_fail(int fd)
 }
 
 static int
-sock_new(int family, int type)
+sock_open(int family, int type)
 {
 	return socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+}
+
+int
+sock_new(struct portd *p, int family, int type)
+{
+	int fd = sock_open(family, type);
+
+	if (fd == -1 && sock_no_room(errno) && ahead_drop(p))
+		fd = sock_open(family, type);
+	return fd;
 }
 
 static int
@@ -211,31 +221,39 @@ sock_met_itself(int fd, const struct ipaddr *a, uint16_t port)
 	return true;
 }
 
+/* A stream about to be connected to a.  fd may be -1; it is closed on errors. */
 static int
-sock_tcp(const struct ipaddr *a, uint16_t port, bool guest)
+sock_tcp(int fd, const struct ipaddr *a, uint16_t port)
 {
-	int fd;
-
-	fd = sock_new(a->family == 6 ? AF_INET6 : AF_INET, SOCK_STREAM);
 	if (fd == -1)
 		return -1;
-	if (sock_stream_options(fd) == -1 ||
-	    (guest && plat_sockerr_keep(fd, true) == -1) ||
-	    sock_connect(fd, a, port) == -1 || sock_met_itself(fd, a, port))
+	if (sock_connect(fd, a, port) == -1 || sock_met_itself(fd, a, port))
+		return sock_fail(fd);
+	return fd;
+}
+
+int
+sock_flow_tcp(void)
+{
+	int fd = sock_open(AF_INET, SOCK_STREAM);
+
+	if (fd != -1 && (sock_stream_options(fd) == -1 ||
+			    plat_sockerr_keep(fd, true) == -1))
 		return sock_fail(fd);
 	return fd;
 }
 
 static int
-sock_udp_bind(struct flow *f, bool keep)
+sock_udp_bind(struct portd *p, struct flow *f)
 {
 	struct sockaddr_in in;
 	socklen_t len = sizeof(in);
 	int fd;
 
-	if ((fd = sock_new(AF_INET, SOCK_DGRAM)) == -1)
+	if ((fd = sock_new(p, AF_INET, SOCK_DGRAM)) == -1)
 		return -1;
-	if ((!keep || sock_bind(fd, f->guest_port) == -1) &&
+	if ((!ports_keep(&p->ports, f->guest_port) ||
+		sock_bind(fd, f->guest_port) == -1) &&
 	    sock_bind(fd, 0) == -1)
 		return sock_fail(fd);
 	if (sock_opt(fd, SOL_SOCKET, SO_REUSEADDR) == -1 ||
@@ -268,7 +286,7 @@ sock_drain(int fd)
  * nobody knows the local port: the stack has to begin again.
  */
 static int
-sock_udp(const struct flow *f, const struct flow *bind)
+sock_udp(struct portd *p, const struct flow *f, const struct flow *bind)
 {
 	struct ipaddr a = sock_flow_addr(f);
 	int fd;
@@ -277,7 +295,7 @@ sock_udp(const struct flow *f, const struct flow *bind)
 		errno = bind == NULL ? EADDRNOTAVAIL : ECONNREFUSED;
 		return -1;
 	}
-	if ((fd = sock_new(AF_INET, SOCK_DGRAM)) == -1)
+	if ((fd = sock_new(p, AF_INET, SOCK_DGRAM)) == -1)
 		return -1;
 	if (sock_opt(fd, SOL_SOCKET, SO_REUSEADDR) == -1 ||
 	    sock_bind(fd, bind->local_port) == -1 ||
@@ -296,17 +314,17 @@ sock_connect_flow(int fd, const struct flow *f)
 }
 
 int
-sock_flow(const struct flow *f, struct flow *bind, bool keep)
+sock_flow(struct portd *p, const struct flow *f, struct flow *bind)
 {
 	struct ipaddr a = sock_flow_addr(f);
 
 	switch (f->kind) {
 	case FLOW_TCP:
-		return sock_tcp(&a, sock_flow_port(f), true);
+		return sock_tcp(ahead_take(p), &a, sock_flow_port(f));
 	case FLOW_UDP_BIND:
-		return sock_udp_bind(bind, keep);
+		return sock_udp_bind(p, bind);
 	case FLOW_UDP:
-		return sock_udp(f, bind);
+		return sock_udp(p, f, bind);
 	case FLOW_HTTP:
 		break; /* http.c's */
 	case FLOW_ICMP:
@@ -317,21 +335,22 @@ sock_flow(const struct flow *f, struct flow *bind, bool keep)
 }
 
 int
-sock_any(bool tcp, const struct ipaddr *a, uint16_t port)
+sock_any(struct portd *p, bool tcp, const struct ipaddr *a, uint16_t port)
 {
-	int fd;
+	int family = a->family == 6 ? AF_INET6 : AF_INET;
+	int fd = sock_new(p, family, tcp ? SOCK_STREAM : SOCK_DGRAM);
 
+	if (fd == -1)
+		return -1;
 	if (tcp)
-		return sock_tcp(a, port, false);
-	fd = sock_new(a->family == 6 ? AF_INET6 : AF_INET, SOCK_DGRAM);
-	if (fd != -1 && sock_connect(fd, a, port) == -1)
-		return sock_fail(fd);
-	return fd;
+		return sock_stream_options(fd) == 0 ? sock_tcp(fd, a, port)
+						    : sock_fail(fd);
+	return sock_connect(fd, a, port) == 0 ? fd : sock_fail(fd);
 }
 
 /* All of them or none; 0 or the error. */
 static int
-socks_make(const struct ipc_msg *m, int *fd, size_t n)
+socks_make(struct portd *p, const struct ipc_msg *m, int *fd, size_t n)
 {
 	struct ipaddr a = ipc_addr(m, "addr");
 	uint16_t port = (uint16_t)ipc_u64(m, "port");
@@ -340,7 +359,7 @@ socks_make(const struct ipc_msg *m, int *fd, size_t n)
 	int error;
 
 	for (i = 0; i < n; i++) {
-		if ((fd[i] = sock_any(tcp, &a, port)) == -1)
+		if ((fd[i] = sock_any(p, tcp, &a, port)) == -1)
 			break;
 	}
 	if (i == n)
@@ -377,7 +396,7 @@ socks_open(struct daemon *d, struct ipc *from, struct ipc_msg *m)
 		daemon_bad_peer(d, from, "sock-open of an unknown kind");
 		return;
 	}
-	error = socks_allowed(p, from, m) ? socks_make(m, fd, n) : EACCES;
+	error = socks_allowed(p, from, m) ? socks_make(p, m, fd, n) : EACCES;
 	if (error != 0) {
 		stats_inc(&d->stats, PORTS_SOCKS_REFUSED);
 		ipc_send(from, IPC_SOCK_REFUSED, NULL, 0, "{s:I,s:s}", "id", id,
