@@ -497,28 +497,6 @@ turn_cb(struct ev_loop *loop, struct ev_watcher *w, int revents)
 	leave(ipc);
 }
 
-/*
- * The message as a tree, which keeps its values; checked as its receiver will.
- * NULL: *why.
- */
-static json_t *
-compose(const struct ipc *ipc, enum ipc_type type, size_t nfd, const char *fmt,
-    va_list ap, struct ipc_val *val, const char **why)
-{
-	json_t *body;
-
-	*why = "cannot be packed";
-	body = fmt != NULL ? json_vpack_ex(NULL, 0, fmt, ap) : json_object();
-	if (body == NULL)
-		return NULL;
-	if (json_object_set_new_nocheck(
-		body, "msg", json_string_nocheck(ipc_desc[type].name)) == 0 &&
-	    ipc_check(body, ipc->self, ipc->peer, nfd, val, why) != -1)
-		return body;
-	json_decref(body);
-	return NULL;
-}
-
 /* The peer is not woken for a lazy message alone: another one may follow. */
 static void
 leave_soon(struct ipc *ipc, bool lazy)
@@ -554,20 +532,14 @@ enqueue(struct ipc *ipc, bool lazy, enum ipc_type type, const int *fd,
     size_t nfd, const char *fmt, va_list ap)
 {
 	struct ipc_val val[IPC_MAXFIELDS];
-	const char *why = NULL;
-	json_t *body = NULL;
-	va_list again;
+	const char *why;
+	json_t *body;
 	size_t i;
 
 	for (i = 0; i < nfd; i++)
 		if (fd[i] < 0)
 			return "no descriptor";
-	va_copy(again, ap);
-	if (ipc_flat_pack(type, fmt, ap, val) == 0)
-		why = ipc_check_vals(type, ipc->self, ipc->peer, nfd, val);
-	else
-		body = compose(ipc, type, nfd, fmt, again, val, &why);
-	va_end(again);
+	why = ipc_compose(type, ipc->self, ipc->peer, nfd, fmt, ap, val, &body);
 	if (why == NULL)
 		why = queue(ipc, type, val, fd, nfd, lazy);
 	json_decref(body);

@@ -215,6 +215,35 @@ ipc_check_vals(enum ipc_type type, enum ipc_role from, enum ipc_role to,
 	return why;
 }
 
+static const char *
+compose_tree(enum ipc_type type, const char *fmt, va_list ap, json_t **body)
+{
+	const char *name = ipc_desc[type].name;
+
+	*body = fmt != NULL ? json_vpack_ex(NULL, 0, fmt, ap) : json_object();
+	return json_object_set_new_nocheck(
+		   *body, "msg", json_string_nocheck(name)) == 0
+		   ? NULL
+		   : "cannot be packed";
+}
+
+const char *
+ipc_compose(enum ipc_type type, enum ipc_role from, enum ipc_role to,
+    size_t nfd, const char *fmt, va_list ap, struct ipc_val *val, json_t **body)
+{
+	const char *why;
+	va_list again;
+
+	*body = NULL;
+	va_copy(again, ap);
+	if (ipc_flat_pack(type, fmt, ap, val) == 0)
+		why = ipc_check_vals(type, from, to, nfd, val);
+	else if ((why = compose_tree(type, fmt, again, body)) == NULL)
+		ipc_check(*body, from, to, nfd, val, &why);
+	va_end(again);
+	return why;
+}
+
 /*
  * A checked message's parts.
  */

@@ -200,6 +200,14 @@ const char *ipc_check_vals(enum ipc_type, enum ipc_role from, enum ipc_role to,
     size_t nfd, const struct ipc_val *val);
 
 /*
+ * The values of a message to be sent, as json_vpack() would pack them, without
+ * "msg"; checked.  They are borrowed from the arguments and from *body, which
+ * the caller releases; it may be NULL.  NULL, or what is wrong.
+ */
+const char *ipc_compose(enum ipc_type, enum ipc_role from, enum ipc_role to,
+    size_t nfd, const char *fmt, va_list, struct ipc_val *, json_t **body);
+
+/*
  * Without a tree.  Nearly all messages are flat: an object that begins with
  * "msg", without blanks, of integers, booleans and strings that are plain
  * (printable ASCII, no escapes).  What is not, is not judged here: -1, and the
