@@ -17,6 +17,16 @@ ipc_role_parse(const char *name)
 	return -1;
 }
 
+size_t
+ipc_nfields(const struct ipc_desc *d)
+{
+	size_t n = 0;
+
+	while (n < IPC_MAXFIELDS && d->field[n].kind != F_END)
+		n++;
+	return n;
+}
+
 int
 ipc_type_parse(const char *name, size_t len)
 {
@@ -152,16 +162,16 @@ check_fields(const struct ipc_desc *d, const json_t *body, struct ipc_val *val)
 {
 	const char *why;
 	const json_t *v;
-	size_t n;
+	size_t nfield = ipc_nfields(d), n;
 
-	for (n = 0; n < IPC_MAXFIELDS && d->field[n].kind != F_END; n++) {
+	for (n = 0; n < nfield; n++) {
 		if ((v = json_object_get(body, d->field[n].name)) == NULL)
 			return "missing field";
 		val[n] = val_of(v);
 		if ((why = check_field(&d->field[n], &val[n])) != NULL)
 			return why;
 	}
-	return json_object_size(body) == n + 1 ? NULL : "unknown field";
+	return json_object_size(body) == nfield + 1 ? NULL : "unknown field";
 }
 
 /* Everything of a row but its fields. */
@@ -207,10 +217,9 @@ ipc_check_vals(enum ipc_type type, enum ipc_role from, enum ipc_role to,
 {
 	const struct ipc_desc *d = &ipc_desc[type];
 	const char *why = check_row(d, from, to, nfd);
-	size_t n;
+	size_t nfield = ipc_nfields(d), n;
 
-	for (n = 0;
-	     why == NULL && n < IPC_MAXFIELDS && d->field[n].kind != F_END; n++)
+	for (n = 0; why == NULL && n < nfield; n++)
 		why = check_field(&d->field[n], &val[n]);
 	return why;
 }

@@ -22,16 +22,6 @@ ipc_flat_plain(const char *s, size_t len)
 	return true;
 }
 
-static size_t
-nfields(const struct ipc_desc *d)
-{
-	size_t n = 0;
-
-	while (n < IPC_MAXFIELDS && d->field[n].kind != F_END)
-		n++;
-	return n;
-}
-
 /*
  * The field of that name; -1: none.  Senders that take them from the table
  * have them in its order, so the next one is looked at first.
@@ -117,7 +107,7 @@ read_val(struct rd *r, struct ipc_val *v)
 static int
 read_fields(struct rd *r, const struct ipc_desc *d, struct ipc_val *val)
 {
-	size_t nfield = nfields(d), i, len;
+	size_t nfield = ipc_nfields(d), i, len;
 	const char *name;
 	int n = -1;
 
@@ -149,7 +139,7 @@ ipc_flat_read(char *text, size_t len, struct ipc_val *val)
 	    read_fields(&r, &ipc_desc[type], val) == -1)
 		return -1;
 	/* Only now: who looks at it next must find it as it was. */
-	for (i = 0; i < nfields(&ipc_desc[type]); i++)
+	for (i = 0; i < ipc_nfields(&ipc_desc[type]); i++)
 		if (val[i].kind == V_STR)
 			text[val[i].s + val[i].len - text] = '\0';
 	return type;
@@ -180,7 +170,7 @@ ipc_flat_pack(
     enum ipc_type type, const char *fmt, va_list ap, struct ipc_val *val)
 {
 	const struct ipc_desc *d = &ipc_desc[type];
-	size_t nfield = nfields(d), i;
+	size_t nfield = ipc_nfields(d), i;
 	const char *name;
 	int c, n = -1;
 

@@ -183,6 +183,8 @@ struct ipc_val {
 	const json_t *json; /* borrowed; NULL when there never was one */
 };
 
+/* How many fields a row has. */
+size_t ipc_nfields(const struct ipc_desc *);
 /* The row of that name, of len bytes; -1: none. */
 int ipc_type_parse(const char *name, size_t len);
 

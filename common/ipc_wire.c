@@ -188,13 +188,13 @@ static int
 put_message(struct wr *w, enum ipc_type type, const struct ipc_val *val)
 {
 	const struct ipc_desc *d = &ipc_desc[type];
+	size_t nfield = ipc_nfields(d), i;
 	const char *name;
-	int i;
 
 	if (wr_bytes(w, "{\"msg\":\"", 8) == -1 ||
 	    wr_bytes(w, d->name, strlen(d->name)) == -1 || wr_u8(w, '"') == -1)
 		return -1;
-	for (i = 0; i < IPC_MAXFIELDS && d->field[i].kind != F_END; i++) {
+	for (i = 0; i < nfield; i++) {
 		name = d->field[i].name;
 		if (wr_bytes(w, ",\"", 2) == -1 ||
 		    wr_bytes(w, name, strlen(name)) == -1 ||

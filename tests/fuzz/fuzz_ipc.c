@@ -45,7 +45,8 @@ flat(const struct rd *r, enum ipc_role from, enum ipc_role to, size_t nfd,
 	size_t len;
 	char *text = (char *)fuzz_bytes(&all, r->len, &len);
 	struct ipc_val v[IPC_MAXFIELDS] = { { .kind = V_NONE } };
-	int t = ipc_flat_read(text, len, v), i;
+	int t = ipc_flat_read(text, len, v);
+	size_t i;
 	const char *w;
 
 	if (t == -1)
@@ -55,9 +56,7 @@ flat(const struct rd *r, enum ipc_role from, enum ipc_role to, size_t nfd,
 		CHECK(type == -1 && why != NULL && strcmp(w, why) == 0);
 	else
 		CHECK(type == t);
-	for (i = 0; t != -1 && t == type && i < IPC_MAXFIELDS &&
-		    ipc_desc[t].field[i].kind != F_END;
-	     i++) {
+	for (i = 0; t != -1 && t == type && i < ipc_nfields(&ipc_desc[t]); i++) {
 		CHECK(v[i].kind == val[i].kind && v[i].i == val[i].i);
 		CHECK(v[i].len == val[i].len);
 		CHECK(v[i].kind != V_STR || strcmp(v[i].s, val[i].s) == 0);

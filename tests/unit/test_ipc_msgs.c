@@ -12,16 +12,6 @@
 static const char *why;
 static struct ipc_val val[IPC_MAXFIELDS];
 
-static size_t
-nfields(const struct ipc_desc *d)
-{
-	size_t n = 0;
-
-	while (n < IPC_MAXFIELDS && d->field[n].kind != F_END)
-		n++;
-	return n;
-}
-
 static json_t *
 text_of(size_t len)
 {
@@ -71,7 +61,7 @@ message(const struct ipc_desc *d, bool largest)
 	json_t *body = json_pack("{s:s}", "msg", d->name);
 	size_t i;
 
-	for (i = 0; i < nfields(d); i++)
+	for (i = 0; i < ipc_nfields(d); i++)
 		json_object_set_new(
 		    body, d->field[i].name, value_of(&d->field[i], largest));
 	return body;
@@ -124,7 +114,7 @@ START_TEST(test_row_is_sound)
 	ck_assert_uint_le(d->fdmax, IPC_MAXFDS);
 	for (i = 0; i < (size_t)_i; i++)
 		ck_assert_str_ne(ipc_desc[i].name, d->name);
-	for (i = 0; i < nfields(d); i++) {
+	for (i = 0; i < ipc_nfields(d); i++) {
 		ck_assert_int_le(d->field[i].min, d->field[i].max);
 		ck_assert_str_ne(d->field[i].name, "msg");
 		for (j = 0; j < i; j++)
@@ -195,7 +185,7 @@ START_TEST(test_missing_and_unknown)
 	json_t *body;
 	size_t i;
 
-	for (i = 0; i < nfields(d); i++) {
+	for (i = 0; i < ipc_nfields(d); i++) {
 		body = message(d, false);
 		json_object_del(body, d->field[i].name);
 		ck_assert_msg(check_as(d, body) == -1, "%s without %s", d->name,
@@ -233,7 +223,7 @@ START_TEST(test_wrong_type)
 	size_t i;
 	int j;
 
-	for (i = 0; i < nfields(d); i++) {
+	for (i = 0; i < ipc_nfields(d); i++) {
 		for (j = 0; j < (int)nitems(values); j++) {
 			if (values[j].fits & 1u << d->field[i].kind)
 				continue;
@@ -311,7 +301,7 @@ START_TEST(test_out_of_range)
 	const struct ipc_desc *d = &ipc_desc[_i];
 	size_t i;
 
-	for (i = 0; i < nfields(d); i++)
+	for (i = 0; i < ipc_nfields(d); i++)
 		break_field(d, &d->field[i]);
 }
 END_TEST
@@ -426,7 +416,7 @@ same_values(
 {
 	size_t i;
 
-	for (i = 0; i < nfields(d); i++) {
+	for (i = 0; i < ipc_nfields(d); i++) {
 		ck_assert_int_eq(a[i].kind, b[i].kind);
 		ck_assert_int_eq(a[i].i, b[i].i);
 		if (a[i].kind != V_STR)
@@ -441,7 +431,7 @@ has_array(const struct ipc_desc *d)
 {
 	size_t i;
 
-	for (i = 0; i < nfields(d); i++)
+	for (i = 0; i < ipc_nfields(d); i++)
 		if (d->field[i].kind == F_STRS)
 			return true;
 	return false;
