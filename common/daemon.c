@@ -68,6 +68,18 @@ idle_cb(struct ev_loop *loop, struct ev_idle *w, int revents)
 		sched_yield();
 }
 
+/* While there are many to serve, nobody is stopped to wake us for one more. */
+static void
+spin_policy(struct daemon *d)
+{
+	bool batch = spin_crowd(&d->spin);
+
+	if (batch == d->batch || !d->normal)
+		return;
+	d->batch = batch;
+	plat_sched_batch(batch);
+}
+
 /* A turn ends: an idle watcher keeps the next one from sleeping. */
 static void
 rest_cb(struct ev_loop *loop, struct ev_prepare *w, int revents)
@@ -76,6 +88,7 @@ rest_cb(struct ev_loop *loop, struct ev_prepare *w, int revents)
 
 	if (!d->idled)
 		spin_event(&d->spin, d->now, d->moved, d->many);
+	spin_policy(d);
 	d->idled = false;
 	d->moved = 0;
 	d->many = 0;
@@ -101,6 +114,7 @@ spin_start(struct daemon *d)
 	/* Behind whatever else is done there, which may ask us to stay. */
 	ev_set_priority(&d->rest, EV_MINPRI);
 	d->idle.data = d->rest.data = d;
+	d->normal = plat_sched_normal();
 	if (d->spec->spins && plat_ncpu() > 1)
 		ev_prepare_start(d->loop, &d->rest);
 }

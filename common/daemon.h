@@ -68,6 +68,8 @@ struct daemon {
 	bool over;    /* the supervisor is gone */
 	bool idled;   /* nothing was ready in this turn */
 	bool stays;   /* somebody waits for a moment: no sleep */
+	bool normal;  /* its scheduling policy is ours to change */
+	bool batch;   /* it is changed: see spin.h */
 	size_t moved; /* bytes of packets in this turn */
 	size_t many;  /* exchanges that it was about */
 	struct ev_timer owing; /* says what the log has left out */

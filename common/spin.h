@@ -11,7 +11,9 @@
  * process makes no turns at all.  Nor does one that moves bulk, where the next
  * batch should rather grow.  Nor one that has to do with many others at a
  * time: none of them waits for a wake-up of it, and somebody has a use for the
- * processor.  Pure: the loop is daemon.c's.
+ * processor.  There it is even better when the kernel does not stop somebody
+ * in order to wake this process for one more of them, and more of them come
+ * together until it has its turn.  Pure: the loop is daemon.c's.
  */
 
 #include <stdbool.h>
@@ -56,6 +58,13 @@ spin_event(struct spin *s, usec_t now, size_t moved, size_t many)
 		s->score -= s->score > 0;
 	s->since = now;
 	s->spinning = s->score >= SPIN_MAX / 2;
+}
+
+/* It has mostly had to do with many at a time. */
+static inline bool
+spin_crowd(const struct spin *s)
+{
+	return s->score < 0;
 }
 
 #endif

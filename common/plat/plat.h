@@ -21,6 +21,13 @@ usec_t plat_now(void); /* monotonic */
 /* Raises the limit on descriptors to the hard limit; returns the limit. */
 int plat_nofile(void);
 int plat_ncpu(void); /* processors that can run us */
+/*
+ * Waking this process no longer stops whoever has the processor: SCHED_BATCH.
+ * For processes that the administrator has given no other policy, which is
+ * what plat_sched_normal() tells, and which a sandboxed one can't ask.
+ */
+void plat_sched_batch(bool on);
+bool plat_sched_normal(void);
 /* What the system's lists of processes call this one. */
 void plat_name(const char *);
 /*

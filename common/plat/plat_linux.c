@@ -52,6 +52,20 @@ plat_ev_backend(void)
 }
 
 void
+plat_sched_batch(bool on)
+{
+	static const struct sched_param none;
+
+	(void)sched_setscheduler(0, on ? SCHED_BATCH : SCHED_OTHER, &none);
+}
+
+bool
+plat_sched_normal(void)
+{
+	return sched_getscheduler(0) == SCHED_OTHER;
+}
+
+void
 plat_name(const char *name)
 {
 	(void)prctl(PR_SET_NAME, name, 0, 0, 0);

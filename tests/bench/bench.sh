@@ -562,29 +562,32 @@ group_pub() {
 	done
 }
 
-# One after the other in each run, so that what the machine does otherwise
-# meets both.
+# http_both TEST NAME PATH COUNT: straight to squid, and, of a peer that can,
+# to the origin and intercepted, in turns within each run.
 http_both() {
-	row=$1 by=$2 path=$3 count=$4
-	measure "${row}_direct" "$by" "$LOAD" http $SERVER 3128 \
-	    "http://$SERVER/$path" "$count" "$SECS"
-	[ -n "$HTTPCONF" ] || return 0
-	measure "${row}_us" "$by" "$LOAD" http $SERVER 80 "/$path" \
-	    "$count" "$SECS"
+	c0=$(cpu "$PEER")
+	# shellcheck disable=SC2086
+	text=$(in_guest timeout 90 "$LOAD" http $SERVER "$4" "$SECS" 3128 \
+	    "http://$SERVER/$3" ${HTTPCONF:+80 /$3} 2>&1) || :
+	used=$(echo "$(cpu "$PEER") $c0" | awk '{ print $1 - $2 }')
+	for way in direct:" " ${HTTPCONF:+us:second_}; do
+		record "$1_${way%%:*}" "$(echo " $text" |
+		    sed -n "s/.*${way#*:}$2=\([0-9.]*\).*/\1/p")" "$used"
+	done
 }
 
 group_http() {
 	[ "${1%-tap}" != vpnkit ] || HTTPCONF=$DIR/http.json
 	start "$1" 1500
-	wait_for in_guest "$LOAD" http $SERVER 3128 "http://$SERVER/small" 1 \
-	    0.01
+	wait_for in_guest "$LOAD" http $SERVER 1 0.01 3128 \
+	    "http://$SERVER/small"
 	run=1
 	[ -z "$HTTPCONF" ] || http_memory
 	for run in $(seq "$RUNS"); do
 		for count_ in 1 64 1000; do
-			http_both http_rps_$count_ rate= small $count_
+			http_both http_rps_$count_ rate small $count_
 		done
-		http_both http_gbps gbps= big 4
+		http_both http_gbps gbps big 4
 	done
 	HTTPCONF=
 	stop
@@ -594,7 +597,7 @@ group_http() {
 http_memory() {
 	before=$(rss "$PEER")
 	mkfifo "$DIR/hold" "$DIR/said"
-	in_guest "$LOAD" http $SERVER 80 /small 1000 0 <"$DIR/hold" \
+	in_guest "$LOAD" httphold $SERVER 1000 80 /small <"$DIR/hold" \
 	    >"$DIR/said" 2>&1 &
 	exec 8>"$DIR/hold" 9<"$DIR/said"
 	read -r said <&9

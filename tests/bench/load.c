@@ -9,9 +9,13 @@
  *	load udpecho HOST SIZE WINDOW SECS	echoes, WINDOW on their way
  *	load udpflood HOST SIZE SECS		datagrams to the host
  *	load udppull HOST SIZE SECS		datagrams from the host
- *	load http HOST PORT TARGET COUNT SECS	requests over COUNT kept
- *						connections; 0: one each, and
- *						kept until its input ends
+ *	load http HOST COUNT SECS PORT TARGET [PORT TARGET]
+ *						requests over COUNT kept
+ *						connections; two ways in turns,
+ *						of which the second's names
+ *						begin with second_
+ *	load httphold HOST COUNT PORT TARGET	one request each, kept until
+ *						its input ends
  *
  * Each prints one line of name=value.
  */
@@ -125,8 +129,14 @@ main(int argc, char *argv[])
 	else if (argc == 5 && strcmp(verb, "udppull") == 0)
 		udp_pull(host, strtoul(argv[3], NULL, 10), atof(argv[4]));
 	else if (argc == 7 && strcmp(verb, "http") == 0)
-		http_load(host, atoi(argv[3]), argv[4],
-		    strtoul(argv[5], NULL, 10), atof(argv[6]));
+		http_load(host, strtoul(argv[3], NULL, 10), atof(argv[4]),
+		    atoi(argv[5]), argv[6], 0, NULL);
+	else if (argc == 9 && strcmp(verb, "http") == 0)
+		http_load(host, strtoul(argv[3], NULL, 10), atof(argv[4]),
+		    atoi(argv[5]), argv[6], atoi(argv[7]), argv[8]);
+	else if (argc == 6 && strcmp(verb, "httphold") == 0)
+		http_hold(host, atoi(argv[4]), argv[5],
+		    strtoul(argv[3], NULL, 10));
 	else
 		errx(2, "usage: see the head of load.c");
 	return 0;

@@ -47,7 +47,8 @@ void udp_flood(const char *host, size_t size, double secs);
 void udp_pull(const char *host, size_t size, double secs);
 
 /* load_http.c */
-void http_load(const char *host, int port, const char *target, size_t count,
-    double secs);
+void http_load(const char *host, size_t count, double secs, int port,
+    const char *target, int port2, const char *target2);
+void http_hold(const char *host, int port, const char *target, size_t count);
 
 #endif

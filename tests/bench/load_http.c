@@ -20,6 +20,7 @@
 #define HEADMAX	 4096
 #define CHUNK	 (256 * 1024)
 #define PATIENCE 20 /* seconds without any event */
+#define TURNS	 10
 
 struct client {
 	int fd;
@@ -33,22 +34,37 @@ struct client {
 struct crowd {
 	int ep;
 	struct client *client;
-	const char *request;
+	size_t nclient;
+	char request[1024];
 	size_t requests, bytes, bad;
-	bool again; /* ask again when answered */
+	size_t waiting; /* requests without their answer */
+	bool again;	/* ask again when answered */
+	double secs;	/* of its turns so far */
 	struct samples times;
 };
+
+static void
+gone(struct crowd *w, struct client *c)
+{
+	w->bad++;
+	w->waiting--;
+	close(c->fd);
+	c->fd = -1;
+}
 
 static void
 ask(struct crowd *w, struct client *c)
 {
 	size_t len = strlen(w->request);
 
+	if (c->fd == -1)
+		return;
 	c->have = 0;
 	c->body = false;
 	c->asked = load_now();
+	w->waiting++;
 	if (write(c->fd, w->request, len) != (ssize_t)len)
-		w->bad++;
+		gone(w, c);
 }
 
 static void
@@ -56,6 +72,7 @@ answered(struct crowd *w, struct client *c)
 {
 	samples_add(&w->times, load_now() - c->asked);
 	w->requests++;
+	w->waiting--;
 	if (w->again)
 		ask(w, c);
 }
@@ -77,14 +94,6 @@ take_head(struct client *c)
 	c->left -= c->have - (size_t)(end + 4 - c->head);
 	c->body = true;
 	return true;
-}
-
-static void
-gone(struct crowd *w, struct client *c)
-{
-	w->bad++;
-	close(c->fd);
-	c->fd = -1;
 }
 
 static void
@@ -129,12 +138,12 @@ connect_to(const struct sockaddr_in *sin)
 
 /* Serves events until then, or, with 0, until all have been answered. */
 static void
-run(struct crowd *w, size_t count, double until)
+run(struct crowd *w, double until)
 {
 	struct epoll_event ev[NEVENTS];
 	int i, n;
 
-	while (until > 0 ? load_now() < until : w->requests + w->bad < count) {
+	while (until > 0 ? load_now() < until : w->waiting > 0) {
 		n = epoll_wait(w->ep, ev, NEVENTS, PATIENCE * 1000);
 		if (n == 0)
 			errx(1, "nothing comes any more");
@@ -143,51 +152,92 @@ run(struct crowd *w, size_t count, double until)
 	}
 }
 
-/*
- * COUNT connections with one request each, which is not measured, and then as
- * many as they get in that time.  0 seconds: they are kept until input ends.
- */
-void
-http_load(
-    const char *host, int port, const char *target, size_t count, double secs)
+/* Connections of one request each, which is not measured. */
+static void
+crowd_open(struct crowd *w, const char *host, int port, const char *target,
+    size_t count)
 {
 	struct sockaddr_in sin = load_addr(host, port);
-	struct crowd w = { .ep = epoll_create1(0) };
-	char request[1024], byte;
-	double begin;
 	size_t i;
 
-	snprintf(request, sizeof(request),
+	w->ep = epoll_create1(0);
+	snprintf(w->request, sizeof(w->request),
 	    "GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: load\r\n\r\n", target,
 	    host);
-	w.request = request;
-	w.client = calloc(count, sizeof(*w.client));
-	samples_init(&w.times, 4000000);
+	w->nclient = count;
+	w->client = calloc(count, sizeof(*w->client));
+	samples_init(&w->times, 4000000);
 	for (i = 0; i < count; i++) {
 		struct epoll_event ev = { .events = EPOLLIN,
-			.data.ptr = &w.client[i] };
+			.data.ptr = &w->client[i] };
 
-		w.client[i].fd = connect_to(&sin);
-		epoll_ctl(w.ep, EPOLL_CTL_ADD, w.client[i].fd, &ev);
-		ask(&w, &w.client[i]);
+		w->client[i].fd = connect_to(&sin);
+		epoll_ctl(w->ep, EPOLL_CTL_ADD, w->client[i].fd, &ev);
+		ask(w, &w->client[i]);
 	}
-	run(&w, count, 0);
-	if (secs <= 0) {
-		printf("ok=%zu bad=%zu\n", w.requests, w.bad);
-		fflush(stdout);
-		if (read(0, &byte, 1) == -1)
-			err(1, "read");
-		return;
-	}
-	w.again = true;
-	w.requests = w.bytes = w.times.n = 0;
-	begin = load_now();
-	for (i = 0; i < count; i++)
-		ask(&w, &w.client[i]);
-	run(&w, count, begin + secs);
-	secs = load_now() - begin;
-	samples_sort(&w.times);
-	printf("rate=%.1f gbps=%.3f p50=%.1f p99=%.1f bad=%zu\n",
-	    (double)w.requests / secs, (double)w.bytes * 8 / secs / 1e9,
-	    samples_at(&w.times, 50), samples_at(&w.times, 99), w.bad);
+	run(w, 0);
+}
+
+/* All ask, again and again for that long; it ends with the last answer. */
+static void
+crowd_turn(struct crowd *w, double secs)
+{
+	double begin = load_now();
+	size_t i;
+
+	w->again = true;
+	for (i = 0; i < w->nclient; i++)
+		ask(w, &w->client[i]);
+	run(w, begin + secs);
+	w->again = false;
+	run(w, 0);
+	w->secs += load_now() - begin;
+}
+
+static void
+crowd_print(struct crowd *w, const char *way)
+{
+	samples_sort(&w->times);
+	printf("%srate=%.1f %sgbps=%.3f %sp50=%.1f %sp99=%.1f %sbad=%zu\n", way,
+	    (double)w->requests / w->secs, way,
+	    (double)w->bytes * 8 / w->secs / 1e9, way, samples_at(&w->times, 50),
+	    way, samples_at(&w->times, 99), way, w->bad);
+}
+
+/* COUNT connections of one request each, kept until input ends. */
+void
+http_hold(const char *host, int port, const char *target, size_t count)
+{
+	struct crowd w = { 0 };
+	char byte;
+
+	crowd_open(&w, host, port, target, count);
+	printf("ok=%zu bad=%zu\n", w.requests, w.bad);
+	fflush(stdout);
+	if (read(0, &byte, 1) == -1)
+		err(1, "read");
+}
+
+/*
+ * COUNT connections each way, asking for that time altogether, in turns: what
+ * the machine does otherwise meets both ways.
+ */
+void
+http_load(const char *host, size_t count, double secs, int port,
+    const char *target, int port2, const char *target2)
+{
+	struct crowd w[2] = { 0 };
+	int i, nway = target2 != NULL ? 2 : 1;
+
+	crowd_open(&w[0], host, port, target, count);
+	if (nway == 2)
+		crowd_open(&w[1], host, port2, target2, count);
+	for (i = 0; i < nway; i++)
+		w[i].requests = w[i].bytes = w[i].times.n = 0;
+	while (w[nway - 1].secs < secs)
+		for (i = 0; i < nway; i++)
+			crowd_turn(&w[i], secs / TURNS);
+	crowd_print(&w[0], "");
+	if (nway == 2)
+		crowd_print(&w[1], "second_");
 }

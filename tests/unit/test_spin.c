@@ -49,12 +49,13 @@ START_TEST(busy)
 	int i;
 
 	s.since = now;
+	ck_assert(!spin_crowd(&s));
 	spin_event(&s, now, 60, SPIN_MANY);
 	for (i = 0; i < SPIN_BUSY; i++) {
-		ck_assert(!s.spinning);
+		ck_assert(!s.spinning && spin_crowd(&s));
 		spin_event(&s, now += 20, 60, 1);
 	}
-	ck_assert(!s.spinning);
+	ck_assert(!s.spinning && !spin_crowd(&s));
 	for (i = 0; i < SPIN_MAX; i++)
 		spin_event(&s, now += 20, 60, 1);
 	ck_assert(s.spinning);
