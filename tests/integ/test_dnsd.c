@@ -2198,13 +2198,26 @@ START_TEST(test_tcp_network)
 }
 END_TEST
 
+/* As a server's end of a connection. */
+static void
+hang_up(int up)
+{
+	size_t i;
+
+	for (i = 0; i < t.nserver; i++) {
+		if (t.server[i].fd == up)
+			t.server[i].fd = -1;
+	}
+	close(up);
+}
+
 /* The server closes a connection that had been of use: another one. */
 START_TEST(test_tcp_closed)
 {
 	static const char q[] = "\0\x1d" HDR OTHER A_IN;
 	uint8_t buf[600];
 	int fd = flow(1, "tcp"), up;
-	size_t n, i;
+	size_t n;
 
 	t.only_tcp = true;
 	put(fd, q, sizeof(q) - 1);
@@ -2214,11 +2227,7 @@ START_TEST(test_tcp_closed)
 	ck_assert_uint_eq(get(fd, buf, sizeof(buf)), 31);
 	put(fd, q, sizeof(q) - 1);
 	ck_assert_int_eq(asked(NULL, buf, sizeof(buf), &n), up);
-	for (i = 0; i < t.nserver; i++) {
-		if (t.server[i].fd == up)
-			t.server[i].fd = -1;
-	}
-	close(up);
+	hang_up(up);
 	up = asked(NULL, buf, sizeof(buf), &n);
 	ck_assert_uint_eq(t.asked_tcp, 2);
 	buf[4] |= 0x80;
@@ -2253,11 +2262,7 @@ START_TEST(test_tcp_midway)
 	buf[4 + LEN] |= 0x80;
 	put(up, buf, LEN + 10);
 	ck_assert_uint_eq(get(fd, buf, sizeof(buf)), LEN);
-	for (i = 0; i < t.nserver; i++) {
-		if (t.server[i].fd == up)
-			t.server[i].fd = -1;
-	}
-	close(up);
+	hang_up(up);
 	up = asked(NULL, buf, sizeof(buf), &n);
 	while (n < (N - 1) * LEN)
 		n += get(up, buf + n, sizeof(buf) - n);

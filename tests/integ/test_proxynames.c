@@ -9,6 +9,8 @@
 #define ASKS  "GET http://one.example/a HTTP/1.1\r\nHost: x\r\n\r\n"
 #define ASKED "GET /a HTTP/1.1\r\nHost: one.example\r\n\r\n"
 
+#define NO_NAME "HTTP/1.1 503 Failed to lookup host: one.example\r\n"
+
 static const struct settings plain = { 0 };
 
 /* A request that goes straight to its server, as soon as it was sent. */
@@ -135,7 +137,7 @@ END_TEST
 START_TEST(no_name)
 {
 	t.dns_addr = NULL;
-	told(ask(), "HTTP/1.1 503 Failed to lookup host: one.example\r\n");
+	told(ask(), NO_NAME);
 	ck_assert_uint_eq(t.lookups, 1);
 	ck_assert_uint_eq(counter("lookup-failed"), 1);
 }
@@ -145,7 +147,7 @@ END_TEST
 START_TEST(wrong_family)
 {
 	t.dns_addr = SIX;
-	told(ask(), "HTTP/1.1 503 Failed to lookup host: one.example\r\n");
+	told(ask(), NO_NAME);
 	ck_assert_uint_eq(t.asked, 0);
 }
 END_TEST
