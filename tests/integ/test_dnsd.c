@@ -3,7 +3,7 @@
  * every server it asks.  The sockets portd gives it are socketpairs whose
  * other ends are the servers', so nothing touches a network.
  *
- * The first argument is the executable.
+ * The first argument is the executable; the second may be "long".
  */
 
 #include <sys/mman.h>
@@ -20,6 +20,7 @@
 
 #include "common/daemon.h"
 #include "common/plat/plat.h"
+#include "dnsd/client.h"
 #include "tests/check_main.h"
 #include "tests/integ/alone.h"
 
@@ -2603,14 +2604,47 @@ START_TEST(test_bad_stack)
 }
 END_TEST
 
+/* A guest's connection that says nothing ends; one that asks stays. */
+START_TEST(test_guest_idle)
+{
+	static const char q[] = "\0\x22" HDR "\7gateway\10internal\0" A_IN;
+	struct pollfd quiet = { .fd = flow(1, "tcp"), .events = POLLIN };
+	int asks = flow(2, "tcp");
+	uint8_t buf[600];
+
+	do {
+		put(asks, q, sizeof(q) - 1);
+		ck_assert_uint_gt(get(asks, buf, sizeof(buf)), sizeof(q));
+	} while (poll(&quiet, 1, DNSD_CONNIDLE_SEC * 1000 / 4) == 0);
+	ck_assert_uint_eq(get(quiet.fd, buf, sizeof(buf)), 0);
+	put(asks, q, sizeof(q) - 1);
+	ck_assert_uint_gt(get(asks, buf, sizeof(buf)), sizeof(q));
+}
+END_TEST
+
+/* What takes a minute, of which nearly all is waiting. */
+static TCase *
+long_case(void)
+{
+	TCase *tc = tcase_create("dnsd-long");
+
+	tcase_set_timeout(tc, 4 * DNSD_CONNIDLE_SEC);
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, test_guest_idle);
+	return tc;
+}
+
 int
 main(int argc, char *argv[])
 {
-	TCase *tc = tcase_create("dnsd");
+	TCase *tc;
 
-	if (argc != 2)
+	if (argc < 2)
 		return 2;
 	t.exe = argv[1];
+	if (argc == 3 && strcmp(argv[2], "long") == 0)
+		return check_case("dnsd-long", long_case());
+	tc = tcase_create("dnsd");
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 120);
 	tcase_add_loop_test(tc, test_builtin, 0, (int)nitems(builtin));
