@@ -28,7 +28,8 @@
 #define SPIN_BUSY 256 /* short waits after that which do not count */
 
 struct spin {
-	int score;     /* to SPIN_MAX: short waits push up, long ones down to 0 */
+	/* To SPIN_MAX: short waits push up, long ones toward 0. */
+	int score;
 	usec_t since;  /* when there was last something to do */
 	bool spinning; /* polling instead of sleeping */
 };
@@ -54,6 +55,8 @@ spin_event(struct spin *s, usec_t now, size_t moved, size_t many)
 		s->score = s->score < 0 ? s->score : 0;
 	else if (now - s->since <= SPIN_USEC)
 		s->score += s->score < SPIN_MAX;
+	else if (s->score < 0)
+		s->score = s->score < -SPIN_MAX ? s->score + SPIN_MAX : 0;
 	else
 		s->score -= s->score > 0;
 	s->since = now;

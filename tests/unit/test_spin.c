@@ -62,6 +62,23 @@ START_TEST(busy)
 }
 END_TEST
 
+/* The many have gone and it is quiet: that is no crowd any more. */
+START_TEST(quiet_again)
+{
+	struct spin s = { .score = SPIN_MAX };
+	usec_t now = USEC_SEC;
+	int i;
+
+	spin_event(&s, now, 60, SPIN_MANY);
+	spin_event(&s, now, 60, 1); /* no multiple of SPIN_MAX is left */
+	for (i = 0; i < SPIN_BUSY / SPIN_MAX; i++) {
+		ck_assert(spin_crowd(&s));
+		spin_event(&s, now += SPIN_USEC + 1, 60, 1);
+	}
+	ck_assert(!spin_crowd(&s) && !s.spinning);
+}
+END_TEST
+
 START_TEST(ends_by_itself)
 {
 	struct spin s = { .score = SPIN_MAX };
@@ -99,6 +116,7 @@ main(void)
 
 	tcase_add_loop_test(t, habit, 0, sizeof(cases) / sizeof(cases[0]));
 	tcase_add_test(t, busy);
+	tcase_add_test(t, quiet_again);
 	tcase_add_test(t, ends_by_itself);
 	tcase_add_test(t, forgets_when_it_spins_in_vain);
 	return check_case("spin", t);
