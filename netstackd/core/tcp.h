@@ -104,6 +104,7 @@ struct tcp {
 	struct tcp_cubic cubic;
 	usec_t rexmit_at;	 /* retransmission or probe; USEC_NEVER: off */
 	usec_t last_rx;		 /* when the guest last said something valid */
+	usec_t keep_at;		 /* when the last keep-alive probe left */
 	usec_t rtt_at;		 /* when the measured segment left */
 	usec_t came_at;		 /* what comes in a round trip: since when */
 	usec_t asked_at;	 /* when an ACK of guest data was last due */

@@ -25,8 +25,10 @@ deadline(const struct tcp *t)
 		break;
 	}
 	at = t->rexmit_at;
+	/* From one probe to the next: who slept meanwhile sends one of them. */
 	if (at == USEC_NEVER)
-		at = t->last_rx + TCP_KEEP_IDLE + t->keeps * TCP_KEEP_INTVL;
+		at = t->keeps == 0 ? t->last_rx + TCP_KEEP_IDLE
+				   : t->keep_at + TCP_KEEP_INTVL;
 	if (t->reo_at < at)
 		at = t->reo_at;
 	return at < t->ack_at ? at : t->ack_at;
@@ -165,6 +167,7 @@ keep_timeout(struct net *net, usec_t now, struct tcp *t)
 		return;
 	}
 	t->keeps++;
+	t->keep_at = now;
 	tcp_keepalive(net, now, t);
 	tcp_timer_arm(net, t);
 }
