@@ -92,7 +92,7 @@ rest_cb(struct ev_loop *loop, struct ev_prepare *w, int revents)
 	d->idled = false;
 	d->moved = 0;
 	d->many = 0;
-	if (!d->spin.spinning && !d->stays)
+	if (!(d->spec->spins && d->spin.spinning) && !d->stays)
 		ev_idle_stop(loop, &d->idle);
 	else if (!ev_is_active(&d->idle))
 		ev_idle_start(loop, &d->idle);
@@ -101,7 +101,7 @@ rest_cb(struct ev_loop *loop, struct ev_prepare *w, int revents)
 bool
 daemon_stay(struct daemon *d, bool on)
 {
-	d->stays = on && ev_is_active(&d->rest);
+	d->stays = on && d->spec->spins && ev_is_active(&d->rest);
 	return d->stays == on;
 }
 
@@ -115,7 +115,7 @@ spin_start(struct daemon *d)
 	ev_set_priority(&d->rest, EV_MINPRI);
 	d->idle.data = d->rest.data = d;
 	d->normal = plat_sched_normal();
-	if (d->spec->spins && plat_ncpu() > 1)
+	if (d->spec->crowds && plat_ncpu() > 1)
 		ev_prepare_start(d->loop, &d->rest);
 }
 

@@ -37,7 +37,8 @@ struct daemon_spec {
 	enum sandbox_role sandbox;
 	const struct ipc_handler *handler;
 	size_t nhandler;
-	bool spins; /* on the packet path: see spin.h */
+	bool crowds; /* may have many at a time to serve: see spin.h */
+	bool spins;  /* on the packet path, and so polls as well */
 	const char *const *stats_name;
 	size_t nstats;
 	/* Before the sandbox.  -1: cannot start, logged. */

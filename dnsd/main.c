@@ -289,6 +289,7 @@ static const struct ipc_handler handlers[] = {
 static const struct daemon_spec dnsd = {
 	.role = ROLE_DNS,
 	.sandbox = SANDBOX_STACK, /* sockets come from portd */
+	.crowds = true,
 	.spins = true,
 	.handler = handlers,
 	.nhandler = nitems(handlers),

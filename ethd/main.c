@@ -259,6 +259,7 @@ static const struct ipc_handler handlers[] = {
 static const struct daemon_spec ethd = {
 	.role = ROLE_ETH,
 	.sandbox = SANDBOX_READER,
+	.crowds = true,
 	.spins = true,
 	.handler = handlers,
 	.nhandler = sizeof(handlers) / sizeof(handlers[0]),

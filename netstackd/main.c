@@ -257,6 +257,7 @@ static const struct ipc_handler handlers[] = {
 static const struct daemon_spec netstackd = {
 	.role = ROLE_STACK,
 	.sandbox = SANDBOX_STACK,
+	.crowds = true,
 	.spins = true,
 	.handler = handlers,
 	.nhandler = nitems(handlers),

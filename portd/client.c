@@ -215,6 +215,7 @@ client_accept_cb(struct ev_loop *loop, struct ev_io *w, int revents)
 		fd = accept4(w->fd, (struct sockaddr *)&ss, &len,
 		    SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd != -1) {
+			daemon_many(p->d, 1);
 			accepted(p, s->f, fd, &ss);
 			continue;
 		}

@@ -207,6 +207,7 @@ static const struct ipc_handler handlers[] = {
 static const struct daemon_spec portd = {
 	.role = ROLE_PORT,
 	.sandbox = SANDBOX_OPENER,
+	.crowds = true,
 	.handler = handlers,
 	.nhandler = sizeof(handlers) / sizeof(handlers[0]),
 	.stats_name = portd_stat_name,

@@ -229,6 +229,7 @@ static const struct ipc_handler handlers[] = {
 static const struct daemon_spec proxyd = {
 	.role = ROLE_PROXY,
 	.sandbox = SANDBOX_STACK, /* sockets come from portd */
+	.crowds = true,
 	.spins = true,
 	.handler = handlers,
 	.nhandler = nitems(handlers),

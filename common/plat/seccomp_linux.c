@@ -164,8 +164,8 @@ static const struct rule rules[] = {
 	CALL(ALL, rt_sigaction), CALL(ALL, rt_sigprocmask),
 	CALL(ALL, rt_sigreturn), CALL(ALL, rt_sigpending),
 	CALL(ALL, futex), CALL(ALL, sched_yield), CALL(ALL, rseq),
-	CALL2(RD | ST, sched_setscheduler, INT(0, 0), INT(1, SCHED_OTHER)),
-	CALL2(RD | ST, sched_setscheduler, INT(0, 0), INT(1, SCHED_BATCH)),
+	CALL2(RD | ST | OP, sched_setscheduler, INT(0, 0), INT(1, SCHED_OTHER)),
+	CALL2(RD | ST | OP, sched_setscheduler, INT(0, 0), INT(1, SCHED_BATCH)),
 	CALL(ALL, set_robust_list), CALL(ALL, restart_syscall),
 	CALL(ALL, exit), CALL(ALL, exit_group),
 

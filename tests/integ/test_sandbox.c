@@ -204,7 +204,7 @@ static const struct try {
 	    { UDP_FD, SIOCGIFCONF, VALUE }, ANY },
 	{ "setrlimit", ALL, 0, SYS_prlimit64,
 	    { 0, RLIMIT_NOFILE, VALUE, 0 }, ANY },
-	{ "sched_setscheduler SCHED_BATCH", SV | OP, RD | ST,
+	{ "sched_setscheduler SCHED_BATCH", SV, RD | ST | OP,
 	    SYS_sched_setscheduler, { 0, SCHED_BATCH, VALUE }, ANY },
 	{ "sched_setscheduler SCHED_FIFO", ALL, 0, SYS_sched_setscheduler,
 	    { 0, SCHED_FIFO, VALUE }, ANY },
