@@ -23,6 +23,8 @@ void
 clock_init(struct stackd *s)
 {
 	ev_timer_init(&s->clock.timer, clock_cb, 0., 0.);
+	/* Behind frames and events of the same turn, which may undo it. */
+	ev_set_priority(&s->clock.timer, -1);
 	s->clock.timer.data = s;
 	s->clock.at = USEC_NEVER;
 }

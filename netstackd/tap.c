@@ -21,6 +21,7 @@
 
 /* A turn, so that timers and sockets get theirs. */
 #define TAP_MAXBATCH 64
+#define TAP_BATCHES  4
 
 /* With its namespace, as a rule, which its user has left. */
 static void
@@ -78,20 +79,20 @@ tap_input_vnet(struct stackd *s, usec_t now, uint8_t *p, size_t len)
 	link_input(s, now, p, r.len, v.sum);
 }
 
-static void
-tap_read_cb(struct ev_loop *loop, struct ev_io *w, int revents)
+/* How many bytes there were; *error: why no more, 0 if there may be. */
+static size_t
+tap_batch(struct stackd *s, usec_t now, int *error)
 {
-	struct stackd *s = w->data;
 	size_t at = 0, most = NET_MAXFRAME + s->link.tap_head;
 	uint8_t *in = s->link.in;
-	usec_t now = usec_now(loop);
-	ssize_t n = 0;
-	int i, error = 0;
+	ssize_t n;
+	int i;
 
+	*error = 0;
 	for (i = 0; i < TAP_MAXBATCH && at + most <= TAP_BUF; i++) {
 		n = read(s->link.tap, in + at, most);
 		if (n <= 0) {
-			error = n == 0 ? ENODEV : errno;
+			*error = n == 0 ? ENODEV : errno;
 			break;
 		}
 		if (s->link.tap_head > 0)
@@ -100,8 +101,21 @@ tap_read_cb(struct ev_loop *loop, struct ev_io *w, int revents)
 			tap_input(s, now, in + at, (size_t)n);
 		at += (size_t)n;
 	}
-	if (i > 0)
+	if (at > 0)
 		net_flush(s->net, now);
+	return at;
+}
+
+/* A stream's next batch is mostly there when the ACK of the last is out. */
+static void
+tap_read_cb(struct ev_loop *loop, struct ev_io *w, int revents)
+{
+	struct stackd *s = w->data;
+	size_t n = SPIN_BULK;
+	int i, error = 0;
+
+	for (i = 0; i < TAP_BATCHES && n >= SPIN_BULK; i++)
+		n = tap_batch(s, usec_now(loop), &error);
 	if (error != 0 && error != EAGAIN && error != EINTR)
 		tap_lost(s, error);
 }
