@@ -217,11 +217,29 @@ find_spare(struct lease_pool *pool)
 	return NULL;
 }
 
+/*
+ * The number of who has this address when all come one after the other and
+ * none asks for another.  So who asks for the one it had before the suite was
+ * restarted has its Ethernet address again, too, whoever comes first.
+ */
+static uint32_t
+ip_rank(const struct lease_conf *conf, uint32_t ip)
+{
+	uint32_t n = ip - conf->lowest + 1;
+
+	if (conf->gateway >= conf->lowest && conf->gateway < ip)
+		n--;
+	if (conf->host >= conf->lowest && conf->host < ip &&
+	    conf->host != conf->gateway)
+		n--;
+	return n;
+}
+
 static enum lease_result
 lease_new(struct lease_pool *pool, const struct uuid *uuid, uint32_t ip,
     struct lease **out)
 {
-	uint32_t vm;
+	uint32_t vm, rank;
 
 	for (vm = 1; vm <= LEASE_MAX && pool->slot[vm].vm != 0;)
 		vm++;
@@ -229,6 +247,9 @@ lease_new(struct lease_pool *pool, const struct uuid *uuid, uint32_t ip,
 	 * be long. */
 	if (vm > LEASE_MAX || (ip == 0 && (ip = ip_lowest_free(pool)) == 0))
 		return LEASE_NONE;
+	rank = ip_rank(&pool->conf, ip);
+	if (rank != 0 && rank <= LEASE_MAX && pool->slot[rank].vm == 0)
+		vm = rank;
 	pool->slot[vm] = (struct lease){
 		.vm = vm, .uuid = *uuid, .mac = lease_mac(vm), .ip = ip
 	};

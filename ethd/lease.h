@@ -6,11 +6,12 @@
  * with it for as long as the suite runs.  Pure.
  *
  * A lease's number is the VM's number on the bus and the last four bytes of
- * its Ethernet address.  A lease never changes and never ends.  But one whose
- * UUID was drawn for a client that named none cannot be asked for again, so
- * the next such client gets it when its VM is gone: they never take more
- * addresses than there are of them at a time.  One that goes by the address of
- * a NIC is given to another client without a name when there is no other left.
+ * its Ethernet address; it goes with the IPv4 address where it can.  A lease
+ * never changes and never ends.  But one whose UUID was drawn for a client that
+ * named none cannot be asked for again, so the next such client gets it when
+ * its VM is gone: they never take more addresses than there are of them at a
+ * time.  One that goes by the address of a NIC is given to another client
+ * without a name when there is no other left.
  */
 
 #include <stdbool.h>

@@ -17,9 +17,10 @@
 
 #define VMNET_VERSION 22
 #define VMNET_INIT    49  /* bytes: "VMN3T", u32 version, 40 of commit */
-#define VMNET_COMMAND 41  /* type, 36 of UUID, 4 of padding */
+#define VMNET_COMMAND 41  /* type, 36 of UUID, 4 of address or padding */
 #define VMNET_REPLY   258 /* type and what it says, padded */
 #define CMD_ETHERNET  1
+#define CMD_PREFERRED 8
 #define REPLY_VIF     1
 #define REPLY_NO      2
 
@@ -212,11 +213,13 @@ exchange_init(struct conn *c, usec_t until)
 static int
 exchange_command(struct conn *c, usec_t until)
 {
-	uint8_t b[VMNET_COMMAND] = { CMD_ETHERNET };
-	uint8_t reply[VMNET_REPLY], type = 0, n;
+	uint8_t b[VMNET_COMMAND], reply[VMNET_REPLY], type = 0, n;
 	struct rd r = rd_init(reply, sizeof(reply));
+	struct wr w = wr_init(b, sizeof(b));
 
-	memcpy(b + 1, c->uuid, CONN_UUIDLEN);
+	(void)wr_u8(&w, c->ip != 0 ? CMD_PREFERRED : CMD_ETHERNET);
+	(void)wr_bytes(&w, c->uuid, CONN_UUIDLEN);
+	(void)wr_le32(&w, c->ip);
 	if (conn_write(c, b, sizeof(b), until) == -1 ||
 	    conn_read(c, reply, sizeof(reply), until) == -1)
 		return -1;
@@ -337,7 +340,9 @@ conn_lease(struct conn *c, struct dhcp_lease *l)
 	struct dhcp_client dc = { .mac = c->mac, .xid = arc4random() };
 	struct dhcp_lease offer;
 
-	if (lease_ask(c, &dc, NULL, &offer) == -1)
+	if (lease_ask(c, &dc, NULL, &offer) == -1 ||
+	    lease_ask(c, &dc, &offer, l) == -1)
 		return -1;
-	return lease_ask(c, &dc, &offer, l);
+	c->ip = l->ip;
+	return 0;
 }

@@ -28,6 +28,7 @@ struct conn {
 	bool absent;	       /* the last conn_open() found nobody listening */
 	struct macaddr mac;    /* as the suite told us, */
 	uint16_t mtu;	       /* both from the last handshake */
+	uint32_t ip;	       /* of conn_lease(), host order; 0: none yet */
 	char err[CONN_ERRLEN]; /* why the last call failed, in words */
 	size_t off, len;       /* unread bytes of buf: [off, len) */
 	uint8_t buf[CONN_RXBUF];
@@ -38,7 +39,10 @@ struct conn *conn_new(const char *path, const char *uuid);
 void conn_free(struct conn *);
 bool conn_uuid_ok(const char *);
 
-/* Connects and shakes hands, within limit.  0; -1 with err and absent. */
+/*
+ * Connects and shakes hands, within limit.  Who has an address asks for it: the
+ * suite may have been restarted.  0; -1 with err and absent.
+ */
 int conn_open(struct conn *, usec_t limit);
 void conn_close(struct conn *);
 

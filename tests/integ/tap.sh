@@ -96,13 +96,19 @@ exec 6>&-
 check "and its machine served" tell_as b "$PEER" down $SERVER 7000 1000003
 check "another one is taken" eventually answers $B tap taken
 
-# The suite ends, and another one comes, which gives addresses anew.
-tell_as b leave
+# The suite ends, and another one comes, which gives addresses anew: here the
+# second machine is the first that is there again.
+first=$(pgrep -f "vpnkit-tap.*--uuid $A")
+kill -STOP $first
 suite_stop
 suite
-check "a new suite serves" tell_as a ping -q -c 1 -w 150 $GATEWAY
+check "a new suite serves" tell_as b ping -q -c 1 -w 150 $GATEWAY
+kill -CONT $first
+check "and the other one" tell_as a ping -q -c 1 -w 150 $GATEWAY
+check "at its address" tell_as b ping -q -c 1 -w 150 $GUEST
 check "and has the TAP, too" eventually handed -ge 5
 tell_as a leave
+tell_as b leave
 check "and not given back before its end" \
     [ "$(grep -c 'the TAP is gone' "$LOG")" -le 2 ]
 check "nobody was killed for it" [ "$(grep -c 'broke the protocol' "$LOG")" = 0 ]

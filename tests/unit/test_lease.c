@@ -44,9 +44,9 @@ static const struct {
 	{ "the lowest first", 1, 0, LEASE_OK, NET(3), 1 },
 	{ "the next", 2, 0, LEASE_OK, NET(4), 2 },
 	{ "known", 1, 0, LEASE_OK, NET(3), 1 },
-	{ "preferred", 3, NET(250), LEASE_OK, NET(250), 3 },
-	{ "known and the same", 3, NET(250), LEASE_OK, NET(250), 3 },
-	{ "known without a wish", 3, 0, LEASE_OK, NET(250), 3 },
+	{ "preferred", 3, NET(250), LEASE_OK, NET(250), 248 },
+	{ "known and the same", 3, NET(250), LEASE_OK, NET(250), 248 },
+	{ "known without a wish", 3, 0, LEASE_OK, NET(250), 248 },
 	{ "known and another", 3, NET(251), LEASE_OTHER_IP, 0, 0 },
 	{ "known and out of range", 3, NET(1), LEASE_OTHER_IP, 0, 0 },
 	{ "of somebody else", 4, NET(250), LEASE_TAKEN, 0, 0 },
@@ -54,9 +54,9 @@ static const struct {
 	{ "the host", 4, NET(2), LEASE_RANGE, 0, 0 },
 	{ "above", 4, NET(255), LEASE_RANGE, 0, 0 },
 	{ "another net", 4, 0x0a000001, LEASE_RANGE, 0, 0 },
-	{ "a refusal takes no number", 5, NET(5), LEASE_OK, NET(5), 4 },
-	{ "around a preferred one", 6, 0, LEASE_OK, NET(6), 5 },
-	{ "the last", 7, NET(254), LEASE_OK, NET(254), 6 },
+	{ "a refusal takes no number", 5, NET(5), LEASE_OK, NET(5), 3 },
+	{ "around a preferred one", 6, 0, LEASE_OK, NET(6), 4 },
+	{ "the last", 7, NET(254), LEASE_OK, NET(254), 252 },
 };
 /* clang-format on */
 
@@ -143,7 +143,7 @@ START_TEST(test_drawn)
 	ck_assert_int_eq(lease_get(&pool, &named, NULL, &l), LEASE_OK);
 	ck_assert_uint_eq(l->vm, 3);
 	ck_assert_int_eq(lease_get(&pool, &three, &other, &l), LEASE_OK);
-	ck_assert_uint_eq(l->vm, 4);
+	ck_assert_uint_eq(l->vm, 7);
 	l->used = true;
 	three = drawn(4);
 	ck_assert_int_eq(lease_get(&pool, &three, &ip, &l), LEASE_OK);
@@ -151,7 +151,7 @@ START_TEST(test_drawn)
 	ck_assert_int_eq(memcmp(&l->uuid, &one, sizeof(one)), 0);
 	l->used = true;
 	ck_assert_int_eq(lease_get(&pool, &three, NULL, &l), LEASE_OK);
-	ck_assert_uint_eq(l->vm, 5);
+	ck_assert_uint_eq(l->vm, 4);
 }
 END_TEST
 
@@ -221,6 +221,32 @@ START_TEST(test_numbers)
 	}
 	uuid = name(i);
 	ck_assert_int_eq(lease_get(&pool, &uuid, NULL, &l), LEASE_NONE);
+}
+END_TEST
+
+/*
+ * Who asks for the addresses they had, in whatever order, have the numbers they
+ * had; one that is taken is no reason to refuse.
+ */
+START_TEST(test_rank)
+{
+	struct uuid one = name(1), two = name(2), three = name(3);
+	uint32_t ip3 = NET(3), ip4 = NET(4), ip7 = NET(7);
+	uint32_t last = 0xffffffff;
+	struct macaddr mac5 = lease_mac(5);
+	struct lease *l;
+
+	ck_assert_int_eq(lease_get(&pool, &two, &ip4, &l), LEASE_OK);
+	ck_assert_uint_eq(l->vm, 2);
+	ck_assert_int_eq(lease_get(&pool, &one, &ip3, &l), LEASE_OK);
+	ck_assert_uint_eq(l->vm, 1);
+	memset(&pool.slot, 0, sizeof(pool.slot));
+	ck_assert_ptr_nonnull(lease_restore(&pool, 5, &one, &mac5, ip3));
+	ck_assert_int_eq(lease_get(&pool, &two, &ip7, &l), LEASE_OK);
+	ck_assert_uint_eq(l->vm, 1);
+	pool.conf = (struct lease_conf){ .lowest = 0, .highest = last };
+	ck_assert_int_eq(lease_get(&pool, &three, &last, &l), LEASE_OK);
+	ck_assert_uint_eq(l->vm, 2);
 }
 END_TEST
 
@@ -350,6 +376,7 @@ main(void)
 	tcase_add_test(tc, test_drawn);
 	tcase_add_test(tc, test_nic);
 	tcase_add_test(tc, test_numbers);
+	tcase_add_test(tc, test_rank);
 	tcase_add_test(tc, test_restore);
 	tcase_add_test(tc, test_texts);
 	tcase_add_loop_test(
