@@ -89,6 +89,28 @@ tape_live_bytes(uint32_t snaplen)
  * Writing.
  */
 
+static struct tape_slot *
+slot_at(const struct tape *t, enum tape_ring r, uint32_t i)
+{
+	return (void *)(t->ring[r].slot + (size_t)i * t->ring[r].stride);
+}
+
+/* The earlier process may have died of the packet that it was at. */
+static void
+ended(struct tape *t, enum tape_ring r)
+{
+	struct tape_desc *d = &t->file->ring[r];
+	struct tape_slot *s;
+	uint64_t open = d->open;
+
+	if (open == 0)
+		return;
+	s = slot_at(t, r, (uint32_t)((open - 1) % t->ring[r].nslot));
+	if (s->seq == open)
+		memcpy(s->why, TAPE_ENDED, sizeof(TAPE_ENDED));
+	__atomic_store_n(&d->open, 0, __ATOMIC_RELEASE);
+}
+
 static void
 begin_ring(struct tape *t, enum tape_ring r, size_t off, uint32_t nslot,
     uint32_t snaplen)
@@ -103,6 +125,7 @@ begin_ring(struct tape *t, enum tape_ring r, size_t off, uint32_t nslot,
 	t->ring[r].count = d->count;
 	t->ring[r].next = (uint32_t)(d->count % nslot);
 	d->off = off;
+	ended(t, r);
 	memset(d->name, 0, sizeof(d->name));
 	memcpy(d->name, tape_ring_name[r], strlen(tape_ring_name[r]));
 }
@@ -146,17 +169,13 @@ tape_begin_live(struct tape *t, void *file, size_t len, uint32_t snaplen)
 	return 0;
 }
 
-void
-tape_put(struct tape *t, enum tape_ring r, enum tape_dir dir, usec_t when,
+static struct tape_slot *
+put(struct tape *t, enum tape_ring r, enum tape_dir dir, usec_t when,
     const uint8_t *frame, size_t len, const char *why)
 {
-	struct tape_slot *s;
+	struct tape_slot *s = slot_at(t, r, t->ring[r].next);
 	size_t cap = len;
 
-	if (t->ring[r].nslot == 0)
-		return;
-	s = (void *)(t->ring[r].slot +
-		     (size_t)t->ring[r].next * t->ring[r].stride);
 	if (cap > t->ring[r].snaplen)
 		cap = t->ring[r].snaplen;
 	__atomic_store_n(&s->seq, 0, __ATOMIC_RELAXED);
@@ -174,6 +193,46 @@ tape_put(struct tape *t, enum tape_ring r, enum tape_dir dir, usec_t when,
 	    &t->file->ring[r].count, t->ring[r].count, __ATOMIC_RELEASE);
 	if (++t->ring[r].next == t->ring[r].nslot)
 		t->ring[r].next = 0;
+	return s;
+}
+
+void
+tape_put(struct tape *t, enum tape_ring r, enum tape_dir dir, usec_t when,
+    const uint8_t *frame, size_t len, const char *why)
+{
+	if (t->ring[r].nslot != 0)
+		(void)put(t, r, dir, when, frame, len, why);
+}
+
+void
+tape_put_open(struct tape *t, enum tape_ring r, enum tape_dir dir, usec_t when,
+    const uint8_t *frame, size_t len)
+{
+	if (t->ring[r].nslot == 0)
+		return;
+	/* Whoever sees the packet sees this as well. */
+	__atomic_store_n(
+	    &t->file->ring[r].open, t->ring[r].count + 1, __ATOMIC_RELAXED);
+	t->ring[r].open = put(t, r, dir, when, frame, len, NULL);
+}
+
+void
+tape_settle(struct tape *t, const char *why)
+{
+	struct tape_slot *s;
+	uint64_t *open;
+	int r;
+
+	for (r = 0; r < TAPE__MAX; r++) {
+		if ((s = t->ring[r].open) == NULL)
+			continue;
+		open = &t->file->ring[r].open;
+		/* What was put meanwhile may have come around. */
+		if (why != NULL && s->seq == *open)
+			strncpy(s->why, why, TAPE_WHYLEN - 1);
+		__atomic_store_n(open, 0, __ATOMIC_RELEASE);
+		t->ring[r].open = NULL;
+	}
 }
 
 #define HDR_ETH	  14
@@ -280,6 +339,10 @@ tape_get(const void *p, size_t len, uint32_t ring, uint64_t seq,
 		return d.count >= seq + d.nslot ? -1 : 0;
 	if (is != seq)
 		return is > seq ? -1 : 0;
+	/* Before the reason is read: it is there when this says so. */
+	pkt->open =
+	    __atomic_load_n(&((const struct tape_file *)p)->ring[ring].open,
+		__ATOMIC_ACQUIRE) == seq;
 	memcpy(&pkt->head, s, HEAD);
 	if (pkt->head.cap > d.stride - HEAD)
 		pkt->head.cap = (uint16_t)(d.stride - HEAD);

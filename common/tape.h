@@ -22,9 +22,10 @@
 #include "common/usec.h"
 
 #define TAPE_MAGIC   0x7470766bu
-#define TAPE_VERSION 1u
+#define TAPE_VERSION 2u
 #define TAPE_RINGS   8u
 #define TAPE_WHYLEN  24
+#define TAPE_ENDED   "its stack ended" /* while at this packet */
 #define TAPE_SNAPLEN 128u /* of the ring of all packets, unless configured */
 
 /* What is kept, as separate rings, so that a flood of one kind leaves others.
@@ -54,7 +55,8 @@ struct tape_slot {
 	uint16_t cap; /* bytes of it that follow */
 	uint8_t dir;
 	uint8_t pad;
-	char why[TAPE_WHYLEN]; /* a counter's name; "" unless dropped */
+	char why[TAPE_WHYLEN]; /* a counter's name, or TAPE_ENDED; "" unless
+				* dropped */
 };
 
 struct tape_desc {
@@ -62,6 +64,7 @@ struct tape_desc {
 	uint64_t off; /* of the first slot */
 	uint32_t stride, nslot;
 	uint64_t count; /* packets written so far */
+	uint64_t open;	/* the packet whose fate is not known yet; 0: none */
 };
 
 struct tape_file {
@@ -76,6 +79,7 @@ struct tape {
 		uint8_t *slot; /* borrowed */
 		uint32_t stride, nslot, snaplen, next;
 		uint64_t count;
+		struct tape_slot *open; /* of tape_put_open(), or NULL */
 	} ring[TAPE__MAX];
 };
 
@@ -92,11 +96,20 @@ int tape_begin(struct tape *, void *file, size_t len, uint32_t snaplen);
 int tape_begin_live(struct tape *, void *file, size_t len, uint32_t snaplen);
 void tape_put(struct tape *, enum tape_ring, enum tape_dir, usec_t when,
     const uint8_t *frame, size_t len, const char *why);
+/*
+ * The same for a packet that is about to be handled: what is put meanwhile
+ * comes behind it.  tape_settle() says what became of it, in all rings; when
+ * the process ends before, the next one's tape_begin() notes TAPE_ENDED.
+ */
+void tape_put_open(struct tape *, enum tape_ring, enum tape_dir, usec_t when,
+    const uint8_t *frame, size_t len);
+void tape_settle(struct tape *, const char *why);
 /* Which ring a frame goes to beside TAPE_ALL; TAPE__MAX: none. */
 enum tape_ring tape_classify(const uint8_t *frame, size_t len);
 
 /* Reading. */
 struct tape_pkt {
+	bool open; /* why may still come, most likely at once */
 	struct tape_slot head;
 	uint8_t data[65536];
 };

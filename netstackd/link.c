@@ -27,11 +27,12 @@ link_input(
     struct stackd *s, usec_t now, const uint8_t *frame, size_t len, bool open)
 {
 	daemon_moved(s->d, len);
+	show_input(s, frame, len);
 	if (open)
 		net_input_open(s->net, now, frame, len);
 	else
 		net_input(s->net, now, frame, len);
-	show_frame(s, TAPE_FROM_GUEST, frame, len, net_dropped(s->net));
+	show_input_done(s, frame, len, net_dropped(s->net));
 }
 
 void

@@ -120,28 +120,75 @@ show_capture_end(struct daemon *d, struct ipc *from, struct ipc_msg *m)
  * Packets.
  */
 
-void
-show_frame(struct stackd *s, enum tape_dir dir, const uint8_t *frame,
-    size_t len, const char *why)
+struct packet {
+	enum tape_dir dir;
+	usec_t when;
+	const uint8_t *frame;
+	size_t len;
+	const char *why;
+	bool open; /* the core has not had it yet */
+};
+
+static void
+put(struct tape *t, enum tape_ring r, const struct packet *p)
 {
-	struct show *sh = &s->show;
-	usec_t when = stackd_now(s) + sh->wall;
+	if (p->open)
+		tape_put_open(t, r, p->dir, p->when, p->frame, p->len);
+	else
+		tape_put(t, r, p->dir, p->when, p->frame, p->len, p->why);
+}
+
+static void
+put_all(struct show *sh, const struct packet *p)
+{
 	enum tape_ring r;
 	int i;
 
 	if (sh->tape.file != NULL) {
-		tape_put(&sh->tape, TAPE_ALL, dir, when, frame, len, why);
-		if ((r = tape_classify(frame, len)) != TAPE__MAX)
-			tape_put(&sh->tape, r, dir, when, frame, len, why);
-		if (why != NULL)
-			tape_put(
-			    &sh->tape, TAPE_BAD, dir, when, frame, len, why);
+		put(&sh->tape, TAPE_ALL, p);
+		if ((r = tape_classify(p->frame, p->len)) != TAPE__MAX)
+			put(&sh->tape, r, p);
+		if (p->why != NULL)
+			put(&sh->tape, TAPE_BAD, p);
 	}
 	for (i = 0; sh->nlive > 0 && i < SHOW_LIVE; i++) {
 		if (sh->live[i].tape.file != NULL)
-			tape_put(&sh->live[i].tape, TAPE_ALL, dir, when, frame,
-			    len, why);
+			put(&sh->live[i].tape, TAPE_ALL, p);
 	}
+}
+
+void
+show_frame(struct stackd *s, enum tape_dir dir, const uint8_t *frame,
+    size_t len, const char *why)
+{
+	struct packet p = { dir, stackd_now(s) + s->show.wall, frame, len, why,
+		false };
+
+	put_all(&s->show, &p);
+}
+
+void
+show_input(struct stackd *s, const uint8_t *frame, size_t len)
+{
+	struct packet p = { TAPE_FROM_GUEST, stackd_now(s) + s->show.wall,
+		frame, len, NULL, true };
+
+	put_all(&s->show, &p);
+}
+
+void
+show_input_done(
+    struct stackd *s, const uint8_t *frame, size_t len, const char *why)
+{
+	struct packet p = { TAPE_FROM_GUEST, stackd_now(s) + s->show.wall,
+		frame, len, why, false };
+	int i;
+
+	tape_settle(&s->show.tape, why);
+	for (i = 0; s->show.nlive > 0 && i < SHOW_LIVE; i++)
+		tape_settle(&s->show.live[i].tape, why);
+	if (why != NULL)
+		put(&s->show.tape, TAPE_BAD, &p);
 }
 
 void

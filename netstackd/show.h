@@ -74,6 +74,10 @@ void show_settle(struct stackd *);
 /* why: it was dropped; NULL: it was not. */
 void show_frame(struct stackd *, enum tape_dir, const uint8_t *, size_t len,
     const char *why);
+/* Of the guest's, before the core has it: answers come behind it; and after. */
+void show_input(struct stackd *, const uint8_t *, size_t len);
+void show_input_done(
+    struct stackd *, const uint8_t *, size_t len, const char *why);
 /* Those to the guest of one frame, each as it will see it. */
 void show_datagrams(struct stackd *, const uint8_t *frame, const struct vnet *);
 

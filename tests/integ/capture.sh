@@ -11,6 +11,8 @@ SECOND=192.168.65.4
 live() {
 	n=$1
 	shift
+	# What the one before it said is not for us.
+	rm -f "$DIR/err$n"
 	mkfifo "$DIR/pipe$n"
 	"$STATUS" -s "$SOCK" capture "$@" -w "$DIR/pipe$n" 2>"$DIR/err$n" &
 	eval "capture$n=$!"
@@ -77,6 +79,7 @@ passes 3 ":ip:tcp.* ($SERVER $GUEST|$GUEST $SERVER) (7000,|.*,7000)" " $SERVER $
 for p in $(pids_of netstackd); do
 	kill -STOP $p
 done
+rm "$DIR/err1"
 mkfifo "$DIR/pipe1"
 "$STATUS" -s "$SOCK" capture --vm 1 --proto icmp -w "$DIR/pipe1" 2>"$DIR/err1" &
 capture1=$!
@@ -89,11 +92,15 @@ for p in $(pids_of netstackd); do
 	kill -CONT $p
 done
 check "which it does when it goes on" eventually grep -q capturing "$DIR/err1"
-tell_as 1 "ping -q -c 1 $GATEWAY"
+check "a packet" tell_as 1 "ping -q -c 1 $GATEWAY"
 kill -INT $capture1
-wait $capture1 && wait $reader
-check "from its first packet" sh -c "
-	tshark -r '$DIR/stopped.pcapng' -n 2>/dev/null | grep -q 'Echo (ping) request'"
+check "the end of it" wait $capture1
+wait $reader
+tshark -r "$DIR/stopped.pcapng" -n -T fields -e icmp.type \
+    >"$DIR/types" 2>"$DIR/tshark.log"
+check "all of it, the question before the answer" sh -c '
+	[ "$(tr "\n" " " <"$1")" = "8 0 " ] || { cat "$@"; false; }' - \
+    "$DIR/types" "$DIR/err1" "$DIR/tshark.log"
 
 for n in 1 2; do
 	tell_as $n leave

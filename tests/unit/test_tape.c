@@ -141,6 +141,69 @@ START_TEST(test_hostile)
 }
 END_TEST
 
+/* What is put while a packet is handled comes behind it. */
+START_TEST(test_open)
+{
+	uint8_t frame[60] = { 7 };
+
+	tape_put_open(&t, TAPE_ALL, TAPE_FROM_GUEST, 1, frame, sizeof(frame));
+	tape_put_open(&t, TAPE_ICMP, TAPE_FROM_GUEST, 1, frame, sizeof(frame));
+	put(TAPE_ALL, 2, 60, NULL);
+	ck_assert_int_eq(tape_get(file, len, TAPE_ALL, 1, &pkt), 1);
+	ck_assert_uint_eq(pkt.data[0], 7);
+	ck_assert(pkt.open);
+	ck_assert_int_eq(tape_get(file, len, TAPE_ALL, 2, &pkt), 1);
+	ck_assert(!pkt.open);
+	tape_settle(&t, "rx-bad-checksum");
+	put(TAPE_ALL, 3, 60, NULL);
+	ck_assert_int_eq(tape_get(file, len, TAPE_ALL, 1, &pkt), 1);
+	ck_assert(!pkt.open);
+	ck_assert_str_eq(pkt.head.why, "rx-bad-checksum");
+	ck_assert_int_eq(tape_get(file, len, TAPE_ICMP, 1, &pkt), 1);
+	ck_assert_str_eq(pkt.head.why, "rx-bad-checksum");
+	ck_assert_int_eq(tape_get(file, len, TAPE_ALL, 3, &pkt), 1);
+	ck_assert_str_eq(pkt.head.why, "");
+}
+END_TEST
+
+/* So many that its slot has another packet by then. */
+START_TEST(test_open_overwritten)
+{
+	uint8_t frame[60] = { 7 };
+	uint64_t count;
+	uint32_t i, nslot;
+	char name[16];
+
+	ck_assert(tape_ring(file, len, TAPE_ALL, name, &count, &nslot));
+	tape_put_open(&t, TAPE_ALL, TAPE_FROM_GUEST, 1, frame, sizeof(frame));
+	for (i = 0; i < nslot; i++)
+		put(TAPE_ALL, (uint8_t)i, 60, NULL);
+	tape_settle(&t, "rx-bad-checksum");
+	ck_assert_int_eq(tape_get(file, len, TAPE_ALL, nslot + 1, &pkt), 1);
+	ck_assert(!pkt.open);
+	ck_assert_str_eq(pkt.head.why, "");
+}
+END_TEST
+
+/* The last packet of a process that died of it says so. */
+START_TEST(test_ended)
+{
+	uint8_t frame[60] = { 7 };
+
+	put(TAPE_ALL, 1, 60, NULL);
+	tape_put_open(&t, TAPE_ALL, TAPE_FROM_GUEST, 1, frame, sizeof(frame));
+	put(TAPE_ALL, 3, 60, NULL);
+	ck_assert_int_eq(tape_begin(&t, file, len, SNAP), 0);
+	ck_assert_int_eq(tape_get(file, len, TAPE_ALL, 1, &pkt), 1);
+	ck_assert_str_eq(pkt.head.why, "");
+	ck_assert_int_eq(tape_get(file, len, TAPE_ALL, 2, &pkt), 1);
+	ck_assert_str_eq(pkt.head.why, TAPE_ENDED);
+	ck_assert(!pkt.open);
+	ck_assert_int_eq(tape_get(file, len, TAPE_ALL, 3, &pkt), 1);
+	ck_assert_str_eq(pkt.head.why, "");
+}
+END_TEST
+
 /* A slot whose lengths lie. */
 START_TEST(test_hostile_slot)
 {
@@ -237,6 +300,9 @@ main(void)
 	tcase_add_test(tc, test_packets);
 	tcase_add_test(tc, test_overwritten);
 	tcase_add_test(tc, test_survives);
+	tcase_add_test(tc, test_open);
+	tcase_add_test(tc, test_open_overwritten);
+	tcase_add_test(tc, test_ended);
 	tcase_add_test(tc, test_hostile);
 	tcase_add_test(tc, test_hostile_slot);
 	tcase_add_test(tc, test_live);

@@ -263,16 +263,19 @@ catch_up(struct capture *c, struct source *s)
 	}
 }
 
-/* At most a ring full at a time, so that every source gets its turn. */
+/*
+ * At most a ring full at a time, so that every source gets its turn.  At the
+ * end what the stack is still at counts as well.
+ */
 static void
-drain(struct capture *c, uint32_t i, struct tape_pkt *pkt)
+drain(struct capture *c, uint32_t i, struct tape_pkt *pkt, bool end)
 {
 	struct source *s = &c->v[i];
 	int k, r;
 
 	for (k = 0; k < 65536 && !c->done; k++) {
 		r = tape_get(s->file.p, s->file.len, s->ring, s->next, pkt);
-		if (r == 0)
+		if (r == 0 || (r == 1 && pkt->open && !end))
 			return;
 		if (r == -1) {
 			/* The end of what was kept is no loss. */
@@ -336,7 +339,7 @@ run(struct capture *c, struct conn *conn)
 		alive = c->last || conn_alive(conn);
 		tell_begun(c);
 		for (i = 0; i < c->n; i++)
-			drain(c, i, pkt);
+			drain(c, i, pkt, end);
 		if (fflush(c->out) == EOF)
 			c->done = true;
 		if (!end && !c->done)
