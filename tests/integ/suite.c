@@ -212,7 +212,8 @@ suite_wait_log(
 struct proc {
 	pid_t pid, ppid;
 	char name[32];
-	long rss; /* pages */
+	unsigned long long start; /* clock ticks since the machine's */
+	long rss;		  /* pages */
 	bool ours;
 };
 
@@ -240,8 +241,8 @@ proc_read(pid_t pid, struct proc *p)
 	snprintf(p->name, sizeof(p->name), "%.31s", name + 1);
 	if (sscanf(end + 2,
 		"%c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d "
-		"%*d %*d %*d %*d %*u %*u %ld",
-		&state, &p->ppid, &p->rss) != 3)
+		"%*d %*d %*d %*d %llu %*u %ld",
+		&state, &p->ppid, &p->start, &p->rss) != 4)
 		return -1;
 	return state == 'Z' ? -1 : 0;
 }
@@ -267,13 +268,25 @@ proc_all(struct proc *v, size_t cap)
 	return n;
 }
 
-/* All processes, with those of the suite marked. */
+/* Pids begin anew at some time, so they do not tell who is older. */
+static int
+by_age(const void *a, const void *b)
+{
+	const struct proc *p = a, *q = b;
+
+	if (p->start != q->start)
+		return p->start < q->start ? -1 : 1;
+	return p->pid < q->pid ? -1 : p->pid > q->pid;
+}
+
+/* All processes, the oldest first, with those of the suite marked. */
 static size_t
 procs(const struct suite *s, struct proc *v)
 {
 	size_t n = proc_all(v, MAXPROCS), i, j;
 	bool more = true;
 
+	qsort(v, n, sizeof(*v), by_age);
 	for (i = 0; i < n; i++)
 		v[i].ours = v[i].pid == s->pid;
 	while (more) {

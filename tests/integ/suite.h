@@ -48,7 +48,7 @@ void suite_usage(const struct suite *, struct suite_usage *);
  * that they are ready has arrived, so it has stayed the same for a while.
  */
 void suite_usage_steady(const struct suite *, struct suite_usage *);
-/* The pid of the n-th (from 0) descendant with this name, or -1. */
+/* The pid of the n-th (from 0) oldest descendant with this name, or -1. */
 pid_t suite_find(const struct suite *, const char *name, int n);
 /*
  * Waits, looking every few milliseconds, until the suite has at most this many
