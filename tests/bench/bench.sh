@@ -14,14 +14,19 @@
 # it has a TAP of its own, and one hop less, as pasta has, and vpnkit-tap: the
 # suite with a namespace that has handed its TAP over.  CPU is user and system
 # time of all of a peer's processes.  OUT gets results.jsonl (a line for each
-# run) and table.md (medians).  Only ratios within one run mean anything.
+# run) and table.md (medians).
+#
+# The machine's own speed changes from minute to minute, so the peers are up
+# beside one another and take turns of a few seconds; who has no turn has
+# nothing to do.  Only ratios within one run mean anything.
 #
 # Groups: tcp (MTU 1500 and 65520, 1 and 8 streams, both ways), lat, conn, udp,
 # dns, mem, watch (what it takes to look at 10,000 flows of ours, and what top
 # costs those who are looked at), pub (published ports of the guest, clients on
 # the host: published on its loopback, which pasta joins to the guest's
 # loopback without a stack, and on another address), http (the same guest
-# through squid, asking it directly and intercepted; needs squid and nginx).  Needs root, iperf3, ethtool, iproute2, and the peers.
+# through squid, asking it directly and intercepted; needs squid and nginx).
+# Needs root, iperf3, ethtool, iproute2, and the peers.
 set -eu
 
 BUILD=$(cd "$1" && pwd)
@@ -48,8 +53,8 @@ OUT=$(cd "$OUT" && pwd)
 LOAD=$BUILD/tests/bench/load
 SHIM=$BUILD/tests/bench/tapshim
 SERVER=192.0.2.1
-PLAIN=192.0.3.1 # the same machine's, over a veth of the guest's own
-OTHER=192.0.4.1 # the same machine's, where no server listens
+PLAIN=192.0.3 # the same machine's, over a veth of each guest's own
+OTHER=192.0.4 # the same machine's, one for each guest, where no server listens
 
 # Everything below runs in namespaces that end with this process, however it
 # ends, and with them whatever was started there.
@@ -93,7 +98,6 @@ tune
 ip link set lo up
 ip link add ext0 type veth peer name ext1
 ip addr add $SERVER/24 dev ext0
-ip addr add $OTHER/24 dev ext0
 ip link set ext0 up
 ip link set ext1 up
 ip route add default via 192.0.2.254
@@ -105,9 +109,10 @@ case " $GROUPS_ " in
 *" dns "*)
 	# Names that may be kept for an hour, and names that may not be kept.
 	seq -f 'host-record=h%g.kept,192.0.2.98,3600' 2000 >"$DIR/kept.conf"
+	seq -f "listen-address=$PLAIN.%g" 1 4 61 >>"$DIR/kept.conf"
 	dnsmasq --keep-in-foreground --conf-file="$DIR/kept.conf" --no-resolv \
 	    --no-hosts --listen-address=$SERVER --bind-dynamic \
-	    --listen-address=$PLAIN --address=/bench/192.0.2.99 \
+	    --address=/bench/192.0.2.99 \
 	    --user=root --pid-file= --dns-forward-max=10000 --cache-size=0 &
 	seq -f 'h%g.bench A' 2000 >"$DIR/queries"
 	seq -f 'h%g.kept A' 2000 >"$DIR/kept"
@@ -204,7 +209,7 @@ wait_for() {
 
 # It makes the guest's namespace itself.
 start_pasta() {
-	addr=10.0.2.15 dns=10.0.2.3
+	addr=10.0.2.15 dns=10.0.2.3 sock=
 	ports=$(echo $PUBLISH | tr ' ' ,)
 	pasta -f -e -4 --config-net -I tap0 -a $addr -n 255.255.255.0 \
 	    -g 10.0.2.2 -m "$mtu" --dns-forward $dns --runas 0 \
@@ -219,8 +224,9 @@ start_pasta() {
 	wait_for in_guest "$LOAD" connrate $SERVER 0.01 1
 }
 
+# Starts $peer, the $nth, with $mtu.
 start() {
-	peer=$1 mtu=$2 shimpid=
+	shimpid= servers=
 	if [ "$peer" = pasta ]; then
 		start_pasta
 		return
@@ -231,7 +237,7 @@ start() {
 	    \"\$(readlink /proc/$$/ns/net)\" ]"
 	tune in_guest
 	in_guest ip link set lo up
-	sock=$DIR/sock
+	sock=$DIR/sock.$nth
 	rm -f "$sock"
 	gw=10.0.2.2 addr=10.0.2.15 dns=10.0.2.3 framing=
 	case $peer in
@@ -309,13 +315,54 @@ start() {
 }
 
 stop() {
-	for pid in $shimpid $PEER; do
+	for pid in $servers $shimpid $PEER; do
 		kill "$pid" 2>/dev/null || :
 		wait "$pid" 2>/dev/null || :
 	done
 	# Below pasta it is the first of its own namespace, and holds sockets.
 	kill -KILL "$GUEST" 2>/dev/null || :
 	wait "$GUEST" 2>/dev/null || :
+}
+
+# While others have their turn, what is known of a peer is in a file.
+keep() {
+	for v in peer PEER GUEST shimpid servers sock addr dns ON; do
+		eval "echo \"$v='\$$v'\""
+	done >"$DIR/peer.$nth"
+}
+
+# by_turns MTU READY MEASURE...: the peers beside one another, each made READY,
+# which may say that it is not for this; then RUNS times each its measures.
+by_turns() {
+	mtu=$1 ready=$2 up='' nth=0
+	shift 2
+	for peer in $PEERS; do
+		nth=$((nth + 1))
+		"$ready" || continue
+		keep
+		up="$up $nth"
+	done
+	for run in $(seq "$RUNS"); do
+		for nth in $up; do
+			. "$DIR/peer.$nth"
+			"$@"
+		done
+	done
+	for nth in $up; do
+		. "$DIR/peer.$nth"
+		stop
+	done
+}
+
+# one_by_one MTU MEASURE...: each alone, and once.
+one_by_one() {
+	mtu=$1 run=1 nth=1
+	shift
+	for peer in $PEERS; do
+		start
+		"$@"
+		stop
+	done
 }
 
 # Where clients run, and where to.
@@ -353,49 +400,45 @@ iperf() {
 	    "$(echo "$c1 $c0" | awk '{ print $1 - $2 }')" "${bytes:-0}"
 }
 
-group_tcp() {
-	for mtu_ in 1500 65520; do
-		start "$1" $mtu_
-		for streams in 1 8; do
-			for run in $(seq "$RUNS"); do
-				iperf "tcp_up_${mtu_}_$streams" -P $streams
-				iperf "tcp_down_${mtu_}_$streams" -P $streams -R
-			done
-		done
-		stop
+tcp_runs() {
+	for streams in 1 8; do
+		iperf "tcp_up_${mtu}_$streams" -P $streams
+		iperf "tcp_down_${mtu}_$streams" -P $streams -R
 	done
+}
+
+group_tcp() {
+	by_turns 1500 start tcp_runs
+	by_turns 65520 start tcp_runs
 }
 
 group_lat() {
-	start "$1" 1500
-	for run in $(seq "$RUNS"); do
-		measure rtt_us p50= "$LOAD" pingpong $SERVER "$SECS"
-	done
-	stop
+	by_turns 1500 start measure rtt_us p50= \
+	    "$LOAD" pingpong $SERVER "$SECS"
+}
+
+conn_runs() {
+	measure conn_1 rate= "$LOAD" connrate $SERVER "$SECS" 1
+	measure conn_64 rate= "$LOAD" connrate $SERVER "$SECS" 64
 }
 
 group_conn() {
-	start "$1" 1500
-	for run in $(seq "$RUNS"); do
-		measure conn_1 rate= "$LOAD" connrate $SERVER "$SECS" 1
-		measure conn_64 rate= "$LOAD" connrate $SERVER "$SECS" 64
+	by_turns 1500 start conn_runs
+}
+
+udp_runs() {
+	for size in 64 1400; do
+		measure udp_echo_$size echo_pps= \
+		    "$LOAD" udpecho $SERVER $size 64 "$SECS"
+		measure udp_up_$size recv_pps= \
+		    "$LOAD" udpflood $SERVER $size "$SECS"
+		measure udp_down_$size recv_pps= \
+		    "$LOAD" udppull $SERVER $size "$SECS"
 	done
-	stop
 }
 
 group_udp() {
-	start "$1" 1500
-	for run in $(seq "$RUNS"); do
-		for size in 64 1400; do
-			measure udp_echo_$size echo_pps= \
-			    "$LOAD" udpecho $SERVER $size 64 "$SECS"
-			measure udp_up_$size recv_pps= \
-			    "$LOAD" udpflood $SERVER $size "$SECS"
-			measure udp_down_$size recv_pps= \
-			    "$LOAD" udppull $SERVER $size "$SECS"
-		done
-	done
-	stop
+	by_turns 1500 start udp_runs
 }
 
 # names TEST SERVER FILE: one turn's questions of the guest.
@@ -409,57 +452,60 @@ names() {
 	echo "$c1 $c0" | awk '{ print $1 - $2 }' >>"$DIR/turns"
 }
 
+# Besides, a way past the peer.
+start_plain() {
+	start
+	plain=$PLAIN.$((nth * 4 - 3))
+	ip link add plain$nth type veth peer name plain netns "$GUEST"
+	ip addr add $plain/30 dev plain$nth
+	ip link set plain$nth up
+	in_guest ip addr add $PLAIN.$((nth * 4 - 2))/30 dev plain
+	in_guest ip link set plain up
+	wait_for in_guest dig +tries=1 +timeout=1 @$plain h1.kept
+}
+
 # One upstream, asked four ways: by the peer's own resolver, names that it may
 # not keep and names that it may; at its own address, through the peer; and
 # past the peer, over a veth between the two namespaces.  The ways take turns
-# within each run, as the machine's own speed changes with the second.
-group_dns() {
-	start "$1" 1500
-	ip link add plain0 type veth peer name plain1 netns "$GUEST"
-	ip addr add $PLAIN/24 dev plain0
-	ip link set plain0 up
-	in_guest ip addr add 192.0.3.2/24 dev plain1
-	in_guest ip link set plain1 up
-	wait_for in_guest dig +tries=1 +timeout=1 @$PLAIN h1.kept
+# within each run as well.
+dns_runs() {
 	turn=$(echo "$SECS" | awk '{ print $1 / 4 }')
-	for run in $(seq "$RUNS"); do
-		: >"$DIR/turns"
-		for i in 1 2 3 4; do
-			names dns_qps "$dns" "$DIR/queries"
-			names dns_direct $SERVER "$DIR/queries"
-			names dns_kept "$dns" "$DIR/kept"
-			names dns_plain $PLAIN "$DIR/queries"
-		done
-		awk '{ n[$1] += $2; t[$1] += $3; c[$1] += $4 }
-		    END { for (i in n) print i, t[i] ? n[i] / t[i] : "null", c[i] }' \
-		    "$DIR/turns" >"$DIR/sums"
-		while read -r test value cpu; do
-			record "$test" "$value" "$cpu"
-		done <"$DIR/sums"
+	: >"$DIR/turns"
+	for i in 1 2 3 4; do
+		names dns_qps "$dns" "$DIR/queries"
+		names dns_direct $SERVER "$DIR/queries"
+		names dns_kept "$dns" "$DIR/kept"
+		names dns_plain $PLAIN.$((nth * 4 - 3)) "$DIR/queries"
 	done
-	rm "$DIR/turns" "$DIR/sums"
-	ip link del plain0
-	stop
+	awk '{ n[$1] += $2; t[$1] += $3; c[$1] += $4 }
+	    END { for (i in n) print i, t[i] ? n[i] / t[i] : "null", c[i] }' \
+	    "$DIR/turns" >"$DIR/sums"
+	while read -r test value cpu; do
+		record "$test" "$value" "$cpu"
+	done <"$DIR/sums"
+}
+
+group_dns() {
+	by_turns 1500 start_plain dns_runs
+}
+
+mem_run() {
+	before=$(rss "$PEER")
+	c0=$(cpu "$PEER")
+	mkfifo "$DIR/hold" "$DIR/said"
+	in_guest "$LOAD" idle $SERVER 4000 64 <"$DIR/hold" >"$DIR/said" 2>&1 &
+	exec 8>"$DIR/hold" 9<"$DIR/said"
+	read -r said <&9
+	n=$(echo "$said" | sed -n 's/.*ok=\([0-9]*\).*/\1/p')
+	record idle_kb_each "$(echo "$(rss "$PEER") $before ${n:-0}" |
+	    awk '{ printf "%.3f", $3 ? ($1 - $2) / $3 : 0 }')" \
+	    "$(echo "$(cpu "$PEER") $c0" | awk '{ print $1 - $2 }')"
+	exec 8>&- 9<&-
+	rm "$DIR/hold" "$DIR/said"
 }
 
 group_mem() {
-	for run in 1; do
-		start "$1" 1500
-		before=$(rss "$PEER")
-		c0=$(cpu "$PEER")
-		mkfifo "$DIR/hold" "$DIR/said"
-		in_guest "$LOAD" idle $SERVER 4000 64 <"$DIR/hold" \
-		    >"$DIR/said" 2>&1 &
-		exec 8>"$DIR/hold" 9<"$DIR/said"
-		read -r said <&9
-		n=$(echo "$said" | sed -n 's/.*ok=\([0-9]*\).*/\1/p')
-		record idle_kb_each "$(echo "$(rss "$PEER") $before ${n:-0}" |
-		    awk '{ printf "%.3f", $3 ? ($1 - $2) / $3 : 0 }')" \
-		    "$(echo "$(cpu "$PEER") $c0" | awk '{ print $1 - $2 }')"
-		exec 8>&- 9<&-
-		rm "$DIR/hold" "$DIR/said"
-		stop
-	done
+	one_by_one 1500 mem_run
 }
 
 # Bytes the guest's card has received, and when.
@@ -493,9 +539,8 @@ watched() {
 # all of it; and throughput of one connection, by turns beside a `top` and
 # without, each as often first: between two connections there is more
 # difference than between these.
-group_watch() {
-	[ "${1%-tap}" = vpnkit ] || return 0
-	start "$1" 65520
+watch_runs() {
+	[ "${peer%-tap}" = vpnkit ] || return 0
 	status="$BUILD/tools/vpnkit-status -s $sock"
 	mkfifo "$DIR/hold" "$DIR/said"
 	in_guest "$LOAD" idle $SERVER 10000 64 <"$DIR/hold" >"$DIR/said" 2>&1 &
@@ -521,44 +566,49 @@ group_watch() {
 	wait $stream || :
 	exec 8>&- 9<&-
 	rm "$DIR/hold" "$DIR/said"
-	stop
 }
 
-# pub_run ROW: the guest's servers by ports of the host.
-pub_run() {
+group_watch() {
+	one_by_one 65520 watch_runs
+}
+
+# The guest's servers by ports of the host, on an address of the peer's own.
+start_pub() {
+	[ "$peer" != slirp4netns-bess ] || return 1
+	ON=$net.$nth PUBLISH="5201 $(seq -s ' ' 7100 7115)"
+	case $ON in
+	127.*) ;;
+	*) ip addr replace $ON/32 dev ext0 ;;
+	esac
+	start
+	PUBLISH=
 	nsenter -t "$GUEST" -n "$LOAD" serve 0.0.0.0 >/dev/null 2>&1 &
 	servers=$!
 	nsenter -t "$GUEST" -n iperf3 -s >/dev/null 2>&1 &
 	servers="$servers $!"
+	wait_for "$LOAD" connrate $ON 0.01 1
+	wait_for iperf3 -c $ON -n 1M
+}
+
+# pub_runs ROW
+pub_runs() {
 	at=$ON where=
-	wait_for "$LOAD" connrate $at 0.01 1
-	wait_for iperf3 -c $at -n 1M
-	for run in $(seq "$RUNS"); do
-		iperf "$1_in_$mtu_" -P 1
-		iperf "$1_out_$mtu_" -P 1 -R
-		[ "$mtu_" = 1500 ] || continue
+	iperf "$1_in_$mtu" -P 1
+	iperf "$1_out_$mtu" -P 1 -R
+	if [ "$mtu" = 1500 ]; then
 		measure "$1_rtt_us" p50= "$LOAD" pingpong $at "$SECS"
 		measure "$1_conn_1" rate= "$LOAD" connrate $at "$SECS" 1
 		measure "$1_conn_64" rate= "$LOAD" connrate $at "$SECS" 64
-	done
+	fi
 	at=$SERVER where=in_guest
-	# shellcheck disable=SC2086
-	kill $servers || :
 }
 
 group_pub() {
-	[ "$1" != slirp4netns-bess ] || return 0
-	for mtu_ in 1500 65520; do
-		for ON in 127.0.0.1 $OTHER; do
-			PUBLISH="5201 $(seq -s ' ' 7100 7115)"
-			start "$1" $mtu_
-			PUBLISH=
-			case $ON in
-			127.*) pub_run pub_lo ;;
-			*) pub_run pub ;;
-			esac
-			stop
-		done
+	for m in 1500 65520; do
+		net=127.0.0
+		by_turns $m start_pub pub_runs pub_lo
+		net=$OTHER
+		by_turns $m start_pub pub_runs pub
 	done
 }
 
@@ -568,31 +618,14 @@ http_both() {
 	c0=$(cpu "$PEER")
 	# shellcheck disable=SC2086
 	text=$(in_guest timeout 90 "$LOAD" http $SERVER "$4" "$SECS" 3128 \
-	    "http://$SERVER/$3" ${HTTPCONF:+80 /$3} 2>&1) || :
+	    "http://$SERVER/$3" ${own:+80 /$3} 2>&1) || :
 	used=$(echo "$(cpu "$PEER") $c0" | awk '{ print $1 - $2 }')
 	# Refusals would be quick.
 	case $text in *bad=[1-9]*) text= ;; esac
-	for way in direct:" " ${HTTPCONF:+us:second_}; do
+	for way in direct:" " ${own:+us:second_}; do
 		record "$1_${way%%:*}" "$(echo " $text" |
 		    sed -n "s/.*${way#*:}$2=\([0-9.]*\).*/\1/p")" "$used"
 	done
-}
-
-group_http() {
-	[ "${1%-tap}" != vpnkit ] || HTTPCONF=$DIR/http.json
-	start "$1" 1500
-	wait_for in_guest "$LOAD" http $SERVER 1 0.01 3128 \
-	    "http://$SERVER/small"
-	run=1
-	[ -z "$HTTPCONF" ] || http_memory
-	for run in $(seq "$RUNS"); do
-		for count_ in 1 64 1000; do
-			http_both http_rps_$count_ rate small $count_
-		done
-		http_both http_gbps gbps big 4
-	done
-	HTTPCONF=
-	stop
 }
 
 # What a kept connection with an idle one behind it costs, in all processes.
@@ -610,19 +643,42 @@ http_memory() {
 	rm "$DIR/hold" "$DIR/said"
 }
 
+start_http() {
+	[ "${peer%-tap}" != vpnkit ] || HTTPCONF=$DIR/http.json
+	start
+	HTTPCONF=
+	wait_for in_guest "$LOAD" http $SERVER 1 0.01 3128 \
+	    "http://$SERVER/small"
+	run=1
+	[ "${peer%-tap}" != vpnkit ] || http_memory
+}
+
+http_runs() {
+	own=
+	[ "${peer%-tap}" != vpnkit ] || own=1
+	for count_ in 1 64 1000; do
+		http_both http_rps_$count_ rate small $count_
+	done
+	http_both http_gbps gbps big 4
+}
+
+group_http() {
+	by_turns 1500 start_http http_runs
+}
+
 : >"$OUT/results.jsonl"
 : >"$OUT/log"
-for peer_ in $PEERS; do
-	case $peer_ in
+for peer in $PEERS; do
+	case $peer in
 	vpnkit | vpnkit-tap) ;;
-	*) command -v "${peer_%-bess}" >/dev/null || {
-		echo "SKIP $peer_: not installed"
-		continue
+	*) command -v "${peer%-bess}" >/dev/null || {
+		echo "SKIP $peer: not installed"
+		PEERS=$(echo " $PEERS " | sed "s/ $peer / /")
 	} ;;
 	esac
-	for group in $GROUPS_; do
-		"group_$group" "$peer_" || echo "$peer_: $group failed" >&2
-	done
+done
+for group in $GROUPS_; do
+	"group_$group" || echo "$group failed" >&2
 done
 "$HERE/table.sh" "$OUT/results.jsonl" >"$OUT/table.md"
 cat "$OUT/table.md"
