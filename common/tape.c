@@ -319,37 +319,77 @@ tape_ring(const void *p, size_t len, uint32_t ring, char *name, uint64_t *count,
 	return true;
 }
 
+/* The slot of a packet that is all there; *r: see tape_get(). */
+static const struct tape_slot *
+slot_of(const void *p, size_t len, uint32_t ring, uint64_t seq,
+    struct tape_desc *d, int *r)
+{
+	const struct tape_slot *s;
+	uint64_t is;
+
+	*r = 0;
+	/* A ring that nobody has begun yet has nothing, so far. */
+	if (!sound(p, len, ring, d))
+		return NULL;
+	*r = -1;
+	if (seq == 0)
+		return NULL;
+	s = (const void *)((const uint8_t *)p + d->off +
+			   (size_t)((seq - 1) % d->nslot) * d->stride);
+	is = __atomic_load_n(&s->seq, __ATOMIC_ACQUIRE);
+	if (is == seq) {
+		*r = 1;
+		return s;
+	}
+	if (is < seq && (is != 0 || d->count < seq + d->nslot))
+		*r = 0;
+	return NULL;
+}
+
+/* *open is read before the reason, which is there when it says so. */
+static int
+read_head(const void *p, uint32_t ring, const struct tape_desc *d,
+    const struct tape_slot *s, uint64_t seq, struct tape_slot *head, bool *open)
+{
+	const struct tape_file *f = p;
+
+	*open = __atomic_load_n(&f->ring[ring].open, __ATOMIC_ACQUIRE) == seq;
+	memcpy(head, s, HEAD);
+	if (head->cap > d->stride - HEAD)
+		head->cap = (uint16_t)(d->stride - HEAD);
+	if (head->len < head->cap)
+		head->len = head->cap;
+	head->why[TAPE_WHYLEN - 1] = '\0';
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	return __atomic_load_n(&s->seq, __ATOMIC_RELAXED) == seq ? 1 : -1;
+}
+
+int
+tape_peek(const void *p, size_t len, uint32_t ring, uint64_t seq,
+    struct tape_slot *head, bool *open)
+{
+	const struct tape_slot *s;
+	struct tape_desc d;
+	int r;
+
+	if ((s = slot_of(p, len, ring, seq, &d, &r)) == NULL)
+		return r;
+	return read_head(p, ring, &d, s, seq, head, open);
+}
+
 int
 tape_get(const void *p, size_t len, uint32_t ring, uint64_t seq,
     struct tape_pkt *pkt)
 {
 	const struct tape_slot *s;
 	struct tape_desc d;
-	uint64_t is;
+	int r;
 
-	/* A ring that nobody has begun yet has nothing, so far. */
-	if (!sound(p, len, ring, &d))
-		return 0;
-	if (seq == 0)
+	if ((s = slot_of(p, len, ring, seq, &d, &r)) == NULL)
+		return r;
+	if (read_head(p, ring, &d, s, seq, &pkt->head, &pkt->open) == -1)
 		return -1;
-	s = (const void *)((const uint8_t *)p + d.off +
-			   (size_t)((seq - 1) % d.nslot) * d.stride);
-	is = __atomic_load_n(&s->seq, __ATOMIC_ACQUIRE);
-	if (is == 0)
-		return d.count >= seq + d.nslot ? -1 : 0;
-	if (is != seq)
-		return is > seq ? -1 : 0;
-	/* Before the reason is read: it is there when this says so. */
-	pkt->open =
-	    __atomic_load_n(&((const struct tape_file *)p)->ring[ring].open,
-		__ATOMIC_ACQUIRE) == seq;
-	memcpy(&pkt->head, s, HEAD);
-	if (pkt->head.cap > d.stride - HEAD)
-		pkt->head.cap = (uint16_t)(d.stride - HEAD);
-	if (pkt->head.len < pkt->head.cap)
-		pkt->head.len = pkt->head.cap;
 	memcpy(pkt->data, s + 1, pkt->head.cap);
-	pkt->head.why[TAPE_WHYLEN - 1] = '\0';
 	__atomic_thread_fence(__ATOMIC_ACQUIRE);
 	return __atomic_load_n(&s->seq, __ATOMIC_RELAXED) == seq ? 1 : -1;
 }

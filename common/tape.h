@@ -126,5 +126,8 @@ bool tape_ring(const void *, size_t len, uint32_t ring, char *name,
  */
 int tape_get(const void *, size_t len, uint32_t ring, uint64_t seq,
     struct tape_pkt *pkt);
+/* The same of its head only. */
+int tape_peek(const void *, size_t len, uint32_t ring, uint64_t seq,
+    struct tape_slot *head, bool *open);
 
 #endif

@@ -11,11 +11,12 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/view/merge.h"
 #include "diagd/diagd.h"
 
 #define ENOUGH	 (512u << 10)	 /* unread: no more packets */
 #define MAXASKED 8192		 /* bytes of a request */
-#define BURST	 4096		 /* packets of one process at a time */
+#define BURST	 16384		 /* packets at a time */
 #define SILENT	 (15 * USEC_SEC) /* to ask for metrics, and to read them */
 
 /* False: the client is gone. */
@@ -90,53 +91,61 @@ follow_of(struct client *c, uint32_t serial)
 	return &v[c->nfollow++];
 }
 
-/* What is new of one process, from where the client is. */
-static void
-follow_process(
-    struct client *c, const struct process *p, FILE *out, struct tape_pkt *pkt)
+/* Where the client is in the tape of each process, m of s->n. */
+static size_t
+places(struct client *c, const struct snapshot *s, struct merge *m)
 {
-	const struct file *f = &p->capture;
+	const struct file *f;
 	struct follow *w;
-	uint64_t count;
-	uint32_t nslot;
-	char name[16];
-	int i, r;
+	size_t i, n = 0;
 
-	if (f->p == NULL || tape_check(f->p, f->len) == -1 ||
-	    !tape_ring(f->p, f->len, TAPE_ALL, name, &count, &nslot) ||
-	    (w = follow_of(c, p->serial)) == NULL)
-		return;
-	if (count >= nslot && w->next + nslot <= count) {
-		if (w->next != 0)
-			stats_add(&c->dd->d->stats, DIAGS_LOST,
-			    count - nslot + 1 - w->next);
-		w->next = count - nslot + 1;
+	for (i = 0; i < s->n; i++) {
+		f = &s->v[i].capture;
+		if (f->p == NULL || tape_check(f->p, f->len) == -1 ||
+		    (w = follow_of(c, s->v[i].serial)) == NULL)
+			continue;
+		m[n++] = (struct merge){ f, TAPE_ALL,
+			w->next != 0 ? w->next : 1, 0 };
 	}
-	if (w->next == 0)
-		w->next = 1;
-	for (i = 0; i < BURST; i++) {
-		r = tape_get(f->p, f->len, TAPE_ALL, w->next, pkt);
-		if (r == 0)
-			return;
-		w->next++;
-		if (r == 1)
-			pcap_packet(out, pkt);
+	return n;
+}
+
+/* The same order as places(). */
+static void
+remember(
+    struct client *c, const struct snapshot *s, const struct merge *m, size_t n)
+{
+	struct follow *w;
+	size_t i, k = 0;
+
+	for (i = 0; i < s->n && k < n; i++) {
+		if (&s->v[i].capture != m[k].file ||
+		    (w = follow_of(c, s->v[i].serial)) == NULL)
+			continue;
+		/* What was gone before the client came is no loss. */
+		if (w->next != 0)
+			stats_add(&c->dd->d->stats, DIAGS_LOST, m[k].lost);
+		w->next = m[k++].next;
 	}
 }
 
 static void
-follow(struct client *c, struct tape_pkt *pkt)
+follow(struct client *c, struct merge *m, struct tape_pkt *pkt)
 {
-	struct snapshot *s = &c->dd->snap;
+	const struct snapshot *s = &c->dd->snap;
 	char *text = NULL;
-	size_t i, len;
+	size_t i, k, n, len;
 	FILE *out;
 
 	if (c->len - c->off > ENOUGH ||
 	    (out = open_memstream(&text, &len)) == NULL)
 		return;
-	for (i = 0; i < s->n; i++)
-		follow_process(c, &s->v[i], out, pkt);
+	n = places(c, s, m);
+	for (i = 0; i < BURST && (k = merge_oldest(m, n, false)) < n; i++) {
+		if (merge_take(&m[k], pkt))
+			pcap_packet(out, pkt);
+	}
+	remember(c, s, m, n);
 	fclose(out);
 	if (len > 0)
 		give(c, text, len);
@@ -148,15 +157,16 @@ void
 clients_follow(struct diagd *dd)
 {
 	struct tape_pkt *pkt = malloc(sizeof(*pkt));
+	struct merge *m = calloc(dd->snap.n + 1, sizeof(*m));
 	struct client *c, *next;
 
-	if (pkt == NULL)
-		return;
 	for (c = LIST_FIRST(&dd->clients); c != NULL; c = next) {
 		next = LIST_NEXT(c, entry);
-		if (c->kind == DIAG_PCAP && !c->waiting)
-			follow(c, pkt);
+		if (c->kind == DIAG_PCAP && !c->waiting && pkt != NULL &&
+		    m != NULL)
+			follow(c, m, pkt);
 	}
+	free(m);
 	free(pkt);
 }
 

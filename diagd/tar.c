@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/nitems.h"
+#include "common/view/merge.h"
 #include "diagd/diagd.h"
 
 #define BLOCK 512
@@ -84,36 +85,45 @@ pcap_packet(FILE *out, const struct tape_pkt *p)
 	fwrite(p->data, 1, p->head.cap, out);
 }
 
-/* All that one ring of one process has. */
-static void
-put_ring(FILE *out, const struct file *f, uint32_t ring, struct tape_pkt *pkt)
+/* The tapes of all stacks, m of s->n; *left: packets that they have now. */
+static size_t
+tapes(const struct snapshot *s, uint32_t ring, struct merge *m, uint64_t *left)
 {
-	uint64_t seq, count;
-	uint32_t nslot, i;
+	const struct file *f;
+	uint64_t count;
+	uint32_t nslot;
 	char name[16];
+	size_t i, n = 0;
 
-	if (!tape_ring(f->p, f->len, ring, name, &count, &nslot))
-		return;
-	seq = count > nslot ? count - nslot + 1 : 1;
-	for (i = 0; i < nslot && seq <= count; i++, seq++) {
-		if (tape_get(f->p, f->len, ring, seq, pkt) == 1)
-			pcap_packet(out, pkt);
+	*left = 0;
+	for (i = 0; i < s->n; i++) {
+		f = &s->v[i].capture;
+		if (f->p == NULL || tape_check(f->p, f->len) == -1 ||
+		    !tape_ring(f->p, f->len, ring, name, &count, &nslot))
+			continue;
+		m[n++] = (struct merge){ f, ring, 1, 0 };
+		*left += count < nslot ? count : nslot;
 	}
+	return n;
 }
 
 static void
 put_pcap(FILE *out, const struct snapshot *s, uint32_t ring)
 {
 	struct tape_pkt *pkt = malloc(sizeof(*pkt));
-	size_t i;
+	struct merge *m = calloc(s->n + 1, sizeof(*m));
+	uint64_t left;
+	size_t i, n;
 
 	pcap_head(out, 65535);
-	for (i = 0; pkt != NULL && i < s->n; i++) {
-		const struct file *f = &s->v[i].capture;
-
-		if (f->p != NULL && tape_check(f->p, f->len) == 0)
-			put_ring(out, f, ring, pkt);
+	if (pkt != NULL && m != NULL) {
+		n = tapes(s, ring, m, &left);
+		for (; left > 0 && (i = merge_oldest(m, n, true)) < n; left--) {
+			if (merge_take(&m[i], pkt))
+				pcap_packet(out, pkt);
+		}
 	}
+	free(m);
 	free(pkt);
 }
 

@@ -23,6 +23,11 @@ zones_text(const struct route_server *conf, char *buf, size_t size)
 	buf[0] = '\0';
 	for (i = 0; i < conf->nzone; i++) {
 		dnstab_text(conf->zone[i].wire, conf->zone[i].len, text);
+		/* Whole names, and whether there are more. */
+		if (strlen(buf) + strlen(text) + sizeof("  ...") > size) {
+			strlcat(buf, " ...", size);
+			break;
+		}
 		if (i > 0)
 			strlcat(buf, " ", size);
 		strlcat(buf, text, size);

@@ -11,13 +11,16 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 
+#include "common/plat/plat.h"
 #include "netstackd/netstackd.h"
 
-#define PERIOD	  (100 * USEC_MS)
-#define MORE	  (2 * USEC_MS) /* when it was too much for one go */
-#define BATCH	  512		/* flows written at a time */
-#define RTT_EVERY USEC_SEC	/* for each flow */
-#define RTT_BATCH 32		/* system calls at a time, for all */
+#define PERIOD	   (100 * USEC_MS)
+#define MORE	   (2 * USEC_MS) /* when it was too much for one go */
+#define BATCH	   512		 /* flows written at a time */
+#define RTT_EVERY  USEC_SEC	 /* for each flow */
+#define RTT_BATCH  32		 /* system calls at a time, for all */
+#define WALL_NEAR  20		 /* microseconds from one clock to the other */
+#define WALL_TRIES 3
 
 static void
 mark(struct show *sh, uint32_t id)
@@ -106,13 +109,27 @@ publish(struct stackd *s, uint32_t id, usec_t now, unsigned *budget)
 		flowtab_put(sh->tab, f->slot - 1, &o);
 }
 
+/*
+ * Both clocks at one moment: packets' times must not run backwards because we
+ * had to wait for the processor between the two.
+ */
 static void
-wall_set(struct show *sh, usec_t now)
+wall_set(struct show *sh)
 {
+	usec_t before, after = plat_now();
 	struct timespec ts;
+	int i;
 
-	clock_gettime(CLOCK_REALTIME, &ts);
-	sh->wall = (usec_t)ts.tv_sec * USEC_SEC + ts.tv_nsec / 1000 - now;
+	for (i = 0; i < WALL_TRIES; i++) {
+		before = after;
+		clock_gettime(CLOCK_REALTIME, &ts);
+		after = plat_now();
+		if (sh->wall == 0 || after - before <= WALL_NEAR)
+			sh->wall = (usec_t)ts.tv_sec * USEC_SEC +
+				   ts.tv_nsec / 1000 - after;
+		if (after - before <= WALL_NEAR)
+			return;
+	}
 }
 
 static void
@@ -125,7 +142,7 @@ write_some(struct stackd *s, usec_t now)
 	for (i = 0; i < BATCH && sh->ndirty > 0; i++)
 		publish(s, sh->dirty[--sh->ndirty], now, &budget);
 	sh->last = now;
-	wall_set(sh, now);
+	wall_set(sh);
 }
 
 static void
@@ -219,6 +236,6 @@ show_init(struct stackd *s, uint32_t nflow)
 	for (i = 0; i < FLOWTAB_SLOTS; i++)
 		sh->free[i] = FLOWTAB_SLOTS - 1 - i;
 	sh->nfree = FLOWTAB_SLOTS;
-	wall_set(sh, stackd_now(s));
+	wall_set(sh);
 	return 0;
 }

@@ -110,14 +110,12 @@ send_child(struct sup *s, struct ipc *to, struct child *c)
 	    "s:s, s:s, s:s, s:o}",
 	    "serial", (json_int_t)c->serial, "name", c->name, "role",
 	    ipc_role_name[c->role], "vm", (json_int_t)c->vm, "pid",
-	    (json_int_t)c->pid, "state", child_seems(c),
-	    "uptime-ms", (json_int_t)(up / USEC_MS), "restarts",
+	    (json_int_t)c->pid, "state", child_seems(c), "uptime-ms",
+	    (json_int_t)(up / USEC_MS), "restarts",
 	    (json_int_t)(c->starts > 0 ? c->starts - 1 : 0), "why", c->why,
 	    "memory", (json_int_t)(c->pid > 0 ? plat_memory(c->pid) : 0),
-	    "log-level",
-	    c->log_level != -1 ? c->log_level : (int)log_get_level(), "sandbox",
-	    layers_of(c), "uuid", l != NULL ? l->uuid : "", "mac", mac, "ip",
-	    ip, "files", files);
+	    "log-level", child_level(c), "sandbox", layers_of(c), "uuid",
+	    l != NULL ? l->uuid : "", "mac", mac, "ip", ip, "files", files);
 }
 
 void
@@ -149,6 +147,7 @@ on_log(struct sup *s, struct ipc *from, struct ipc_msg *m)
 	if (name[0] == '\0' || strcmp(name, "vpnkit") == 0)
 		log_set_level((enum log_level)level);
 	if (name[0] == '\0') {
+		s->kids.log_level = level;
 		TAILQ_FOREACH (c, &s->kids.list, entry) {
 			child_log_level(c, -1);
 		}

@@ -422,6 +422,12 @@ child_ready(struct child *c, const struct ipc_msg *m)
 	c->nsandbox = i;
 }
 
+int
+child_level(const struct child *c)
+{
+	return c->log_level != -1 ? c->log_level : c->all->log_level;
+}
+
 void
 child_log_level(struct child *c, int level)
 {
@@ -429,7 +435,7 @@ child_log_level(struct child *c, int level)
 	if (c->ipc == NULL)
 		return;
 	ipc_send(c->ipc, IPC_LOG_LEVEL, NULL, 0, "{s:I}", "level",
-	    (json_int_t)(level != -1 ? level : (int)log_get_level()));
+	    (json_int_t)child_level(c));
 }
 
 const char *
@@ -565,6 +571,7 @@ children_init(struct children *all, struct ev_loop *loop,
 	all->loop = loop;
 	all->ev = ev;
 	all->data = data;
+	all->log_level = (int)log_get_level();
 	TAILQ_INIT(&all->list);
 }
 

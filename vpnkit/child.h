@@ -43,6 +43,7 @@ struct children {
 	void *data;		       /* the owner's */
 	struct child_list list;	       /* by serial */
 	uint32_t last_serial;
+	int log_level;	     /* of whoever has none of its own */
 	uint32_t snaplen;    /* of the packets that stacks keep */
 	unsigned stack_fds;  /* descriptors of a stack, see vm.h */
 	struct logdest *log; /* borrowed; NULL: daemons write to our stderr */
@@ -117,5 +118,6 @@ void child_ready(struct child *, const struct ipc_msg *);
 const char *child_seems(struct child *);
 /* Its own log level, or -1 for that of everybody; told if it can be. */
 void child_log_level(struct child *, int level);
+int child_level(const struct child *);
 
 #endif

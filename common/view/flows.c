@@ -2,6 +2,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include <bsd/string.h>
+
 #include "common/view/view.h"
 
 /* Since a time that a daemon has told. */
@@ -111,11 +113,11 @@ flows_rates(
 	}
 }
 
-/* Without a second look: the mean over the flow's life. */
+/* Without a second look: the mean over the flow's life, which lasts to then. */
 static void
-mean_rate(struct flow *f, usec_t now)
+mean_rate(struct flow *f, usec_t until)
 {
-	double secs = (double)since(now, f->f.opened) / (double)USEC_SEC;
+	double secs = (double)since(until, f->f.opened) / (double)USEC_SEC;
 
 	if (f->out_bps >= 0 || secs <= 0)
 		return;
@@ -146,6 +148,15 @@ remote_cells(struct table *t, const struct flow *f)
 		    t, "%s", print_addr(f->f.host_ip, f->f.host_port, addr));
 }
 
+static void
+name_cell(struct table *t, const char *name, const struct style *st)
+{
+	if (st->name == 0 || strlen(name) <= (size_t)st->name)
+		table_cell(t, "%s", name);
+	else
+		table_cell(t, "%.*s...", st->name - 3, name);
+}
+
 void
 flows_table(FILE *out, const struct snapshot *s, const struct flow *v, size_t n,
     const struct style *st)
@@ -168,7 +179,7 @@ flows_table(FILE *out, const struct snapshot *s, const struct flow *v, size_t n,
 		table_cell(&t, "%s", print_addr(f->guest_ip, f->guest_port, b));
 		remote_cells(&t, &v[i]);
 		name = dns_name(s, &v[i], &buf);
-		table_cell(&t, "%s", name != NULL ? name : "-");
+		name_cell(&t, name != NULL ? name : "-", st);
 		table_cell(&t, "%s", f->state);
 		table_cell(&t, "%s", f->limit[0] != '\0' ? f->limit : "-");
 		table_cell(&t, "%s", print_bytes((double)f->to_host, b));
@@ -183,15 +194,22 @@ flows_table(FILE *out, const struct snapshot *s, const struct flow *v, size_t n,
 }
 
 static json_t *
-flow_json(const struct snapshot *s, const struct flow *v)
+or_null(bool known, double value)
+{
+	return known ? json_real(value) : json_null();
+}
+
+/* A flow that lasts to then. */
+static json_t *
+flow_json(const struct snapshot *s, const struct flow *v, usec_t until)
 {
 	const struct flowtab_flow *f = &v->f;
 	char g[PRINT_NUM], h[PRINT_NUM];
 	struct dnstab_name buf;
 	const char *name = dns_name(s, v, &buf);
 
-	return json_pack("{s:I, s:o, s:s, s:s, s:o, s:o, s:o, s:I, s:I, s:f, "
-			 "s:f, s:f, s:f, s:f}",
+	return json_pack("{s:I, s:o, s:s, s:s, s:o, s:o, s:o, s:I, s:I, s:o, "
+			 "s:o, s:o, s:o, s:f}",
 	    "vm", (json_int_t)v->vm, "proto", print_json(f->proto), "guest",
 	    print_addr(f->guest_ip, f->guest_port, g), "remote",
 	    print_addr(f->host_ip, f->host_port, h), "name",
@@ -199,10 +217,12 @@ flow_json(const struct snapshot *s, const struct flow *v)
 	    print_json(f->state), "limited-by",
 	    f->limit[0] != '\0' ? print_json(f->limit) : json_null(),
 	    "bytes-sent", (json_int_t)f->to_host, "bytes-received",
-	    (json_int_t)f->to_guest, "bits-per-second-sent", v->out_bps,
-	    "bits-per-second-received", v->in_bps, "rtt-guest",
-	    f->rtt_guest / 1e6, "rtt-host", f->rtt_host / 1e6, "age",
-	    (double)since(s->now, f->opened) / 1e6);
+	    (json_int_t)f->to_guest, "bits-per-second-sent",
+	    or_null(v->out_bps >= 0, v->out_bps), "bits-per-second-received",
+	    or_null(v->in_bps >= 0, v->in_bps), "rtt-guest",
+	    or_null(f->rtt_guest != 0, f->rtt_guest / 1e6), "rtt-host",
+	    or_null(f->rtt_host != 0, f->rtt_host / 1e6), "age",
+	    (double)since(until, f->opened) / 1e6);
 }
 
 static size_t
@@ -233,7 +253,7 @@ flows_print(
 	if (st->json) {
 		a = json_array();
 		for (i = 0; i < n; i++)
-			json_array_append_new(a, flow_json(s, &v[i]));
+			json_array_append_new(a, flow_json(s, &v[i], s->now));
 		print_json_dump(out, json_pack("{s:o}", "flows", a));
 	} else {
 		flows_table(out, s, v, n, st);
@@ -330,13 +350,14 @@ ends_table(FILE *out, const struct flow *v, size_t n, usec_t now,
 }
 
 static json_t *
-ends_json(const struct snapshot *s, const struct flow *v, size_t n)
+ends_json(const struct snapshot *s, struct flow *v, size_t n)
 {
 	json_t *a = json_array(), *j;
 	size_t i;
 
 	for (i = 0; i < n; i++) {
-		j = flow_json(s, &v[i]);
+		mean_rate(&v[i], v[i].f.changed);
+		j = flow_json(s, &v[i], v[i].f.changed);
 		json_object_del(j, "limited-by");
 		json_object_set_new(j, "ended-by",
 		    v[i].f.limit[0] != '\0' ? print_json(v[i].f.limit)
@@ -346,6 +367,15 @@ ends_json(const struct snapshot *s, const struct flow *v, size_t n)
 		json_array_append_new(a, j);
 	}
 	return a;
+}
+
+/* Of "address:port" the whole or only the address. */
+static bool
+is_end(const char *end, const char *what)
+{
+	size_t n = strlen(what);
+
+	return strncmp(end, what, n) == 0 && (end[n] == '\0' || end[n] == ':');
 }
 
 /* The text of one of a flow's ends is what the user gave. */
@@ -362,7 +392,7 @@ only_matching(
 		print_addr(v[i].f.guest_ip, v[i].f.guest_port, g);
 		print_addr(v[i].f.host_ip, v[i].f.host_port, h);
 		name = dns_name(s, &v[i], &buf);
-		if (strstr(g, what) == g || strstr(h, what) == h ||
+		if (is_end(g, what) || is_end(h, what) ||
 		    (name != NULL && strcasecmp(name, what) == 0))
 			v[k++] = v[i];
 	}
@@ -401,13 +431,13 @@ drops_print(FILE *out, const struct snapshot *s, const struct style *st)
 
 static size_t
 explain_json(FILE *out, const struct snapshot *s, const char *what,
-    const struct flow *v, size_t n, const struct flow *e, size_t ne)
+    const struct flow *v, size_t n, struct flow *e, size_t ne)
 {
 	json_t *a = json_array(), *queries = dns_queries_json(s, what);
 	size_t i, nq = json_array_size(queries);
 
 	for (i = 0; i < n; i++)
-		json_array_append_new(a, flow_json(s, &v[i]));
+		json_array_append_new(a, flow_json(s, &v[i], s->now));
 	print_json_dump(out, json_pack("{s:o, s:o, s:o}", "flows", a, "ended",
 				 ends_json(s, e, ne), "queries", queries));
 	return nq;
@@ -435,16 +465,21 @@ explain_tables(FILE *out, const struct snapshot *s, const char *what,
 }
 
 int
-explain_print(FILE *out, const struct snapshot *s, const char *what,
+explain_print(FILE *out, const struct snapshot *s, const char *arg,
     const struct style *st)
 {
+	char what[DNSTAB_TEXT];
 	struct flow *v, *e;
 	size_t i, n, ne, nq;
 
-	if (strcmp(what, "drops") == 0) {
+	if (strcmp(arg, "drops") == 0) {
 		drops_print(out, s, st);
 		return 0;
 	}
+	/* The dot that ends a name of DNS is never written here. */
+	n = strlcpy(what, arg, sizeof(what));
+	if (n > 1 && n < sizeof(what) && what[n - 1] == '.')
+		what[n - 1] = '\0';
 	n = read_flows(s, &v);
 	n = only_matching(s, v, n, what);
 	ne = read_ends(s, &e);

@@ -204,13 +204,23 @@ port_match(uint16_t port, const uint8_t *f, size_t len)
 	       (f[at + 2] << 8 | f[at + 3]) == port;
 }
 
+/* RFC 826: sender and target; there are no ports. */
+static bool
+arp_match(const struct filter *f, const uint8_t *p, size_t len)
+{
+	if (len < 42 || p[12] != 8 || p[13] != 6 || f->port != 0 ||
+	    f->proto != 0)
+		return false;
+	return !f->has_ip || get32(p + 28) == f->ip || get32(p + 38) == f->ip;
+}
+
 bool
 filter_match(const struct filter *f, const uint8_t *p, size_t len)
 {
 	bool any = f->proto == 0 && !f->has_ip && f->port == 0;
 
 	if (f->arp)
-		return len >= 14 && p[12] == 8 && p[13] == 6;
+		return arp_match(f, p, len);
 	if (any)
 		return true;
 	if (len < 34 || p[12] != 8 || p[13] != 0)

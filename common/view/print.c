@@ -6,15 +6,15 @@
 
 #include "common/view/view.h"
 
-const char *
-print_safe(const char *s, char *buf, size_t size)
+static const char *
+printable(const char *s, char *buf, size_t size, bool backslash)
 {
 	static const char hex[] = "0123456789abcdef";
 	size_t n = 0;
 	unsigned char c;
 
 	for (; (c = (unsigned char)*s) != '\0' && n + 5 <= size; s++) {
-		if (c >= ' ' && c <= '~' && c != '\\') {
+		if (c >= ' ' && c <= '~' && (c != '\\' || backslash)) {
 			buf[n++] = (char)c;
 			continue;
 		}
@@ -30,6 +30,12 @@ print_safe(const char *s, char *buf, size_t size)
 	if (size > 0)
 		buf[n] = '\0';
 	return buf;
+}
+
+const char *
+print_safe(const char *s, char *buf, size_t size)
+{
+	return printable(s, buf, size, false);
 }
 
 /* Three digits or so and a prefix of the SI. */
@@ -124,7 +130,7 @@ json_t *
 print_words(const char *s)
 {
 	json_t *a = json_array();
-	char buf[64];
+	char buf[DNSTAB_TEXT];
 	size_t n;
 
 	for (; *s != '\0'; s += n + (s[n] == ' ')) {
@@ -177,7 +183,8 @@ table_cell(struct table *t, const char *fmt, ...)
 		}
 		t->cell = v;
 	}
-	t->cell[t->n] = strdup(print_safe(raw, safe, sizeof(safe)));
+	/* Names of DNS have backslashes of their own already. */
+	t->cell[t->n] = strdup(printable(raw, safe, sizeof(safe), true));
 	if (t->cell[t->n] == NULL)
 		t->failed = true;
 	else

@@ -112,6 +112,14 @@ read_flows(const struct snapshot *s, struct flow **v)
 	return n;
 }
 
+static int
+by_end(const void *pa, const void *pb)
+{
+	const struct flow *a = pa, *b = pb;
+
+	return a->f.changed > b->f.changed ? -1 : a->f.changed < b->f.changed;
+}
+
 size_t
 read_ends(const struct snapshot *s, struct flow **v)
 {
@@ -130,5 +138,7 @@ read_ends(const struct snapshot *s, struct flow **v)
 				n = add(v, n, &cap, &s->v[i], k, &f);
 		}
 	}
+	if (n > 0)
+		qsort(*v, n, sizeof(**v), by_end);
 	return n;
 }

@@ -77,9 +77,10 @@ snapshot_end(const struct snapshot *s)
 struct style {
 	bool color;
 	bool json;
+	int name; /* letters of a flow's name; 0: all */
 };
 
-/* Bytes that are not printable ASCII as \xNN; returns buf. */
+/* Bytes that are not printable ASCII as \xNN, and \ as \\; returns buf. */
 const char *print_safe(const char *, char *buf, size_t size);
 /* "1.5 MB", "12 kbit/s", "3d 4h": returns buf of PRINT_NUM. */
 #define PRINT_NUM 48
@@ -98,8 +99,9 @@ void print_json_dump(FILE *, json_t *); /* takes the reference */
 
 #define TABLE_COLS 16
 /*
- * A table: cells are added one by one, row by row.  Columns are as wide as
- * they must be.  A head that begins with '>' is aligned to the right.
+ * A table: cells are added one by one, row by row; bytes that are not printable
+ * are shown as \xNN.  Columns are as wide as they must be.  A head that begins
+ * with '>' is aligned to the right.
  */
 struct table {
 	const char *const *head; /* borrowed */
@@ -118,6 +120,7 @@ size_t read_counters(const struct file *, struct counter *, size_t max);
 uint64_t read_counter(const struct file *, const char *name);
 /* All flows of all VMs, by serial and slot; the caller frees *v. */
 size_t read_flows(const struct snapshot *, struct flow **v);
+/* Those that have ended last, the last one first. */
 size_t read_ends(const struct snapshot *, struct flow **v);
 int read_map(struct file *, int fd); /* fd becomes owned */
 void read_unmap(struct file *);

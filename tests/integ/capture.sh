@@ -102,6 +102,34 @@ check "all of it, the question before the answer" sh -c '
 	[ "$(tr "\n" " " <"$1")" = "8 0 " ] || { cat "$@"; false; }' - \
     "$DIR/types" "$DIR/err1" "$DIR/tshark.log"
 
+# What it cannot write is no success; who is not there leaves a file alone.
+check "a full disk: status 1" exits 1 status capture --last \
+    -w /dev/full
+echo keep >"$DIR/mine"
+check "no such VM: status 3" exits 3 status capture --vm 9 \
+    -w "$DIR/mine"
+check "and the file is as it was" grep -q keep "$DIR/mine"
+
+# Filters look at all of the headers; what is kept is another matter.
+status capture --last --host $GATEWAY --proto icmp -s 20 \
+    -w "$DIR/short" 2>"$DIR/err1"
+check "short packets of a host" sh -c '[ "$(tshark -r "$1" -T fields \
+    -e frame.cap_len 2>"$2" | sort -u)" = 20 ]' - "$DIR/short" "$DIR/tshark.log"
+
+# All VMs in the order of time, also from the first packets of a flow on.
+tell_as 1 "ping -q -c 20 -i 0.01 $SERVER"
+tell_as 2 "ping -q -c 20 -i 0.01 $SERVER"
+tell_as 1 "ping -q -c 20 -i 0.01 $SERVER"
+status capture --last --proto icmp \
+    -w "$DIR/order" 2>"$DIR/err1"
+tshark -r "$DIR/order" -T fields -e frame.time_delta -e frame.interface_name \
+    >"$DIR/deltas" 2>"$DIR/tshark.log"
+check "two VMs are there" sh -c '[ "$(cut -f 2 "$1" | sort -u | wc -l)" = 2 ]' \
+    - "$DIR/deltas"
+check "no packet is before the one before it" awk '
+	$1 < -0.0005 { print; bad = 1 }
+	END { exit bad || NR < 100 }' "$DIR/deltas"
+
 for n in 1 2; do
 	tell_as $n leave
 done

@@ -25,15 +25,16 @@ processes() {
 	plain | sed -E 's/^vpnkit [0-9.]+[^ ]*$/vpnkit VERSION/
 	    s/^([a-z0-9-]+) [0-9]+ /\1 PID /
 	    s/[0-9.]+ [kMGT]?B/SIZE/g
-	    /^Sandbox of/d; s/^(user|net|no|pid|seccomp|undumpable)-.*/LAYERS/' |
+	    /^Sandbox of/d; s/^(user|net|mount|no|pid|seccomp|undumpable)-.*/LAYERS/' |
 	    uniq
 }
 
 json() {
 	jq -S 'walk(if type == "object" then with_entries(
 	    if .key | test("^(pid|uptime|memory|ago|age|took|last-answer|count|" +
-		"latency.*|rtt-.*|bits-per-.*|bytes-(from|to)-guest)$") then
+		"latency.*|bits-per-.*|bytes-(from|to)-guest)$") then
 		.value |= if type == "number" then "NUMBER" else . end
+	    elif .key | test("^rtt-") then .value = "NUMBER or null"
 	    elif .key == "sandbox" then .value = "LAYERS"
 	    elif .key == "version" then .value = "VERSION"
 	    elif .key == "guest" then

@@ -17,6 +17,7 @@
 #	eventually CMD...	what has no event is looked at until it is so
 #	fds_settled		the descriptors of each of its processes
 #	fds_back WAS		... are no more than that
+#	exits STATUS CMD...	it ends with that status
 #	check NAME CMD...	one result; what failed is said, the rest goes on
 #	done_testing		exits with the verdict
 #
@@ -271,6 +272,14 @@ check_not() {
 	else
 		echo "ok   $what"
 	fi
+}
+
+exits() {
+	want=$1
+	shift
+	"$@" >"$DIR/out.exits" 2>&1
+	st=$?
+	[ $st = "$want" ] || { echo "status $st"; cat "$DIR/out.exits"; return 1; }
 }
 
 done_testing() {

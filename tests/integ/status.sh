@@ -6,14 +6,6 @@
 need ip jq script tshark pgrep dig
 UUID=aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa
 
-exits() {
-	want=$1
-	shift
-	"$@" >"$DIR/out.exits" 2>&1
-	st=$?
-	[ $st = "$want" ] || { echo "status $st"; cat "$DIR/out.exits"; return 1; }
-}
-
 lab
 lab_dns
 check "without a suite: status 2" exits 2 status show
@@ -164,6 +156,25 @@ exec 5>&-
 check "the terminal is as it was" sh -c "tail -c 200 '$DIR/top.out' | grep -q '1049l'"
 check "top needs a terminal" exits 1 status top
 
+# With a supervisor that does not answer it can be ended, and cleans up.
+TERM=xterm script -qec "stty cols 200 rows 50; $STATUS -s $SOCK top" /dev/null \
+    <"$DIR/keys" >"$DIR/top.out" 2>&1 &
+TOP=$!
+exec 5>"$DIR/keys"
+check "top again" eventually grep -q "192.0.2.1:7000" "$DIR/top.out"
+kill -STOP "$SUITE"
+: >"$DIR/top.out"
+printf ' ' >&5 # a look, now
+waiting() {
+	grep -q epoll "/proc/$(pgrep -x vpnkit-status)/wchan"
+}
+check "it waits for an answer" eventually waiting
+printf '\003' >&5
+check "^C ends it" exits 130 wait $TOP
+kill -CONT "$SUITE"
+exec 5>&-
+check "the terminal is as it was" grep -q '1049l' "$DIR/top.out"
+
 # log, reload, restart.
 check "log debug of one" status log debug ethd
 check "is shown" comes '.processes[] | select(.name == "ethd") |
@@ -172,6 +183,15 @@ check "others are as before" says '.processes[] | select(.name == "dnsd") |
     .["log-level"] == "info"' show
 check "log of nobody: status 3" exits 3 status log debug nobody
 check "log of an unknown level: status 1" exits 1 status log loud
+# What a look tells each process, to see whether it answers, is the level it has.
+check "log debug of the supervisor" status log debug vpnkit
+look() {
+	says '.processes | length > 5' show && [ $(($(date +%s) - $1)) -ge 2 ]
+}
+check "and two seconds of looks later" eventually look "$(date +%s)"
+check "of nobody else" says '[.processes[] | select(.["log-level"] == "debug") |
+    .name] | sort == ["ethd", "vpnkit"]' show
+check_not "and they do as told" grep -q 'dnsd: log level' "$LOG"
 check "log info of all" status log info
 check "reload" status reload
 OLD=$(pids_of netstackd)

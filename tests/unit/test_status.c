@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/view/merge.h"
 #include "common/view/pcapng.h"
 #include "common/view/view.h"
 #include "tests/check_main.h"
@@ -181,6 +182,110 @@ START_TEST(test_flows)
 	      " 1  tcp    192.168.65.3:40000  192.0.2.1:443  -     "
 	      "ESTABLISHED  guest-window  2.5 kB  2.0 kbit/s     50 MB  "
 	      "40 Mbit/s      0.7ms      23ms  10s\n");
+}
+END_TEST
+
+/* A name that a guest chose does not push the rest out of a window. */
+START_TEST(test_narrow)
+{
+	static const struct style narrow = { .name = 8 };
+	FILE *f = begin();
+
+	snap.n = 3;
+	flows_print(f, &snap, 0, &narrow);
+	fclose(f);
+	ck_assert_ptr_nonnull(strstr(text, "192.0.2.1:443  www.e...  EST"));
+	free(text);
+}
+END_TEST
+
+static char *
+explained(const char *what, const struct style *st, int ret)
+{
+	FILE *f = begin();
+
+	ck_assert_int_eq(explain_print(f, &snap, what, st), ret);
+	fclose(f);
+	return text;
+}
+
+/* Those of all VMs, the last one first; and of an address, not of its prefix.
+ */
+START_TEST(test_explain_ends)
+{
+	static const struct style json = { .json = true };
+	struct flowtab_file *other = calloc(1, sizeof(*other));
+	struct flowtab_flow e = { .proto = "udp",
+		.state = "PENDING",
+		.limit = "refused",
+		.host_ip = 0xc000020a,
+		.host_port = 99,
+		.opened = 18 * USEC_SEC,
+		.changed = 19 * USEC_SEC + 500000 };
+	char *s;
+
+	flowtab_begin(other);
+	flowtab_end(other, &e);
+	procs[2].flows = (struct file){ other, sizeof(*other) };
+	procs[2].vm = 2;
+	snap.n = 3;
+	s = explained("drops", &plain, 0);
+	ck_assert_ptr_nonnull(strstr(s, "500ms   2  udp"));
+	ck_assert(strstr(s, "500ms   2  udp") < strstr(s, "1s   1  tcp"));
+	free(s);
+	free(explained("192.0.2.1", &plain, 0));
+	s = explained("192.0.2.10", &plain, 0);
+	ck_assert_ptr_null(strstr(s, "192.0.2.1:443"));
+	free(s);
+	free(explained("192.0.2.10:9", &plain, -1));
+	free(explained("www.example.", &plain, 0));
+	/* It lived a second and a half, and had no round trip. */
+	s = explained("192.0.2.10:99", &json, 0);
+	ck_assert_ptr_nonnull(strstr(s, "\"age\": 1.5"));
+	ck_assert_ptr_nonnull(strstr(s, "\"rtt-host\": null"));
+	ck_assert_ptr_nonnull(strstr(s, "\"bits-per-second-sent\": 0.0"));
+	free(s);
+	free(other);
+}
+END_TEST
+
+/* Two stacks' packets in the order of their times; a lying one ends, too. */
+START_TEST(test_merge)
+{
+	size_t i, len = tape_live_bytes(100);
+	struct tape_file *p[2] = { calloc(1, len), calloc(1, len) };
+	struct file f[2] = { { p[0], len }, { p[1], len } };
+	struct merge m[2] = { { &f[0], 0, 1, 0 }, { &f[1], 0, 1, 0 } };
+	static struct tape_pkt pkt;
+	struct tape t[2];
+	uint8_t b[60];
+
+	for (i = 0; i < 2; i++)
+		ck_assert_int_eq(tape_begin_live(&t[i], p[i], len, 100), 0);
+	for (i = 0; i < 6; i++) {
+		b[0] = (uint8_t)i;
+		tape_put(&t[i % 3 == 0], TAPE_ALL, TAPE_TO_GUEST,
+		    (usec_t)(1000 + i), b, sizeof(b), NULL);
+	}
+	tape_put_open(&t[0], TAPE_ALL, TAPE_TO_GUEST, 1006, b, sizeof(b));
+	for (i = 0; i < 6; i++) {
+		ck_assert_uint_eq(merge_oldest(m, 2, false), i % 3 == 0);
+		ck_assert(merge_take(&m[i % 3 == 0], &pkt));
+		ck_assert_uint_eq(pkt.data[0], i);
+	}
+	ck_assert_uint_eq(merge_oldest(m, 2, false), 2);
+	ck_assert_uint_eq(merge_oldest(m, 2, true), 0);
+	/* All slots say that theirs were overwritten. */
+	m[1].next = 1;
+	for (i = 0; i < p[1]->ring[0].nslot; i++)
+		((struct tape_slot *)(void *)((uint8_t *)p[1] +
+					      p[1]->ring[0].off +
+					      i * p[1]->ring[0].stride))
+		    ->seq = UINT64_MAX;
+	p[1]->ring[0].count = 0;
+	ck_assert_uint_eq(merge_oldest(&m[1], 1, true), 1);
+	free(p[0]);
+	free(p[1]);
 }
 END_TEST
 
@@ -410,6 +515,36 @@ START_TEST(test_times)
 }
 END_TEST
 
+/* The backslashes of a name are its own. */
+START_TEST(test_table_cells)
+{
+	static const char *const head[] = { "A" };
+	FILE *f = begin();
+	struct table t;
+
+	table_init(&t, head, 1);
+	table_cell(&t, "%s", "a\\032b.example");
+	table_cell(&t, "%s", "\033[2J");
+	table_print(f, &t, &plain);
+	is(f, "A\na\\032b.example\n\\x1b[2J\n");
+}
+END_TEST
+
+START_TEST(test_words)
+{
+	char label[64], name[4 * 64];
+	json_t *j;
+
+	memset(label, 'a', 63);
+	label[63] = '\0';
+	snprintf(name, sizeof(name), "%s.%s.%s b.example", label, label, label);
+	j = print_words(name);
+	ck_assert_uint_eq(json_array_size(j), 2);
+	ck_assert_str_eq(json_string_value(json_array_get(j, 1)), "b.example");
+	json_decref(j);
+}
+END_TEST
+
 START_TEST(test_safe)
 {
 	char b[12];
@@ -439,6 +574,43 @@ static const struct {
 	{ "another host", "host", "192.0.2.2", 0, false },
 	{ "no host", "host", "::1", -1, false },
 };
+
+/* ARP, which has addresses and no ports. */
+START_TEST(test_filter_arp)
+{
+	static const uint8_t frame[42] = { [12] = 8,
+		6,
+		0,
+		1,
+		8,
+		0,
+		6,
+		4,
+		0,
+		1,
+		[28] = 192,
+		168,
+		65,
+		3,
+		[38] = 192,
+		168,
+		65,
+		1 };
+	struct filter f = { 0 };
+	const char *why;
+
+	ck_assert_int_eq(filter_word(&f, "proto", "arp", &why), 0);
+	ck_assert(filter_match(&f, frame, sizeof(frame)));
+	ck_assert(!filter_match(&f, frame, sizeof(frame) - 1));
+	ck_assert_int_eq(filter_word(&f, "host", "192.168.65.1", &why), 0);
+	ck_assert(filter_match(&f, frame, sizeof(frame)));
+	ck_assert_int_eq(filter_word(&f, "host", "192.168.65.2", &why), 0);
+	ck_assert(!filter_match(&f, frame, sizeof(frame)));
+	ck_assert_int_eq(filter_word(&f, "host", "192.168.65.3", &why), 0);
+	ck_assert_int_eq(filter_word(&f, "port", "53", &why), 0);
+	ck_assert(!filter_match(&f, frame, sizeof(frame)));
+}
+END_TEST
 
 START_TEST(test_filter)
 {
@@ -491,6 +663,12 @@ main(void)
 	tcase_add_loop_test(
 	    tc, test_times, 0, sizeof(times) / sizeof(times[0]));
 	tcase_add_test(tc, test_safe);
+	tcase_add_test(tc, test_table_cells);
+	tcase_add_test(tc, test_words);
+	tcase_add_test(tc, test_filter_arp);
+	tcase_add_test(tc, test_explain_ends);
+	tcase_add_test(tc, test_narrow);
+	tcase_add_test(tc, test_merge);
 	tcase_add_loop_test(
 	    tc, test_filter, 0, sizeof(filters) / sizeof(filters[0]));
 	return check_case("status", tc);

@@ -7,8 +7,8 @@
  */
 
 #include <err.h>
+#include <errno.h>
 #include <getopt.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -16,6 +16,7 @@
 
 #include <bsd/stdlib.h>
 
+#include "common/view/merge.h"
 #include "common/view/pcapng.h"
 #include "tools/status/status.h"
 
@@ -23,35 +24,29 @@
 #define SLOW_LOOKS 300 /* a second, at least */
 #define SNAPLEN	   65535
 #define LIVE_LEN   1600 /* MTU 1500 and some; more on demand */
+#define HEAD_LEN   128	/* Ethernet, IP and ports, which filters look at */
 #define MAXSOURCES 64
 
 struct source {
 	struct file file; /* owned */
-	uint32_t vm, ring;
-	uint64_t next;
+	uint32_t vm;
 };
 
 struct capture {
 	struct filter filter;
 	const char *path, *ring;
 	uint32_t vm, snaplen;
-	uint64_t count, written, lost;
+	uint64_t count, written;
 	bool last;
 	bool told; /* that it has begun */
 	unsigned looks;
-	bool done; /* enough, or nobody reads */
+	bool done; /* enough, or nobody reads, or */
+	int error; /* ... this, 0 if none: it cannot be written */
 	FILE *out;
 	struct source v[MAXSOURCES];
+	struct merge m[MAXSOURCES];
 	size_t n;
 };
-
-static volatile sig_atomic_t stopped;
-
-static void
-stop(int sig)
-{
-	stopped = 1;
-}
 
 static uint32_t
 number(const char *s, const char *what, uint32_t max)
@@ -146,9 +141,6 @@ open_out(struct capture *c)
 			err(EX_USE, "%s", c->path);
 		return;
 	}
-	if (isatty(STDOUT_FILENO))
-		errx(EX_USE, "packets are not for a terminal: use --write "
-			     "FILE, or | tshark -r -");
 	c->out = stdout;
 }
 
@@ -170,22 +162,30 @@ find_ring(
 	return -1;
 }
 
+/* Who reads may go; anything else is an error. */
+static void
+write_failed(struct capture *c)
+{
+	if (!c->done && errno != EPIPE)
+		c->error = errno;
+	c->done = true;
+}
+
 /* The file becomes owned. */
 static void
 add_source(struct capture *c, struct file *f, uint32_t vm, uint32_t ring,
     uint64_t from)
 {
-	struct source *s = &c->v[c->n++];
+	struct source *s = &c->v[c->n];
 	char name[16];
 
 	s->file = *f;
 	s->vm = vm;
-	s->ring = ring;
-	s->next = from;
+	c->m[c->n++] = (struct merge){ &s->file, ring, from, 0 };
 	memset(f, 0, sizeof(*f));
 	snprintf(name, sizeof(name), "vm%u", vm);
 	if (pcapng_interface(c->out, name, SNAPLEN) == -1)
-		c->done = true;
+		write_failed(c);
 }
 
 static void
@@ -205,22 +205,38 @@ open_last(struct capture *c, struct process *p)
 static void
 open_live(struct capture *c, struct conn *conn, const struct process *p)
 {
-	int fd = conn_capture(conn, p->vm, c->snaplen);
+	uint32_t snaplen = c->snaplen > HEAD_LEN ? c->snaplen : HEAD_LEN;
+	int fd = conn_capture(conn, p->vm, snaplen);
 	struct file f;
 
 	if (fd != -1 && read_map(&f, fd) == 0)
 		add_source(c, &f, p->vm, 0, 1);
 }
 
+static bool
+is_wanted(const struct capture *c, const struct process *p)
+{
+	return p->vm != 0 && (c->vm == 0 || p->vm == c->vm);
+}
+
+/* The file is touched only when there is something to be written to it. */
 static void
-open_sources(struct capture *c, struct conn *conn)
+open_all(struct capture *c, struct conn *conn)
 {
 	struct snapshot s;
 	size_t i;
 
 	conn_snapshot(conn, &s);
-	for (i = 0; i < s.n && c->n < MAXSOURCES; i++) {
-		if (s.v[i].vm == 0 || (c->vm != 0 && s.v[i].vm != c->vm))
+	for (i = 0; i < s.n && !is_wanted(c, &s.v[i]);)
+		i++;
+	if (i == s.n)
+		errx(EX_REFUSED,
+		    c->vm != 0 ? "there is no such VM" : "there is no VM");
+	open_out(c);
+	if (pcapng_head(c->out) == -1)
+		write_failed(c);
+	for (; i < s.n && c->n < MAXSOURCES; i++) {
+		if (!is_wanted(c, &s.v[i]))
 			continue;
 		if (c->last)
 			open_last(c, &s.v[i]);
@@ -229,64 +245,37 @@ open_sources(struct capture *c, struct conn *conn)
 	}
 	snapshot_fini(&s);
 	if (c->n == 0)
-		errx(EX_REFUSED,
-		    c->vm != 0 ? "there is no such VM" : "there is no VM");
+		exit(EX_REFUSED);
 }
 
 static void
-write_packet(struct capture *c, uint32_t i, const struct tape_pkt *pkt)
+write_packet(struct capture *c, uint32_t i, struct tape_pkt *pkt)
 {
 	if (!filter_match(&c->filter, pkt->data, pkt->head.cap))
 		return;
+	if (pkt->head.cap > c->snaplen)
+		pkt->head.cap = (uint16_t)c->snaplen;
 	if (pcapng_packet(c->out, i, pkt) == -1)
-		c->done = true;
+		write_failed(c);
 	else if (++c->written == c->count)
 		c->done = true;
 }
 
-/* What was overwritten: on with the oldest that is there. */
-static void
-catch_up(struct capture *c, struct source *s)
-{
-	uint64_t count, oldest;
-	uint32_t nslot;
-	char name[16];
-
-	oldest = ++s->next;
-	c->lost++;
-	if (tape_ring(s->file.p, s->file.len, s->ring, name, &count, &nslot) &&
-	    count >= nslot)
-		oldest = count - nslot + 1;
-	if (oldest > s->next) {
-		c->lost += oldest - s->next;
-		s->next = oldest;
-	}
-}
-
 /*
- * At most a ring full at a time, so that every source gets its turn.  At the
- * end what the stack is still at counts as well.
+ * At most so much at a time that a flood does not keep us from the end.  There
+ * what the stack is still at counts as well.
  */
 static void
-drain(struct capture *c, uint32_t i, struct tape_pkt *pkt, bool end)
+drain(struct capture *c, struct tape_pkt *pkt, bool end)
 {
-	struct source *s = &c->v[i];
-	int k, r;
+	size_t i;
+	int k;
 
 	for (k = 0; k < 65536 && !c->done; k++) {
-		r = tape_get(s->file.p, s->file.len, s->ring, s->next, pkt);
-		if (r == 0 || (r == 1 && pkt->open && !end))
+		if ((i = merge_oldest(c->m, c->n, end)) == c->n)
 			return;
-		if (r == -1) {
-			/* The end of what was kept is no loss. */
-			if (c->last)
-				s->next++;
-			else
-				catch_up(c, s);
-			continue;
-		}
-		s->next++;
-		write_packet(c, i, pkt);
+		if (merge_take(&c->m[i], pkt))
+			write_packet(c, (uint32_t)i, pkt);
 	}
 }
 
@@ -329,19 +318,17 @@ run(struct capture *c, struct conn *conn)
 	static const struct timespec pause = { 0, LOOK_NSEC };
 	struct tape_pkt *pkt;
 	bool alive, end;
-	uint32_t i;
 
 	if ((pkt = malloc(sizeof(*pkt))) == NULL)
 		err(EX_NOSUITE, NULL);
 	do {
 		/* What came before the signal is still written. */
-		end = c->last || stopped;
+		end = c->last || conn_stopped;
 		alive = c->last || conn_alive(conn);
 		tell_begun(c);
-		for (i = 0; i < c->n; i++)
-			drain(c, i, pkt, end);
+		drain(c, pkt, end);
 		if (fflush(c->out) == EOF)
-			c->done = true;
+			write_failed(c);
 		if (!end && !c->done)
 			nanosleep(&pause, NULL);
 	} while (!end && !c->done && alive);
@@ -350,32 +337,57 @@ run(struct capture *c, struct conn *conn)
 		errx(EX_NOSUITE, "the suite has ended");
 }
 
+/* The end of what was kept is no loss. */
+static uint64_t
+lost(const struct capture *c)
+{
+	uint64_t n = 0;
+	size_t i;
+
+	for (i = 0; i < c->n && !c->last; i++)
+		n += c->m[i].lost;
+	return n;
+}
+
+static int
+finish(struct capture *c)
+{
+	uint64_t n = lost(c);
+	size_t i;
+
+	if (fclose(c->out) == EOF)
+		write_failed(c);
+	fprintf(stderr, "%llu packets%s\n", (unsigned long long)c->written,
+	    n > 0 ? ", and some were lost" : "");
+	if (n > 0)
+		fprintf(stderr, "%llu packets lost: too fast for us\n",
+		    (unsigned long long)n);
+	if (c->error != 0)
+		warnx("not all of them are written: %s", strerror(c->error));
+	for (i = 0; i < c->n; i++)
+		read_unmap(&c->v[i].file);
+	return c->error != 0 ? EX_USE : EX_FINE;
+}
+
 int
 capture_main(struct conn *conn, const struct style *st, int argc, char **argv)
 {
-	struct sigaction sa = { .sa_handler = stop };
 	struct capture *c = calloc(1, sizeof(*c));
-	size_t i;
+	int r;
 
 	if (c == NULL)
 		err(EX_NOSUITE, NULL);
 	c->snaplen = LIVE_LEN;
 	parse(c, argc, argv);
-	open_out(c);
-	sigaction(SIGINT, &sa, NULL);
-	sigaction(SIGTERM, &sa, NULL);
-	if (pcapng_head(c->out) == -1)
-		err(EX_USE, "write");
-	open_sources(c, conn);
-	fflush(c->out);
+	if (c->path == NULL && isatty(STDOUT_FILENO))
+		errx(EX_USE, "packets are not for a terminal: use --write "
+			     "FILE, or | tshark -r -");
+	conn_catch(conn);
+	open_all(c, conn);
+	if (fflush(c->out) == EOF)
+		write_failed(c);
 	run(c, conn);
-	fprintf(stderr, "%llu packets%s\n", (unsigned long long)c->written,
-	    c->lost > 0 ? ", and some were lost" : "");
-	if (c->lost > 0)
-		fprintf(stderr, "%llu packets lost: too fast for us\n",
-		    (unsigned long long)c->lost);
-	for (i = 0; i < c->n; i++)
-		read_unmap(&c->v[i].file);
+	r = finish(c);
 	free(c);
-	return EX_FINE;
+	return r;
 }

@@ -23,6 +23,7 @@ struct conn {
 	struct ev_loop *loop;
 	struct ipc *ipc; /* owned; NULL when the suite is gone */
 	struct ev_timer timer;
+	struct ev_async wake;  /* of conn_catch() */
 	struct snapshot *snap; /* borrowed: being filled */
 	struct port_row *row;  /* borrowed: the same */
 	char version[256];
@@ -128,6 +129,37 @@ late_cb(struct ev_loop *loop, struct ev_timer *w, int revents)
 	c->late = true;
 }
 
+/* Nothing to do but to look. */
+static void
+wake_cb(struct ev_loop *loop, struct ev_async *w, int revents)
+{
+}
+
+static struct conn *caught;
+volatile sig_atomic_t conn_stopped;
+
+static void
+on_signal(int sig)
+{
+	conn_stopped = sig;
+	if (caught != NULL)
+		ev_async_send(caught->loop, &caught->wake);
+}
+
+void
+conn_catch(struct conn *c)
+{
+	struct sigaction sa = { .sa_handler = on_signal };
+
+	caught = c;
+	ev_async_init(&c->wake, wake_cb);
+	ev_async_start(c->loop, &c->wake);
+	ev_unref(c->loop);
+	sigaction(SIGINT, &sa, NULL);
+	sigaction(SIGTERM, &sa, NULL);
+	sigaction(SIGHUP, &sa, NULL);
+}
+
 /* Until *flag is true. */
 static void
 wait_for(struct conn *c, const bool *flag)
@@ -136,9 +168,11 @@ wait_for(struct conn *c, const bool *flag)
 	ev_timer_stop(c->loop, &c->timer);
 	ev_timer_set(&c->timer, ANSWER_SECS, 0.);
 	ev_timer_start(c->loop, &c->timer);
-	while (!*flag && c->ipc != NULL && !c->late)
+	while (!*flag && c->ipc != NULL && !c->late && !conn_stopped)
 		ev_run(c->loop, EVRUN_ONCE);
 	ev_timer_stop(c->loop, &c->timer);
+	if (!*flag && conn_stopped)
+		exit(128 + conn_stopped);
 	if (c->late)
 		errx(EX_NOSUITE, "the suite does not answer");
 	if (!*flag)
@@ -171,6 +205,7 @@ conn_open(const char *path)
 void
 conn_close(struct conn *c)
 {
+	caught = NULL;
 	ipc_free(c->ipc);
 	if (c->fd != -1)
 		close(c->fd);

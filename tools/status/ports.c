@@ -53,16 +53,14 @@ row_json(const struct port_row *r)
 static void
 row_cells(struct table *t, const struct port_row *r)
 {
-	char host[END_LEN], guest[END_LEN], safe[4 * END_LEN];
+	char host[END_LEN], guest[END_LEN];
 
 	table_cell(t, "%s", r->proto);
-	table_cell(t, "%s", print_safe(host_end(r, host), safe, sizeof(safe)));
-	table_cell(
-	    t, "%s", print_safe(guest_end(r, guest), safe, sizeof(safe)));
+	table_cell(t, "%s", host_end(r, host));
+	table_cell(t, "%s", guest_end(r, guest));
 	table_cell(t, "%s", r->state);
 	table_cell(t, "%s", r->by);
-	table_cell(t, "%s%s", r->proxy ? "PROXY " : "",
-	    print_safe(r->note, safe, sizeof(safe)));
+	table_cell(t, "%s%s", r->proxy ? "PROXY " : "", r->note);
 }
 
 static int

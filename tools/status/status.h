@@ -13,6 +13,7 @@
  * What is printed is made in common/view.
  */
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -38,6 +39,12 @@ void conn_do(struct conn *, int type, json_t *body);
 int conn_capture(struct conn *, uint32_t vm, uint32_t snaplen);
 /* Whether the suite still has us. */
 bool conn_alive(struct conn *);
+/*
+ * From now on INT, TERM and HUP set this, and end a wait for an answer, and the
+ * program with it.
+ */
+extern volatile sig_atomic_t conn_stopped;
+void conn_catch(struct conn *);
 
 /* A port of the host; as in ports-entry. */
 struct port_row {

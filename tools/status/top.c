@@ -8,7 +8,6 @@
 #include <err.h>
 #include <getopt.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <termios.h>
@@ -19,46 +18,42 @@
 #include "common/plat/plat.h"
 #include "tools/status/status.h"
 
+#define NAME_WIDTH 32 /* a longer one would push the rest out */
+
 struct top {
-	struct termios saved;
-	bool raw;
 	enum flow_sort by;
 	int delay_ms;
 	struct flow *old; /* owned: what was seen last */
 	size_t nold;
 	usec_t at;
+	bool quit;
 };
 
-static volatile sig_atomic_t stopped;
+/* Back to how it was, however the program ends. */
+static struct termios saved;
 
 static void
-stop(int sig)
+term_end(void)
 {
-	stopped = 1;
+	fputs("\033[?25h\033[?1049l", stdout);
+	fflush(stdout);
+	tcsetattr(STDIN_FILENO, TCSANOW, &saved);
 }
 
 static void
-term_begin(struct top *t)
+term_begin(void)
 {
 	struct termios tio;
 
-	if (!isatty(STDIN_FILENO) || tcgetattr(STDIN_FILENO, &t->saved) == -1)
+	if (!isatty(STDIN_FILENO) || tcgetattr(STDIN_FILENO, &saved) == -1)
 		return;
-	tio = t->saved;
+	tio = saved;
 	tio.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
-	t->raw = tcsetattr(STDIN_FILENO, TCSANOW, &tio) == 0;
+	if (tcsetattr(STDIN_FILENO, TCSANOW, &tio) == -1 ||
+	    atexit(term_end) != 0)
+		return;
 	/* The other screen, without a cursor. */
 	fputs("\033[?1049h\033[?25l", stdout);
-}
-
-static void
-term_end(struct top *t)
-{
-	if (!t->raw)
-		return;
-	fputs("\033[?25h\033[?1049l", stdout);
-	fflush(stdout);
-	tcsetattr(STDIN_FILENO, TCSANOW, &t->saved);
 }
 
 static unsigned
@@ -156,7 +151,7 @@ key(struct top *t, char c)
 {
 	switch (c) {
 	case 'q':
-		stopped = 1;
+		t->quit = true;
 		break;
 	case 'r':
 		t->by = SORT_RATE;
@@ -193,13 +188,13 @@ rest(struct top *t)
 	if (read(STDIN_FILENO, &c, 1) == 1)
 		key(t, c);
 	else
-		stopped = 1; /* nobody is there any more */
+		t->quit = true; /* nobody is there any more */
 }
 
 int
 top_main(struct conn *conn, const struct style *st, int argc, char **argv)
 {
-	struct sigaction sa = { .sa_handler = stop };
+	struct style narrow = *st;
 	struct top t = { .by = SORT_RATE, .delay_ms = 1000 };
 	const char *why;
 	int o;
@@ -215,17 +210,15 @@ top_main(struct conn *conn, const struct style *st, int argc, char **argv)
 	}
 	if (!isatty(STDOUT_FILENO))
 		errx(EX_USE, "top needs a terminal: use flows");
-	sigaction(SIGINT, &sa, NULL);
-	sigaction(SIGTERM, &sa, NULL);
-	sigaction(SIGHUP, &sa, NULL);
-	term_begin(&t);
-	while (!stopped && conn_alive(conn)) {
-		look(&t, conn, st);
+	narrow.name = NAME_WIDTH;
+	conn_catch(conn);
+	term_begin();
+	while (!t.quit && !conn_stopped && conn_alive(conn)) {
+		look(&t, conn, &narrow);
 		rest(&t);
 	}
-	term_end(&t);
 	free(t.old);
-	if (!stopped)
+	if (!t.quit && !conn_stopped)
 		errx(EX_NOSUITE, "the suite has ended");
 	return EX_FINE;
 }
