@@ -149,19 +149,24 @@ hostio_full(void *arg, uint32_t id)
 		room_wait(arg, f, id, true);
 }
 
-/* The first event of a connecting socket is its result. */
-static void
+/*
+ * The first event of a connecting socket is its result.  A connection that is
+ * lost already was there.  Returns that error, or 0.
+ */
+static int
 event_connect(struct stackd *s, struct hostflow *f, uint32_t id, usec_t now)
 {
 	int error = flow_error(f);
+	bool lost = error == ECONNRESET || error == EPIPE;
 
 	f->connecting = false;
-	if (error != 0) {
+	if (error != 0 && !lost) {
 		net_failed(s->net, now, id, neterr_from_errno(error));
-		return;
+		return 0;
 	}
 	late(s, f, LATE_CONNECTED);
 	net_writable(s->net, now, id);
+	return error;
 }
 
 /*
@@ -185,6 +190,8 @@ event_failed(struct stackd *s, const struct hostflow *f, uint32_t id,
 /*
  * What has arrived is told before an error, so that it is still delivered;
  * the error is taken first, for the next call on the socket would return it.
+ * But a stream would seem to have ended there, so of TCP the error comes first:
+ * the core then asks for what has arrived itself.
  */
 static void
 event(struct stackd *s, const struct plat_edge_event *e, usec_t now)
@@ -206,10 +213,16 @@ event(struct stackd *s, const struct plat_edge_event *e, usec_t now)
 	if (what & (PLAT_EDGE_HUP | PLAT_EDGE_EOF | PLAT_EDGE_URG))
 		f->eof = true;
 	if (f->connecting) {
-		event_connect(s, f, id, now);
+		error = event_connect(s, f, id, now);
 		what &= ~PLAT_EDGE_WRITE;
 	} else if (what & PLAT_EDGE_HUP) {
 		error = flow_error(f);
+		error = error != 0 ? error : f->error;
+	}
+	if (error != 0 && f->proto == NET_TCP) {
+		if (flow_of(h, e->tag) == f)
+			event_failed(s, f, id, now, error);
+		return;
 	}
 	if ((what & PLAT_EDGE_READ) && flow_of(h, e->tag) != NULL)
 		net_readable(s->net, now, id);
@@ -295,6 +308,7 @@ hostio_add(struct stackd *s, uint32_t id, int fd, enum net_proto proto,
 	f->cur = -1;
 	f->dry = 0;
 	f->eof = f->reads = false;
+	f->error = 0;
 	f->waits = false;
 	f->tells = connecting;
 	f->gso = 0;
@@ -387,6 +401,29 @@ iov_behind(const struct iovec *iov, int n, size_t skip, struct iovec *out)
 	return k;
 }
 
+/*
+ * An error that tells of a lost connection comes with an event, which tells the
+ * core when it has been given what came before.
+ */
+static void
+lost(struct hostflow *f)
+{
+	if (errno != ECONNRESET && errno != EPIPE && errno != ETIMEDOUT)
+		return;
+	f->error = errno;
+	errno = EAGAIN;
+}
+
+static ssize_t
+stream_peek(struct hostflow *f, size_t off, const struct iovec *iov, int n)
+{
+	ssize_t got = plat_peek(f->fd, off, &f->cur, iov, n);
+
+	if (got == -1)
+		lost(f);
+	return got;
+}
+
 /* A peek at a stream that begins with bytes of our own. */
 static ssize_t
 head_peek(struct hostflow *f, size_t off, const struct iovec *iov, int n)
@@ -407,8 +444,7 @@ head_peek(struct hostflow *f, size_t off, const struct iovec *iov, int n)
 	}
 	nrest = iov_behind(iov, n, put, rest);
 	if (nrest > 0)
-		got = plat_peek(
-		    f->fd, off + put - f->headlen, &f->cur, rest, nrest);
+		got = stream_peek(f, off + put - f->headlen, rest, nrest);
 	if (put > 0)
 		return (ssize_t)put + (got > 0 ? got : 0);
 	return got;
@@ -451,7 +487,7 @@ hostio_peek(void *arg, uint32_t id, size_t off, const struct iovec *iov, int n)
 		errno = EAGAIN;
 		return -1;
 	}
-	got = plat_peek(f->fd, off, &f->cur, iov, n);
+	got = stream_peek(f, off, iov, n);
 	if (got > 0 && !f->eof && (size_t)got < hostio_len(iov, n))
 		f->dry = off + (size_t)got;
 	return got;
@@ -493,6 +529,8 @@ hostio_write(void *arg, uint32_t id, const struct iovec *iov, int n)
 		show_moved(arg, id, (uint64_t)done, 0);
 	else if (done == -1 && errno == EAGAIN)
 		hostio_full(arg, id);
+	else if (done == -1)
+		lost(f);
 	return done;
 }
 

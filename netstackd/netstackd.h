@@ -63,6 +63,7 @@ struct hostflow {
 	int early;     /* owned; datagrams from before fd; -1: none */
 	uint8_t *head; /* owned; comes before the stream; NULL: none */
 	size_t headlen;
+	int error;	  /* a call of ours took it from the socket; 0: none */
 	uint32_t gen;	  /* counts the slot's uses; part of an event's tag */
 	ssize_t cur;	  /* plat_peek()'s own */
 	size_t dry;	  /* a peek from here on finds nothing; 0: unknown */

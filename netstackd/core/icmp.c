@@ -94,6 +94,7 @@ icmp_code(enum net_error e)
 	switch (e) {
 	case NET_EREFUSED:
 	case NET_ERESET:
+	case NET_EPIPE:
 		return UNREACH_PORT;
 	case NET_ENETUNREACH:
 		return UNREACH_NET;

@@ -13,6 +13,7 @@ info_error(enum net_error e)
 	case NET_EREFUSED:
 		return "refused";
 	case NET_ERESET:
+	case NET_EPIPE:
 		return "reset-by-host";
 	case NET_ETIMEDOUT:
 		return "timed-out";

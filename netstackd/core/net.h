@@ -81,7 +81,8 @@ struct net_open {
 /* Why there is no socket, or no longer. */
 enum net_error {
 	NET_EREFUSED,	/* ECONNREFUSED */
-	NET_ERESET,	/* ECONNRESET, EPIPE */
+	NET_ERESET,	/* ECONNRESET */
+	NET_EPIPE,	/* the same, behind the end of the stream */
 	NET_ETIMEDOUT,
 	NET_ENETUNREACH,
 	NET_EHOSTUNREACH,

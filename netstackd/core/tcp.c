@@ -494,12 +494,26 @@ op_writable(struct net *net, usec_t now, struct flow *f)
 		connected(net, now, t);
 		return;
 	}
-	if (!t->host_full)
+	if (!t->host_full || t->host_lost)
 		return;
 	t->host_full = t->host_shut = false;
 	t->ack_due = true; /* the window opens */
 	if (tcp_queue_write(net, now, t) == 0)
 		tcp_output(net, now, t);
+}
+
+/*
+ * What has arrived before outlives the connection in its socket, and any other
+ * program would still read it.  So the guest gets it, too, and then the reset
+ * (RFC 9293 3.10.7.4), in the place of an end unless the stream had one.
+ */
+static void
+host_lost(struct net *net, usec_t now, struct tcp *t, enum net_error e)
+{
+	t->host_lost = t->host_full = true;
+	t->host_reset = e != NET_EPIPE;
+	t->host_readable = !t->host_eof;
+	tcp_output(net, now, t);
 }
 
 static void
@@ -512,6 +526,9 @@ op_failed(struct net *net, usec_t now, struct flow *f, enum net_error e)
 	if (t->state == TCPS_PENDING) {
 		told = t->host_fd && net->hook->error(net->arg, f->id, &h);
 		refuse(net, now, t, e, told ? &h : NULL);
+	} else if (t->host_fd && t->state >= TCPS_SYN_RCVD &&
+		   t->state != TCPS_TIME_WAIT) {
+		host_lost(net, now, t, e);
 	} else if (t->host_fd) {
 		tcp_abort(net, now, t);
 	}

@@ -53,6 +53,7 @@
 #define TCP_KEEP_IDLE  (7200 * USEC_SEC) /* RFC 9293 3.8.4 */
 #define TCP_KEEP_INTVL (75 * USEC_SEC)
 #define TCP_KEEP_MAX   9
+#define TCP_PROBE_MAX  3 /* unanswered ones of a closed window */
 
 /*
  * RFC 9293 3.4.1 has 4 minutes.  The way to the guest keeps no segment for
@@ -153,6 +154,8 @@ struct tcp {
 	bool host_full;	    /* the last write did: a writable event follows */
 	bool host_shut;	    /* and the guest was told a window of 0 */
 	bool host_eof;
+	bool host_lost;	    /* its connection; what came before is there */
+	bool host_reset;    /* and so the stream has no end */
 	bool guest_fin;
 	bool ack_due;	  /* in SYN-RECEIVED: the SYN-ACK; SYN-SENT: the SYN */
 	bool ack_now;	  /* if due, it does not wait for an answer */
@@ -249,7 +252,8 @@ void tcp_output(struct net *, usec_t now, struct tcp *); /* may free */
 void tcp_probe(struct net *, usec_t now, struct tcp *);	 /* may free */
 /* A segment that makes the guest say what it has; may free. */
 void tcp_tail_probe(struct net *, usec_t now, struct tcp *);
-void tcp_keepalive(struct net *, usec_t now, struct tcp *);
+/* -1: the channel is full. */
+int tcp_keepalive(struct net *, usec_t now, struct tcp *);
 void tcp_ack_now(struct net *, usec_t now, struct tcp *);
 /* The answer to a segment of no flow (RFC 9293 3.5.2, group 1). */
 void tcp_reset_reply(

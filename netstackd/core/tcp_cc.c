@@ -177,6 +177,10 @@ tcp_cc_acked(struct net *net, usec_t now, const struct tcp_news *n)
 	if (n->acked > 0) {
 		if (t->loss && seq_geq(t->snd_una, t->recover))
 			t->loss = false;
+		/* 2 GB behind, it would seem to lie ahead. */
+		if (!t->loss && !t->recovery)
+			t->recover = seq_max(t->recover, t->snd_una);
+		t->dsack_round = seq_max(t->dsack_round, t->snd_una);
 		over = t->recovery && seq_geq(t->snd_una, t->recover);
 		if (over)
 			recovery_over(t);

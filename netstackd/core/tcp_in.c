@@ -356,6 +356,18 @@ step_ack(struct net *net, usec_t now, struct tcp *t, struct tcp_seg *s)
 	return 0;
 }
 
+/*
+ * What came waits for the host, and the guest takes its silence for a loss.  A
+ * window of zero, which is the truth, turns its retransmissions into probes,
+ * and those never give up.
+ */
+static void
+host_shut(struct net *net, usec_t now, struct tcp *t)
+{
+	t->host_shut = true;
+	tcp_ack_now(net, now, t);
+}
+
 /* Not the next byte: keeps it, and says at once what is missing. */
 static void
 text_queue(struct net *net, usec_t now, struct tcp *t, struct tcp_seg *s)
@@ -364,17 +376,17 @@ text_queue(struct net *net, usec_t now, struct tcp *t, struct tcp_seg *s)
 	uint32_t run = tcp_queue_end(t->queue, t->rcv_nxt);
 
 	if (seq_leq(end, run)) {
-		/*
-		 * It waits for the host, and the guest takes its silence for
-		 * a loss.  A window of zero, which is the truth, turns its
-		 * retransmissions into probes, and those never give up.
-		 */
-		t->host_shut = true;
-		tcp_ack_now(net, now, t);
+		host_shut(net, now, t);
 		return;
 	}
-	if (tcp_queue_add(net, &t->queue, s->seq, s->data.p, s->data.len) == -1)
+	if (tcp_queue_add(net, &t->queue, s->seq, s->data.p, s->data.len) ==
+	    -1) {
 		stat_inc(net, NETS_TCP_OOO_FULL);
+		if (t->host_full && s->seq == t->rcv_nxt) {
+			host_shut(net, now, t);
+			return;
+		}
+	}
 	if (seq_gt(s->seq, run)) {
 		stat_inc(net, NETS_TCP_OOO);
 		tcp_ack_now(net, now, t);

@@ -217,6 +217,10 @@ no_data(struct tcp *t, uint32_t seq, ssize_t n)
 	}
 	if (seq_lt(seq, t->snd_max))
 		return OUT_DEAD; /* it was there before */
+	if (t->host_reset) {
+		t->host_readable = false;
+		return OUT_IDLE;
+	}
 	t->host_eof = true;
 	t->host_readable = false;
 	t->fin_out = seq;
@@ -501,10 +505,20 @@ persist_check(usec_t now, struct tcp *t)
 	t->rexmit_at = now + tcp_rto(t);
 }
 
+/* The guest has all that came from a connection that was lost. */
+static bool
+is_over(const struct tcp *t)
+{
+	uint32_t end = t->host_eof ? t->fin_out + 1 : t->snd_max;
+
+	return t->host_lost && !t->host_readable && t->snd_una == end &&
+	       t->state >= TCPS_ESTABLISHED;
+}
+
 static void
 output(struct net *net, usec_t now, struct tcp *t, enum out o)
 {
-	if (o == OUT_DEAD) {
+	if (o == OUT_DEAD || (o == OUT_IDLE && is_over(t))) {
 		tcp_abort(net, now, t);
 		return;
 	}
@@ -598,14 +612,14 @@ tcp_tail_probe(struct net *net, usec_t now, struct tcp *t)
 }
 
 /* Something the guest must answer, and has already (RFC 9293 3.8.4). */
-void
+int
 tcp_keepalive(struct net *net, usec_t now, struct tcp *t)
 {
 	struct tcp_seg s;
 
 	seg_init(net, now, t, &s, t->snd_una - 1, TCP_ACK);
 	s.wnd = tcp_window(net, now, t);
-	emit_bare(net, t->f.host_ip, &s);
+	return emit_bare(net, t->f.host_ip, &s);
 }
 
 void

@@ -25,10 +25,13 @@ deadline(const struct tcp *t)
 		break;
 	}
 	at = t->rexmit_at;
-	/* From one probe to the next: who slept meanwhile sends one of them. */
+	/*
+	 * From one probe to the next: who slept meanwhile sends one of them,
+	 * and one that met a full channel is not sent again at once.
+	 */
 	if (at == USEC_NEVER)
-		at = t->keeps == 0 ? t->last_rx + TCP_KEEP_IDLE
-				   : t->keep_at + TCP_KEEP_INTVL;
+		at = t->keep_at <= t->last_rx ? t->last_rx + TCP_KEEP_IDLE
+					      : t->keep_at + TCP_KEEP_INTVL;
 	if (t->reo_at < at)
 		at = t->reo_at;
 	return at < t->ack_at ? at : t->ack_at;
@@ -97,14 +100,13 @@ tail_timeout(struct net *net, usec_t now, struct tcp *t)
  * closed may take its time, as long as it answers (RFC 9293 3.8.6.1, MUST-37).
  */
 static bool
-too_silent(usec_t now, const struct tcp *t)
+too_silent(const struct tcp *t)
 {
 	if (t->state < TCPS_ESTABLISHED)
 		return t->rexmits >= TCP_REXMIT_MAX_SYN;
 	if (t->rexmits < TCP_REXMIT_MAX)
 		return false;
-	return (t->snd_wnd > 0 && !t->persist) ||
-	       now - t->last_rx > 2 * TCP_RTO_MAX;
+	return (t->snd_wnd > 0 && !t->persist) || t->keeps >= TCP_PROBE_MAX;
 }
 
 /*
@@ -132,7 +134,7 @@ rexmit_timeout(struct net *net, usec_t now, struct tcp *t)
 		tail_timeout(net, now, t);
 		return;
 	}
-	if (too_silent(now, t)) {
+	if (too_silent(t)) {
 		stat_inc(net, NETS_TCP_TIMEOUT);
 		tcp_abort(net, now, t);
 		return;
@@ -144,6 +146,7 @@ rexmit_timeout(struct net *net, usec_t now, struct tcp *t)
 		t->persist = true;
 	}
 	if (t->persist) {
+		t->keeps++; /* until the guest says something */
 		tcp_probe(net, now, t);
 		return;
 	}
@@ -166,9 +169,8 @@ keep_timeout(struct net *net, usec_t now, struct tcp *t)
 		tcp_abort(net, now, t);
 		return;
 	}
-	t->keeps++;
 	t->keep_at = now;
-	tcp_keepalive(net, now, t);
+	t->keeps += tcp_keepalive(net, now, t) == 0;
 	tcp_timer_arm(net, t);
 }
 

@@ -285,8 +285,7 @@ udp_offer(struct net *net, usec_t now, struct flow *want)
 		want->host_ip, want->host_port) != NULL)
 		want->host_ip = net->conf.gateway_ip;
 	if (want->host_ip == net->conf.gateway_ip)
-		want->host_port =
-		    flow_gateway_port(net, want, &net->udp->port);
+		want->host_port = flow_gateway_port(net, want, &net->udp->port);
 	if (want->host_port == 0)
 		return -1;
 	udp_make_room(net, now);
@@ -355,6 +354,14 @@ udp_opened(struct net *net, usec_t now, struct flow *f, bool connected)
 	udp_queue_flush(net, now, u);
 }
 
+/* That portd is too busy to answer is no word about the destination. */
+static void
+open_report(struct net *net, usec_t now, struct udp_flow *u, enum net_error e)
+{
+	if (e != NET_ETIMEDOUT)
+		udp_report(net, now, u, e, u->nq > 0 ? u->q->len : 0);
+}
+
 /*
  * A bind that came from a portd which is gone means nothing to its successor:
  * the guest's port gets a new one with the next datagram.
@@ -369,7 +376,7 @@ udp_open_failed(struct net *net, usec_t now, struct flow *f, enum net_error e)
 		udp_del(net, u->bind);
 		return;
 	}
-	udp_report(net, now, u, e, u->nq > 0 ? u->q->len : 0);
+	open_report(net, now, u, e);
 	udp_del(net, u);
 }
 
@@ -381,7 +388,7 @@ udp_bind_open_failed(
 
 	stat_inc(net, NETS_UDP_FAILED);
 	TAILQ_FOREACH (kid, &u->kids, kin)
-		udp_report(net, now, kid, e, kid->nq > 0 ? kid->q->len : 0);
+		open_report(net, now, kid, e);
 	udp_del(net, u);
 }
 

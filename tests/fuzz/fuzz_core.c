@@ -9,6 +9,7 @@
 
 #include <errno.h>
 
+#include "common/nitems.h"
 #include "fuzz.h"
 #include "model.h"
 
@@ -168,6 +169,12 @@ static const enum net_error errors[] = { NET_EREFUSED, NET_ERESET,
 	NET_ETIMEDOUT, NET_ENETUNREACH, NET_EHOSTUNREACH, NET_EADMIN,
 	NET_EMSGSIZE, NET_ELIMIT, NET_EOTHER };
 
+static enum net_error
+some_error(uint8_t v)
+{
+	return v < 252 ? errors[v % nitems(errors)] : NET_EPIPE;
+}
+
 static uint32_t
 some_id(const struct model *m, uint8_t v)
 {
@@ -200,7 +207,7 @@ ev_open_failed(struct model *m, struct rd *r)
 	uint8_t v = fuzz_u8(r);
 
 	net_open_failed(
-	    m->w.net, m->w.now, some_id(m, v), errors[fuzz_u8(r) % 9]);
+	    m->w.net, m->w.now, some_id(m, v), some_error(fuzz_u8(r)));
 }
 
 static void
@@ -208,7 +215,7 @@ ev_failed(struct model *m, struct rd *r)
 {
 	uint8_t v = fuzz_u8(r);
 
-	net_failed(m->w.net, m->w.now, some_id(m, v), errors[fuzz_u8(r) % 9]);
+	net_failed(m->w.net, m->w.now, some_id(m, v), some_error(fuzz_u8(r)));
 }
 
 /* A client of the host, as seen at an address that the guest may know. */

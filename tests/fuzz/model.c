@@ -285,7 +285,8 @@ model_end(struct model *m)
 		net_failed(net, m->w.now, id, NET_ERESET);
 		model_check(m);
 	}
-	model_advance(m, m->w.now + 600 * USEC_SEC);
+	/* What has come is sent on, until the guest has been silent too long. */
+	model_advance(m, m->w.now + 3600 * USEC_SEC);
 	/* The way to dnsd stays. */
 	CHECK(net_flows(net) <= 1 && net->queued == 0);
 	CHECK(net_deadline(net) == USEC_NEVER);

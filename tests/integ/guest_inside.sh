@@ -39,6 +39,9 @@ check "TCP from the guest" "$PEER" up $SERVER 7000 "$BYTES"
 check "TCP both ways at once" "$PEER" both $SERVER 7000 $((BYTES / 4))
 check "TCP half-close" "$PEER" half $SERVER 7000 10000019
 check "TCP round trips" "$PEER" tcprr $SERVER 7000 200
+for bytes in 0 1000 60000; do
+	check "TCP, $bytes bytes and a reset" "$PEER" cut $SERVER 7000 $bytes
+done
 check "TCP, one byte" "$PEER" down $SERVER 7000 1
 check "TCP, nothing" "$PEER" down $SERVER 7000 0
 check "TCP to the host's loopback by host-ip" "$PEER" down $HOSTIP 7001 1000003

@@ -8,6 +8,7 @@
  *	peer up ADDR PORT BYTES		send BYTES; the server compares
  *	peer both ADDR PORT BYTES	the two at once on one connection
  *	peer half ADDR PORT BYTES	send, shut down, then fetch as much
+ *	peer cut ADDR PORT BYTES	fetch them, then a reset and no end
  *	peer downfor ADDR PORT MS	fetch and compare for so long
  *	peer upfor ADDR PORT MS		send for so long; the server compares
  *	peer hold ADDR PORT FIFO	connect, echo; again when FIFO closes
@@ -21,12 +22,13 @@
  *	peer tcprr ADDR PORT COUNT	COUNT one-byte round trips
  *
  * A server prints "ready" once it listens, so that nobody has to wait by the
- * clock.  The request is one line, "down|up|both|half|count|echo BYTES\n".
+ * clock.  The request is one line, "down|up|both|half|cut|count|echo BYTES\n".
  * PEER_CC in the environment names the congestion control of TCP, PEER_WAIT how
  * many ms a datagram is waited for, where one may be lost.  Those that
  * go by time print the bytes a second, up to when all of them were there.
  */
 
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/types.h>
 #include <sys/un.h>
@@ -37,6 +39,7 @@
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <netdb.h>
 #include <poll.h>
 #include <signal.h>
@@ -272,6 +275,35 @@ count(int fd)
 		   : -1;
 }
 
+/* Resets the connection when the other end's kernel has all of it. */
+static int
+cut(int fd, uint64_t n)
+{
+	static const struct linger now = { .l_onoff = 1, .l_linger = 0 };
+	int left = 1;
+
+	if (send_all(fd, n) == -1)
+		return -1;
+	while (ioctl(fd, SIOCOUTQ, &left) == 0 && left > 0)
+		(void)poll(NULL, 0, 1);
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+	return close(fd);
+}
+
+/* What came before the reset is all there, and the reset is no end. */
+static int
+was_cut(int fd, uint64_t n)
+{
+	char c;
+
+	if (recv_all(fd, n, false) == -1)
+		return -1;
+	if (read(fd, &c, 1) == -1 && errno == ECONNRESET)
+		return 0;
+	warnx("no reset behind them");
+	return -1;
+}
+
 static int
 serve_one(int fd)
 {
@@ -289,6 +321,8 @@ serve_one(int fd)
 		return both_ways(fd, n);
 	if (strcmp(verb, "half") == 0)
 		return recv_all(fd, n, true) == -1 ? -1 : send_all(fd, n);
+	if (strcmp(verb, "cut") == 0)
+		return cut(fd, n);
 	if (strcmp(verb, "count") == 0)
 		return count(fd);
 	if (strcmp(verb, "echo") == 0)
@@ -342,6 +376,8 @@ client(const char *verb, const char *addr, const char *port, const char *bytes)
 		return recv_all(fd, n, true);
 	if (strcmp(verb, "both") == 0)
 		return both_ways(fd, n);
+	if (strcmp(verb, "cut") == 0)
+		return was_cut(fd, n);
 	if ((ret = send_all(fd, n)) == -1)
 		return -1;
 	if (strcmp(verb, "half") == 0) {

@@ -93,6 +93,7 @@ guest_start
 check "TCP to the guest" "$PEER" up 127.0.0.1 8000 30000017
 check "TCP from the guest" "$PEER" down 127.0.0.1 8000 30000017
 check "TCP both ways" "$PEER" both 127.0.0.1 8000 10000019
+check "TCP, 60000 bytes and a reset" "$PEER" cut 127.0.0.1 8000 60000
 check "half-close" "$PEER" half 127.0.0.1 8000 1000003
 check "from another address" "$PEER" down $HOST2 8001 1000003
 check "round trips" "$PEER" tcprr 127.0.0.1 8000 200
