@@ -12,12 +12,20 @@
 
 #define SLOT_MASK ((1u << PROXYD_SLOTBITS) - 1)
 
-struct conn *
-conn_find(struct proxyd *p, uint32_t id)
+uint32_t
+conn_question(struct conn *c)
 {
-	struct conn *c = p->conn[id & SLOT_MASK];
+	c->question =
+	    ++c->p->questions << PROXYD_SLOTBITS | (c->id & SLOT_MASK);
+	return c->question;
+}
 
-	return c != NULL && c->id == id ? c : NULL;
+struct conn *
+conn_asked(struct proxyd *p, uint32_t question)
+{
+	struct conn *c = p->conn[question & SLOT_MASK];
+
+	return c != NULL && c->question == question ? c : NULL;
 }
 
 static struct vm *
@@ -41,40 +49,49 @@ vm_get(struct proxyd *p, uint32_t num)
  * The timer.
  */
 
-/* How long a state may last; 0: as long as it likes. */
-static uint32_t
-limit_ms(const struct conn *c)
+/* When this state has lasted long enough. */
+static usec_t
+due(const struct conn *c)
 {
+	const struct pconf *conf = c->conf;
+	uint32_t ms = 1;
+
 	switch (c->state) {
 	case CONN_HEAD:
-		return sock_unread(&c->guest) > 0 ? c->conf->head_ms
-						  : c->conf->idle_ms;
+		ms = sock_unread(&c->guest) > 0 ? conf->head_ms : conf->idle_ms;
+		break;
 	case CONN_HELLO:
-		return c->conf->hello_ms;
+		ms = conf->hello_ms;
+		break;
 	case CONN_RESOLVE:
 	case CONN_ASK:
 	case CONN_CONNECT:
+		return up_due(c);
 	case CONN_VIA:
-		return c->conf->connect_ms;
+		ms = conf->connect_ms;
+		break;
 	case CONN_EXCHANGE:
 	case CONN_TUNNEL:
-		return c->conf->idle_ms;
+		ms = conf->idle_ms;
+		break;
 	case CONN_DRAIN:
-		return PROXYD_DRAINMS;
+		ms = PROXYD_DRAINMS;
+		break;
 	case CONN_DEAD:
 		break;
 	}
-	return 1;
+	return c->since + ms * USEC_MS;
 }
 
 static void
-timer_start(struct conn *c, usec_t left)
+timer_start(struct conn *c, usec_t at)
 {
 	struct ev_loop *loop = c->p->d->loop;
+	usec_t left = at - usec_now(loop);
 
-	c->alarm = usec_now(loop) + left;
+	c->alarm = at;
 	ev_timer_stop(loop, &c->timer);
-	ev_timer_set(&c->timer, (double)left / USEC_SEC, 0.);
+	ev_timer_set(&c->timer, left > 0 ? (double)left / USEC_SEC : 0., 0.);
 	ev_timer_start(loop, &c->timer);
 }
 
@@ -82,12 +99,10 @@ timer_start(struct conn *c, usec_t left)
 static void
 timer_restart(struct conn *c)
 {
-	usec_t limit = (usec_t)limit_ms(c) * USEC_MS;
-
 	c->since = usec_now(c->p->d->loop);
 	/* What comes too early sets itself again: nothing for most requests. */
-	if (!ev_is_active(&c->timer) || c->alarm > c->since + limit)
-		timer_start(c, limit);
+	if (!ev_is_active(&c->timer) || c->alarm > due(c))
+		timer_start(c, due(c));
 }
 
 static void
@@ -111,9 +126,11 @@ timed_out(struct conn *c)
 	case CONN_RESOLVE:
 	case CONN_ASK:
 	case CONN_CONNECT:
+		up_late(c);
+		break;
 	case CONN_VIA:
 		stats_inc(stats, PROXYS_TIMEOUT_CONNECT);
-		conn_failed(c, 503, "no answer in time");
+		https_late(c);
 		break;
 	case CONN_EXCHANGE:
 	case CONN_TUNNEL:
@@ -132,11 +149,9 @@ static void
 timer_cb(struct ev_loop *loop, struct ev_timer *w, int revents)
 {
 	struct conn *c = w->data;
-	usec_t limit = (usec_t)limit_ms(c) * USEC_MS;
-	usec_t passed = usec_now(loop) - c->since;
 
-	if (passed < limit) {
-		timer_start(c, limit - passed);
+	if (usec_now(loop) < due(c)) {
+		timer_start(c, due(c));
 		return;
 	}
 	timed_out(c);
@@ -233,6 +248,7 @@ conn_alloc(struct proxyd *p, struct vm *vm, struct ipc_msg *m)
 	c->p = p;
 	c->vm = vm;
 	c->conf = pconf_ref(p->conf);
+	TAILQ_INIT(&c->attempts);
 	sock_init(&c->guest, p, ipc_take_fd(m, 0), conn_cb, c);
 	ev_init(&c->timer, timer_cb);
 	ev_set_priority(&c->timer, TIMER_LATE);
@@ -271,7 +287,7 @@ conn_free(struct conn *c)
 	ev_timer_stop(p->d->loop, &c->timer);
 	hold_end(c);
 	up_name_done(c);
-	up_free(c->up);
+	up_end(c);
 	sock_fini(&c->guest);
 	free(c->head);
 	pconf_unref(c->conf);
@@ -353,7 +369,7 @@ step_tunnel(struct conn *c)
 void
 conn_drain(struct conn *c)
 {
-	up_free(c->up);
+	up_end(c);
 	free(c->head);
 	c->head = NULL;
 	c->drained = 0;
@@ -490,7 +506,7 @@ conn_up_cb(struct ev_loop *loop, struct ev_io *w, int revents)
 		u->s.readable = true;
 	if (c->state == CONN_EXCHANGE || c->state == CONN_TUNNEL)
 		c->since = usec_now(loop);
-	if (c->state == CONN_CONNECT)
-		up_connected(c);
+	if (c->up != u)
+		up_attempted(u);
 	conn_run(c);
 }

@@ -3,6 +3,7 @@
  * bytes themselves go through untouched.
  */
 
+#include <stdio.h>
 #include <string.h>
 
 #include <bsd/string.h>
@@ -168,4 +169,16 @@ https_via(struct conn *c)
 		return;
 	sock_want(s, true, r == 0);
 	conn_wait(c);
+}
+
+/* There is none. */
+void
+https_late(struct conn *c)
+{
+	char what[2 * TARGET_HOSTMAX + 64];
+
+	snprintf(what, sizeof(what),
+	    "the proxy %s did not answer CONNECT %s:%u in time", c->hop.at.host,
+	    c->host.host, (unsigned)c->host.port);
+	conn_failed(c, 503, what);
 }

@@ -68,12 +68,13 @@ extern const char *const proxyd_stat_name[PROXYS__MAX];
 #define PROXYD_MAXPORTS	  64
 #define PROXYD_SLOTBITS	  14
 #define PROXYD_MAXCONNS	  (1 << PROXYD_SLOTBITS)
-#define PROXYD_MAXADDRS	  8
+#define PROXYD_MAXADDRS	  8    /* of one family */
 #define PROXYD_MAXIDLE	  4096 /* idle upstreams */
 #define PROXYD_VMIDLE	  1024
 #define PROXYD_IDLESECS	  30.  /* of an upstream */
 #define PROXYD_VMNAMES	  256  /* asked at a time, of dnsd's 1,024 */
 #define PROXYD_INTERIMS	  1000 /* before one response */
+#define PROXYD_ATTEMPTMS  250  /* RFC 8305 8, its Connection Attempt Delay */
 #define PROXYD_DRAINMS	  5000
 #define PROXYD_DRAINBYTES (1 << 20)
 
@@ -163,10 +164,12 @@ enum conn_job {
 };
 
 TAILQ_HEAD(connhead, conn);
+TAILQ_HEAD(uphead, up);
 
 struct vm {
 	uint32_t num;
-	size_t nconn, nidle;
+	size_t nconn;
+	size_t nidle;	       /* as in struct proxyd */
 	size_t nname;	       /* connections whose names are being asked */
 	struct connhead names; /* borrowed; those that wait for that */
 	LIST_ENTRY(vm) entry;
@@ -177,6 +180,7 @@ struct conn {
 	struct pconf *conf; /* a reference */
 	struct vm *vm;	    /* borrowed */
 	uint32_t id;	    /* slot, and a count of its uses */
+	uint32_t question;  /* slot, and a count: what was asked last for it */
 	uint32_t dst;
 	uint16_t dport;
 	bool transparent;
@@ -191,13 +195,14 @@ struct conn {
 	usec_t alarm; /* when it comes, or looks again */
 	/* The way out. */
 	struct hop hop;
+	usec_t out; /* when it began */
 	enum { NAME_NONE, NAME_WAITS, NAME_ASKED } name;
 	TAILQ_ENTRY(conn) entry; /* of vm->names, while it waits */
-	struct ipaddr addr[PROXYD_MAXADDRS];
-	size_t naddr, nextaddr;
-	int family; /* that is or was asked for; 0: the host is an address */
-	struct ipaddr lost; /* of IPv4, and led nowhere; family 0: none */
-	int lost_error;
+	struct ipaddr addr[2 * PROXYD_MAXADDRS];
+	size_t naddr, ntried;
+	int family;		/* that was asked for; 4: the other is left */
+	bool forbidden;		/* all that were tried */
+	struct uphead attempts; /* owned; the newest is the last */
 	/* The request, and its response. */
 	struct head_scan scan, upscan;
 	struct authority host; /* that was asked for */
@@ -229,19 +234,19 @@ struct up {
 	bool reused;
 	bool pinned; /* authenticated as a connection: for nobody else */
 	usec_t since;
-	TAILQ_ENTRY(up) entry;
+	TAILQ_ENTRY(up) entry; /* of p->idle, or of conn->attempts */
 };
 
 struct proxyd {
 	struct daemon *d;		    /* borrowed */
 	struct pconf *conf;		    /* a reference */
 	struct conn *conn[PROXYD_MAXCONNS]; /* owned, by slot */
-	uint32_t gen;
+	uint32_t gen, questions;
 	uint32_t free_slot[PROXYD_MAXCONNS];
 	size_t nfree, nconn, maxconn, maxvm, maxidle;
-	LIST_HEAD(, vm) vms;	       /* owned */
-	TAILQ_HEAD(idlehead, up) idle; /* owned; oldest first */
-	size_t nidle;
+	LIST_HEAD(, vm) vms; /* owned */
+	struct uphead idle;  /* owned; oldest first */
+	size_t nidle;	     /* and attempts beside a connection's first */
 	struct ev_timer sweep;
 	struct block *spare; /* owned */
 	size_t nspare;
@@ -293,7 +298,9 @@ void conn_new(struct proxyd *, struct ipc_msg *);
 void conn_free(struct conn *);
 void conn_run(struct conn *);
 void conn_set(struct conn *, enum conn_state);
-struct conn *conn_find(struct proxyd *, uint32_t id);
+/* A number for what is asked for it now, and whose answer has that number. */
+uint32_t conn_question(struct conn *);
+struct conn *conn_asked(struct proxyd *, uint32_t question);
 void conn_cb(struct ev_loop *, struct ev_io *, int);
 void conn_up_cb(struct ev_loop *, struct ev_io *, int);
 /* While something is asked: what the guest sends is kept, up to a block. */
@@ -321,12 +328,16 @@ void hold_end(struct conn *);
 void https_hello(struct conn *, bool timeout);
 void https_begin(struct conn *);
 void https_via(struct conn *);
+void https_late(struct conn *);
 void https_direct(struct conn *);
 
 /* upstream.c */
 void up_start(struct conn *, bool fresh);
-void up_connected(struct conn *);
+void up_attempted(struct up *);	    /* it is connected, or failed */
+usec_t up_due(const struct conn *); /* when up_late() is to be called */
+void up_late(struct conn *);
 void up_free(struct up *);
+void up_end(struct conn *);	/* its connection, or the attempts at one */
 void up_release(struct conn *); /* to the pool */
 void up_flush(struct proxyd *);
 void up_resolved(struct daemon *, struct ipc *, struct ipc_msg *);

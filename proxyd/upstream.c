@@ -4,10 +4,15 @@
  * The way to one: an idle connection to the same place, or else its addresses
  * from dnsd and a socket from portd, which connects it.  One question at a
  * time is asked for each connection of a guest, and its answer is known by the
- * connection's id.
+ * question's number.
  *
  * A name's IPv4 addresses are tried one after the other, and then, when there
- * are none or none of them can be connected to, those of IPv6.
+ * are none or none of them answers, those of IPv6.  An attempt that fails is
+ * followed by the next at once, one that is silent for PROXYD_ATTEMPTMS as
+ * well; but it goes on, and the first that gets through is the connection
+ * (RFC 8305 5): who is slow is not given up for who is no better.  Only if
+ * sockets are short the oldest attempt makes room.  All of it, names and
+ * sockets included, has connect_ms.
  *
  * Idle connections are one VM's and one configuration's.  A request that may
  * not be sent twice (RFC 9110 9.2.2) gets an idle connection only if the same
@@ -16,7 +21,7 @@
  */
 
 #include <sys/socket.h>
-#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -36,6 +41,29 @@ idle_remove(struct up *u)
 	u->vm->nidle--;
 }
 
+/* Those beside the first are sockets that others may lack, as idle ones are. */
+static void
+attempt_add(struct conn *c, struct up *u)
+{
+	if (!TAILQ_EMPTY(&c->attempts)) {
+		u->p->nidle++;
+		u->vm->nidle++;
+	}
+	TAILQ_INSERT_TAIL(&c->attempts, u, entry);
+}
+
+static void
+attempt_remove(struct up *u)
+{
+	struct uphead *attempts = &u->conn->attempts;
+
+	TAILQ_REMOVE(attempts, u, entry);
+	if (!TAILQ_EMPTY(attempts)) {
+		u->p->nidle--;
+		u->vm->nidle--;
+	}
+}
+
 void
 up_free(struct up *u)
 {
@@ -43,11 +71,27 @@ up_free(struct up *u)
 		return;
 	if (u->conn == NULL)
 		idle_remove(u);
-	else
+	else if (u->conn->up == u)
 		u->conn->up = NULL;
+	else
+		attempt_remove(u);
 	sock_fini(&u->s);
 	pconf_unref(u->conf);
 	free(u);
+}
+
+static void
+attempts_free(struct conn *c)
+{
+	while (!TAILQ_EMPTY(&c->attempts))
+		up_free(TAILQ_FIRST(&c->attempts));
+}
+
+void
+up_end(struct conn *c)
+{
+	up_free(c->up);
+	attempts_free(c);
 }
 
 /* An idle one has nothing to say but goodbye. */
@@ -62,6 +106,7 @@ up_cb(struct ev_loop *loop, struct ev_io *w, int revents)
 		conn_up_cb(loop, w, revents);
 }
 
+/* A new attempt. */
 static struct up *
 up_new(struct conn *c, int fd)
 {
@@ -77,7 +122,7 @@ up_new(struct conn *c, int fd)
 	u->conf = pconf_ref(c->conf);
 	u->vm = c->vm;
 	u->hop = c->hop;
-	c->up = u;
+	attempt_add(c, u);
 	stats_inc(&c->p->d->stats, PROXYS_UPSTREAMS);
 	return u;
 }
@@ -97,7 +142,7 @@ pool_take(struct conn *c)
 	struct proxyd *p = c->p;
 	struct up *u;
 
-	TAILQ_FOREACH_REVERSE(u, &p->idle, idlehead, entry)
+	TAILQ_FOREACH_REVERSE(u, &p->idle, uphead, entry)
 	{
 		if (u->vm == c->vm && u->conf == c->conf &&
 		    (u->last == c->id || (c->retriable && !u->pinned)) &&
@@ -114,19 +159,29 @@ pool_take(struct conn *c)
 	return u;
 }
 
-static void
+static bool
+has_room(const struct proxyd *p, const struct vm *vm)
+{
+	return p->nidle < p->maxidle && vm->nidle < PROXYD_VMIDLE;
+}
+
+/* False: there is none to close. */
+static bool
 limit_idle(struct proxyd *p, struct vm *vm)
 {
 	struct up *u;
 
-	if (p->nidle < p->maxidle && vm->nidle < PROXYD_VMIDLE)
-		return;
+	if (has_room(p, vm))
+		return true;
 	TAILQ_FOREACH (u, &p->idle, entry) {
 		if (vm->nidle < PROXYD_VMIDLE || u->vm == vm)
 			break;
 	}
+	if (u == NULL)
+		return false;
 	stats_inc(&p->d->stats, PROXYS_LIMIT_IDLE);
 	up_free(u);
+	return true;
 }
 
 void
@@ -138,11 +193,10 @@ up_release(struct conn *c)
 	if (u == NULL)
 		return;
 	if (u->s.eof || u->s.broken || sock_unread(&u->s) > 0 ||
-	    u->s.out != NULL || u->conf != p->conf) {
+	    u->s.out != NULL || u->conf != p->conf || !limit_idle(p, u->vm)) {
 		up_free(u);
 		return;
 	}
-	limit_idle(p, u->vm);
 	c->up = NULL;
 	u->conn = NULL;
 	u->last = c->id;
@@ -194,13 +248,14 @@ static void
 ask_portd(struct conn *c)
 {
 	struct ipc *link = daemon_peer(c->p->d, ROLE_PORT, 0);
+	json_int_t id = (json_int_t)conn_question(c);
 	char text[IPADDR_STRLEN];
 
 	conn_set(c, CONN_ASK);
 	if (link != NULL)
 		ipc_send(link, IPC_FETCH_OPEN, NULL, 0, "{s:I,s:b,s:s,s:i}",
-		    "id", (json_int_t)c->id, "via", c->hop.via, "addr",
-		    ipaddr_str(&c->addr[c->nextaddr], text), "port",
+		    "id", id, "via", c->hop.via, "addr",
+		    ipaddr_str(&c->addr[c->ntried - 1], text), "port",
 		    (int)c->hop.at.port);
 }
 
@@ -208,11 +263,11 @@ static void
 name_ask(struct conn *c)
 {
 	struct ipc *link = daemon_peer(c->p->d, ROLE_DNS, 0);
+	json_int_t id = (json_int_t)conn_question(c);
 
 	if (link != NULL)
-		ipc_send(link, IPC_RESOLVE, NULL, 0, "{s:I,s:s,s:b}", "id",
-		    (json_int_t)c->id, "name", c->hop.at.host, "v6",
-		    c->family == 6);
+		ipc_send(link, IPC_RESOLVE, NULL, 0, "{s:I,s:s,s:b}", "id", id,
+		    "name", c->hop.at.host, "v6", c->family == 6);
 }
 
 /* To dnsd all VMs are one guest: one of them leaves room for the others. */
@@ -221,7 +276,6 @@ ask_dnsd(struct conn *c, int family)
 {
 	conn_set(c, CONN_RESOLVE);
 	c->family = family;
-	c->naddr = c->nextaddr = 0;
 	if (c->vm->nname >= PROXYD_VMNAMES) {
 		c->name = NAME_WAITS;
 		TAILQ_INSERT_TAIL(&c->vm->names, c, entry);
@@ -267,6 +321,170 @@ up_peer(struct proxyd *p, enum ipc_role role)
 	}
 }
 
+/*
+ * Attempts.
+ */
+
+static void
+up_connected(struct conn *c)
+{
+	stats_inc(&c->p->d->stats, c->hop.via ? PROXYS_VIA : PROXYS_DIRECT);
+	sock_want(&c->up->s, true, false);
+	if (c->job == JOB_HTTP)
+		http_begin(c);
+	else
+		https_begin(c);
+}
+
+/* "192.0.2.1:80, [2001:db8::1]:80". */
+static void
+tried_str(const struct conn *c, char *buf, size_t size)
+{
+	char text[IPADDR_STRLEN];
+	size_t i, n = 0;
+	bool v6;
+
+	*buf = '\0';
+	for (i = 0; i < c->ntried && n < size; i++) {
+		v6 = c->addr[i].family == 6;
+		n += (size_t)snprintf(buf + n, size - n, "%s%s%s%s:%u",
+		    i > 0 ? ", " : "", v6 ? "[" : "",
+		    ipaddr_str(&c->addr[i], text), v6 ? "]" : "",
+		    (unsigned)c->hop.at.port);
+	}
+}
+
+static void
+unreachable(struct conn *c, const char *why)
+{
+	char tried[1024], what[1200];
+
+	tried_str(c, tried, sizeof(tried));
+	snprintf(what, sizeof(what),
+	    c->hop.via ? "%s HTTP proxy %s"
+		       : "%s %s. Do you need an HTTP proxy?",
+	    why, tried);
+	conn_failed(c, 503, what);
+}
+
+static void
+forbidden(struct conn *c)
+{
+	char tried[1024], what[1200];
+
+	tried_str(c, tried, sizeof(tried));
+	snprintf(what, sizeof(what),
+	    "%s cannot be reached from a virtual machine", tried);
+	conn_failed(c, 403, what);
+}
+
+static void
+no_address(struct conn *c, const char *why)
+{
+	char what[TARGET_HOSTMAX + 64];
+
+	snprintf(what, sizeof(what), "%s: %s", why, c->hop.at.host);
+	conn_failed(c, 503, what);
+}
+
+/* No address is left that could be tried. */
+static void
+attempts_over(struct conn *c)
+{
+	struct stats *stats = &c->p->d->stats;
+
+	if (!TAILQ_EMPTY(&c->attempts)) {
+		conn_set(c, CONN_CONNECT); /* they are only slow */
+	} else if (c->ntried == 0) {
+		stats_inc(stats, PROXYS_LOOKUP_FAILED);
+		no_address(c, "Failed to lookup host");
+	} else if (c->forbidden) {
+		stats_inc(stats, PROXYS_FORBIDDEN);
+		forbidden(c);
+	} else {
+		stats_inc(stats, PROXYS_CONNECT_FAILED);
+		unreachable(c, "unable to connect to");
+	}
+}
+
+static bool
+attempts_left(const struct conn *c)
+{
+	return c->ntried < c->naddr || c->family == 4;
+}
+
+static void
+attempt_next(struct conn *c)
+{
+	if (c->ntried < c->naddr) {
+		c->ntried++;
+		ask_portd(c);
+	} else if (c->family == 4) {
+		ask_dnsd(c, 6);
+	} else {
+		attempts_over(c);
+	}
+}
+
+/* While others are asked for, they see to what comes next. */
+static void
+attempt_failed(struct up *u)
+{
+	struct conn *c = u->conn;
+	bool newest = TAILQ_NEXT(u, entry) == NULL;
+
+	up_free(u);
+	if (newest && c->state == CONN_CONNECT)
+		attempt_next(c);
+}
+
+/* Its socket can be written to, or has failed. */
+void
+up_attempted(struct up *u)
+{
+	struct conn *c = u->conn;
+	socklen_t len = sizeof(int);
+	int error = 0;
+
+	if (getsockopt(u->s.fd, SOL_SOCKET, SO_ERROR, &error, &len) == -1 ||
+	    error != 0) {
+		attempt_failed(u);
+		return;
+	}
+	attempt_remove(u);
+	c->up = u;
+	attempts_free(c);
+	up_connected(c);
+}
+
+usec_t
+up_due(const struct conn *c)
+{
+	usec_t end = c->out + (usec_t)c->conf->connect_ms * USEC_MS;
+	usec_t next = c->since + PROXYD_ATTEMPTMS * USEC_MS;
+
+	if (c->state == CONN_CONNECT && attempts_left(c) && next < end)
+		return next;
+	return end;
+}
+
+/* The newest attempt has had its time, or all of them. */
+void
+up_late(struct conn *c)
+{
+	usec_t passed = usec_now(c->p->d->loop) - c->out;
+
+	if (passed < (usec_t)c->conf->connect_ms * USEC_MS) {
+		attempt_next(c);
+		return;
+	}
+	stats_inc(&c->p->d->stats, PROXYS_TIMEOUT_CONNECT);
+	if (c->ntried == 0)
+		no_address(c, "no address in time");
+	else
+		unreachable(c, "no answer in time from");
+}
+
 void
 up_start(struct conn *c, bool fresh)
 {
@@ -274,148 +492,68 @@ up_start(struct conn *c, bool fresh)
 		up_connected(c);
 		return;
 	}
-	memset(&c->lost, 0, sizeof(c->lost));
+	c->out = usec_now(c->p->d->loop);
+	c->naddr = c->ntried = 0;
+	c->family = 0;
+	c->forbidden = true;
 	if (ipaddr_parse(c->hop.at.host, &c->addr[0]) == -1) {
 		ask_dnsd(c, 4);
 		return;
 	}
-	c->family = 0;
 	c->naddr = 1;
-	c->nextaddr = 0;
-	ask_portd(c);
-}
-
-static void
-unreachable(struct conn *c, const struct ipaddr *a, int error)
-{
-	char what[TARGET_HOSTMAX + 128], text[IPADDR_STRLEN];
-	const char *open = a->family == 6 ? "[" : "";
-	const char *close = a->family == 6 ? "]" : "";
-	unsigned port = c->hop.at.port;
-
-	ipaddr_str(a, text);
-	stats_inc(&c->p->d->stats,
-	    error == EACCES ? PROXYS_FORBIDDEN : PROXYS_CONNECT_FAILED);
-	if (error == EACCES) {
-		snprintf(what, sizeof(what),
-		    "%s%s%s:%u cannot be reached from a virtual machine", open,
-		    text, close, port);
-		conn_failed(c, 403, what);
-		return;
-	}
-	snprintf(what, sizeof(what),
-	    c->hop.via ? "unable to connect to HTTP proxy %s%s%s:%u"
-		       : "unable to connect to %s%s%s:%u. Do you need an HTTP "
-			 "proxy?",
-	    open, text, close, port);
-	conn_failed(c, 503, what);
-}
-
-/* This address leads nowhere: the next one. */
-static void
-next_address(struct conn *c, int error)
-{
-	up_free(c->up);
-	if (c->nextaddr + 1 < c->naddr) {
-		c->nextaddr++;
-		ask_portd(c);
-		return;
-	}
-	if (c->family == 4) {
-		c->lost = c->addr[c->nextaddr];
-		c->lost_error = error;
-		ask_dnsd(c, 6);
-		return;
-	}
-	unreachable(c, &c->addr[c->nextaddr], error);
-}
-
-/* No addresses: the other family's, or the end. */
-static void
-not_resolved(struct conn *c, const char *why)
-{
-	char what[TARGET_HOSTMAX + 32];
-
-	if (c->family == 4 && strcmp(why, "no address") == 0) {
-		ask_dnsd(c, 6);
-		return;
-	}
-	if (c->lost.family != 0) {
-		unreachable(c, &c->lost, c->lost_error);
-		return;
-	}
-	stats_inc(&c->p->d->stats, PROXYS_LOOKUP_FAILED);
-	snprintf(
-	    what, sizeof(what), "Failed to lookup host: %s", c->hop.at.host);
-	conn_failed(c, 503, what);
+	attempt_next(c);
 }
 
 void
 up_resolved(struct daemon *d, struct ipc *from, struct ipc_msg *m)
 {
-	struct conn *c = conn_find(d->data, (uint32_t)ipc_u64(m, "id"));
+	struct conn *c = conn_asked(d->data, (uint32_t)ipc_u64(m, "id"));
 	struct ipaddr *a;
-	size_t i, n = ipc_nstr(m, "addrs");
+	size_t i, max, n = ipc_nstr(m, "addrs");
 
 	if (c == NULL || c->name != NAME_ASKED)
 		return;
-	for (i = 0; i < n && c->naddr < PROXYD_MAXADDRS; i++) {
+	max = c->naddr + PROXYD_MAXADDRS;
+	for (i = 0; i < n && c->naddr < max; i++) {
 		a = &c->addr[c->naddr];
 		if (ipaddr_parse(ipc_strat(m, "addrs", i), a) == 0 &&
 		    a->family == c->family)
 			c->naddr++;
 	}
-	if (c->naddr > 0)
-		ask_portd(c);
+	if (c->naddr == 0 && strcmp(ipc_str(m, "error"), "no address") != 0)
+		attempts_over(c); /* who has none at all has none of IPv6 */
 	else
-		not_resolved(c, ipc_str(m, "error"));
+		attempt_next(c);
 	conn_run(c);
 }
 
 void
 up_sock_fd(struct daemon *d, struct ipc *from, struct ipc_msg *m)
 {
-	struct conn *c = conn_find(d->data, (uint32_t)ipc_u64(m, "id"));
+	struct conn *c = conn_asked(d->data, (uint32_t)ipc_u64(m, "id"));
+	struct up *u;
 
 	if (c == NULL || c->state != CONN_ASK)
 		return; /* the descriptor goes with the message */
-	if (up_new(c, ipc_take_fd(m, 0)) == NULL) {
+	c->forbidden = false;
+	if (!TAILQ_EMPTY(&c->attempts) && !has_room(c->p, c->vm))
+		up_free(TAILQ_FIRST(&c->attempts));
+	if ((u = up_new(c, ipc_take_fd(m, 0))) == NULL) {
 		conn_free(c);
 		return;
 	}
 	conn_set(c, CONN_CONNECT);
-	sock_want(&c->up->s, false, true);
+	sock_want(&u->s, false, true);
 }
 
 void
 up_sock_refused(struct daemon *d, struct ipc *from, struct ipc_msg *m)
 {
-	struct conn *c = conn_find(d->data, (uint32_t)ipc_u64(m, "id"));
+	struct conn *c = conn_asked(d->data, (uint32_t)ipc_u64(m, "id"));
 
 	if (c == NULL || c->state != CONN_ASK)
 		return;
-	next_address(
-	    c, strcmp(ipc_str(m, "error"), "EACCES") == 0 ? EACCES : EIO);
+	c->forbidden &= strcmp(ipc_str(m, "error"), "EACCES") == 0;
+	attempt_next(c);
 	conn_run(c);
-}
-
-/* Its socket can be written to, or has failed. */
-void
-up_connected(struct conn *c)
-{
-	socklen_t len = sizeof(int);
-	int error = 0;
-
-	if (!c->up->reused && (getsockopt(c->up->s.fd, SOL_SOCKET, SO_ERROR,
-				   &error, &len) == -1 ||
-				  error != 0)) {
-		next_address(c, error);
-		return;
-	}
-	stats_inc(&c->p->d->stats, c->hop.via ? PROXYS_VIA : PROXYS_DIRECT);
-	sock_want(&c->up->s, true, false);
-	if (c->job == JOB_HTTP)
-		http_begin(c);
-	else
-		https_begin(c);
 }

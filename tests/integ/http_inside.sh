@@ -228,8 +228,10 @@ part_none() {
 	    get -p -x $GATEWAY:3128 http://six.test:8084/hello
 	check "by IPv6, where nobody listens by IPv4" is "$HELLO" \
 	    get -x $GATEWAY:3128 http://both.test:8084/hello
+	check "by IPv6, where nobody answers by IPv4" is "$HELLO" \
+	    get -x $GATEWAY:3128 http://silent.test/hello
 	check "nobody listens there: 503" \
-	    has "unable to connect to [$SERVER6]:9. Do you need" \
+	    has "unable to connect to $SERVER:9, [$SERVER6]:9. Do you need" \
 	    get -i -x $GATEWAY:3128 http://both.test:9/
 	check "its answer, byte for byte" has "HTTP/1.1 200 OK
 

@@ -8,7 +8,8 @@
 #	squid on 127.0.0.1:3128		a proxy on the host's loopback
 #	tinyproxy on 127.0.0.1:8888	one that wants user and password
 #	dnsmasq				*.example is $SERVER, six.test only
-#					$SERVER6, both.test both
+#					$SERVER6, both.test both, silent.test
+#					that and a black hole
 
 SERVER6=2001:db8::80
 SQUIDLOG=$DIR/squid/access.log
@@ -107,6 +108,7 @@ T
 	    --address=/example/$SERVER --address=/loop.test/127.0.0.1 \
 	    --host-record=six.test,$SERVER6 --host-record=loop6.test,::1 --local=/test/ \
 	    --host-record=both.test,$SERVER,$SERVER6 \
+	    --host-record=silent.test,198.51.100.9,$SERVER6 \
 	    --user=root --pid-file= \
 	    --log-facility="$DIR/dnsmasq.log" &
 	answers "dig +short +tries=1 +timeout=1 @$SERVER origin.example |

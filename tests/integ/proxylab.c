@@ -25,26 +25,77 @@ const struct settings usual = { .http = PROXYAT, .https = PROXYAT };
  * portd, dnsd and the supervisor.
  */
 
-/* A socket on which connecting fails, or never ends. */
 static int
-give_bad(void)
+give_dead(void)
 {
 	struct sockaddr_in sin = { .sin_family = AF_INET,
 		.sin_port = htons(1),
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	char junk[4096] = { 0 };
-	int sv[2], fd;
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
-	if (t.portd == GIVE_DEAD) {
-		fd = socket(
-		    AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-		(void)connect(fd, (struct sockaddr *)&sin, sizeof(sin));
-		return fd;
-	}
+	(void)connect(fd, (struct sockaddr *)&sin, sizeof(sin));
+	return fd;
+}
+
+/* A stream that is full cannot be written to, as one that is connecting. */
+static size_t
+fill(int fd)
+{
+	char junk[4096] = { 0 };
+	size_t n = 0;
+	ssize_t w;
+
+	while ((w = write(fd, junk, sizeof(junk))) > 0)
+		n += (size_t)w;
+	return n;
+}
+
+void
+answer(size_t n)
+{
+	static char junk[1 << 20];
+	int fd = server(n);
+
+	ck_assert_uint_le(t.up[n].junk, sizeof(junk));
+	ck_assert_uint_eq(get(fd, junk, t.up[n].junk), t.up[n].junk);
+}
+
+int
+given(uint64_t id)
+{
+	int sv[2];
+
 	ck_assert_int_eq(plat_socketpair(SOCK_STREAM, sv), 0);
-	while (write(sv[1], junk, sizeof(junk)) > 0)
-		continue;
-	t.up[t.nup++].fd = sv[0];
+	ipc_send(t.port, IPC_SOCK_FD, &sv[1], 1, "{s:I}", "id", (json_int_t)id);
+	return sv[0];
+}
+
+/* Whether t.portd is this, or that for this address. */
+static bool
+portd_does(enum portd what, const char *list, const struct ipaddr *a)
+{
+	char text[IPADDR_STRLEN];
+
+	return t.portd == what ||
+	       (list != NULL && strstr(list, ipaddr_str(a, text)) != NULL);
+}
+
+/* proxyd's end of a connection to the next server. */
+static int
+give(const struct ipc_msg *m)
+{
+	struct ipaddr a = ipc_addr(m, "addr");
+	struct server *s = &t.up[t.nup++];
+	int sv[2];
+
+	ck_assert_uint_le(t.nup, MAXUPS);
+	ck_assert_int_eq(plat_socketpair(SOCK_STREAM, sv), 0);
+	s->fd = sv[0];
+	s->via = ipc_bool(m, "via");
+	s->port = (unsigned)ipc_u64(m, "port");
+	ipaddr_str(&a, s->addr);
+	if (portd_does(GIVE_FULL, t.silent, &a))
+		s->junk = fill(sv[1]);
 	return sv[1];
 }
 
@@ -53,36 +104,48 @@ on_port(struct ipc *ipc, struct ipc_msg *m)
 {
 	json_int_t id = (json_int_t)ipc_u64(m, "id");
 	struct ipaddr a = ipc_addr(m, "addr");
-	struct server *s = &t.up[t.nup];
-	int sv[2];
+	int fd;
 
 	ck_assert_int_eq(m->type, IPC_FETCH_OPEN);
 	t.asked++;
-	if (t.portd == IGNORE)
+	if (portd_does(IGNORE, t.ignored, &a)) {
+		t.port_id = ipc_u64(m, "id");
 		return;
+	}
 	if (t.portd == REFUSE || (t.refuse_v4 && a.family == 4)) {
 		ipc_send(ipc, IPC_SOCK_REFUSED, NULL, 0, "{s:I,s:s}", "id", id,
 		    "error", t.error);
 		return;
 	}
-	ck_assert_uint_lt(t.nup, MAXUPS);
-	if (t.portd != GIVE) {
-		sv[1] = give_bad();
-	} else {
-		ck_assert_int_eq(plat_socketpair(SOCK_STREAM, sv), 0);
-		s->fd = sv[0];
-		s->via = ipc_bool(m, "via");
-		s->port = (unsigned)ipc_u64(m, "port");
-		ipaddr_str(&a, s->addr);
-		t.nup++;
+	fd = portd_does(GIVE_DEAD, t.dead, &a) ? give_dead() : give(m);
+	ipc_send(ipc, IPC_SOCK_FD, &fd, 1, "{s:I}", "id", id);
+}
+
+/* Words that are separated by spaces. */
+static json_t *
+list(const char *words)
+{
+	json_t *a = json_array();
+	size_t n;
+
+	for (; words != NULL && *words != '\0'; words += n) {
+		words += strspn(words, " ");
+		n = strcspn(words, " ");
+		json_array_append_new(a, json_stringn(words, n));
 	}
-	ipc_send(ipc, IPC_SOCK_FD, &sv[1], 1, "{s:I}", "id", id);
+	return a;
+}
+
+void
+resolved(uint64_t id, const char *addrs, const char *error)
+{
+	ipc_send(t.dns, IPC_RESOLVED, NULL, 0, "{s:I,s:o,s:s}", "id",
+	    (json_int_t)id, "addrs", list(addrs), "error", error);
 }
 
 static void
 on_dns(struct ipc *ipc, struct ipc_msg *m)
 {
-	json_t *addrs = json_array();
 	bool v6 = ipc_bool(m, "v6");
 	const char *addr = v6 ? t.dns_addr6 : t.dns_addr;
 	bool there = t.dns_addr != NULL || t.dns_addr6 != NULL;
@@ -91,14 +154,10 @@ on_dns(struct ipc *ipc, struct ipc_msg *m)
 	t.lookups++;
 	t.lookups6 += v6;
 	snprintf(t.name, sizeof(t.name), "%s", ipc_str(m, "name"));
-	if (t.dns_silent) {
-		json_decref(addrs);
+	t.dns_id = ipc_u64(m, "id");
+	if (t.dns_silent || (v6 && t.dns_silent6))
 		return;
-	}
-	if (addr != NULL)
-		json_array_append_new(addrs, json_string(addr));
-	ipc_send(ipc, IPC_RESOLVED, NULL, 0, "{s:I,s:o,s:s}", "id",
-	    (json_int_t)ipc_u64(m, "id"), "addrs", addrs, "error",
+	resolved(t.dns_id, addr,
 	    addr != NULL ? ""
 	    : there	 ? "no address"
 			 : "not found");

@@ -32,6 +32,7 @@ struct server {
 	bool via;
 	char addr[IPADDR_STRLEN];
 	unsigned port;
+	size_t junk; /* bytes that fill it: nobody answers there */
 };
 
 /* Settings; NULL and 0 are what most tests want. */
@@ -43,6 +44,8 @@ struct settings {
 	int head_ms, idle_ms, connect_ms, hello_ms;
 };
 
+enum portd { GIVE, GIVE_FULL, GIVE_DEAD, REFUSE, IGNORE };
+
 struct proxylab {
 	const char *exe;
 	struct ev_loop *loop;
@@ -52,18 +55,22 @@ struct proxylab {
 	bool ready;
 	int log; /* its stderr: a file */
 	/* Our portd. */
-	enum { GIVE, GIVE_FULL, GIVE_DEAD, REFUSE, IGNORE } portd;
+	enum portd portd;
 	const char *error; /* of REFUSE */
 	bool refuse_v4;	   /* the same, of IPv4 only */
+	/* GIVE_FULL, GIVE_DEAD and IGNORE, of these addresses only. */
+	const char *silent, *dead, *ignored;
+	uint64_t port_id; /* of what was ignored last */
 	struct server up[MAXUPS];
 	size_t nup;
 	unsigned asked;
 	/* Our dnsd. */
-	bool dns_silent;
-	const char *dns_addr;  /* NULL: it has none */
+	bool dns_silent, dns_silent6;
+	const char *dns_addr;  /* some, or one; NULL: it has none */
 	const char *dns_addr6; /* NULL, both: there is no such name */
 	unsigned lookups, lookups6;
-	char name[256]; /* the last one */
+	uint64_t dns_id; /* of the last question */
+	char name[256];	 /* the last one */
 };
 
 extern struct proxylab t;
@@ -97,6 +104,12 @@ size_t get(int fd, void *, size_t n);
 void want(int fd, const char *);
 /* The same, and then the end. */
 void want_last(int fd, const char *);
+/* That one, which was silent, is connected to. */
+void answer(size_t n);
+/* portd's answer to a question it ignored; the server's end. */
+int given(uint64_t id);
+/* dnsd's answer to a question: addresses, NULL for none. */
+void resolved(uint64_t id, const char *addrs, const char *error);
 /* Everything up to the end, in a static buffer. */
 const char *rest(int fd);
 /* Only the end. */

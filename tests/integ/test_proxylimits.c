@@ -15,6 +15,8 @@
 #define CONNECT                                                                \
 	"CONNECT one.example:99 HTTP/1.1\r\nHost: one.example:99\r\n\r\n"
 
+#define NO_ANSWER "HTTP/1.1 503 no answer in time from " ORIGIN ":99. "
+
 /*
  * Times.
  */
@@ -69,37 +71,48 @@ START_TEST(idle_time)
 }
 END_TEST
 
-/* A name, a socket, a connection, a proxy's answer: each has its time. */
+/* A name, a socket, a connection: none of them takes longer. */
 START_TEST(connect_time)
 {
 	static const struct settings direct = { .connect_ms = SHORT_MS };
-	static const struct settings via = {
-		.https = PROXYAT, .connect_ms = SHORT_MS, .hello_ms = SHORT_MS
-	};
 	int fd;
 
 	conf(&direct);
 	t.dns_silent = true;
 	fd = guest(GATEWAY, 3128);
 	puts_to(fd, CONNECT);
-	ck_assert(begins(rest(fd), "HTTP/1.1 503 no answer in time\r\n"));
+	ck_assert(begins(
+	    rest(fd), "HTTP/1.1 503 no address in time: one.example\r\n"));
 	t.dns_silent = false;
 	t.portd = IGNORE;
 	fd = guest(GATEWAY, 3128);
 	puts_to(fd, CONNECT);
-	ck_assert(begins(rest(fd), "HTTP/1.1 503 no answer in time\r\n"));
+	ck_assert(begins(rest(fd), NO_ANSWER));
 	t.portd = GIVE_FULL;
 	fd = guest(GATEWAY, 3128);
 	puts_to(fd, CONNECT);
-	ck_assert(begins(rest(fd), "HTTP/1.1 503 no answer in time\r\n"));
+	ck_assert(begins(rest(fd), NO_ANSWER));
 	ck_assert_uint_eq(counter("timeout-connect"), 3);
-	t.portd = GIVE;
-	conf(&via);
+	UNTIL(counter("connections") == 0);
+}
+END_TEST
+
+/* Nor does a proxy that was asked for a tunnel. */
+START_TEST(connect_answer_time)
+{
+	static const struct settings s = {
+		.https = PROXYAT, .connect_ms = SHORT_MS, .hello_ms = SHORT_MS
+	};
+	int fd;
+
+	conf(&s);
 	fd = guest(ORIGIN, 443);
 	puts_to(fd, "this is no TLS");
-	want(server(1), CONNECT_IP);
+	want(server(0), CONNECT_IP);
 	want_end(fd);
-	ck_assert_uint_eq(counter("timeout-connect"), 4);
+	ck_assert_uint_eq(counter("timeout-connect"), 1);
+	ck_assert(logged("the proxy " PROXYAT " did not answer CONNECT " ORIGIN
+			 ":443 in time"));
 	UNTIL(counter("connections") == 0);
 }
 END_TEST
@@ -275,6 +288,48 @@ START_TEST(idle_upstreams)
 	for (i = 0; i < 5; i++)
 		want_end(server(i));
 	ck_assert(nothing_to_read(server(5)));
+}
+END_TEST
+
+static bool
+hung_up(int fd)
+{
+	struct pollfd p = { .fd = fd };
+
+	return poll(&p, 1, 0) == 1 && (p.revents & POLLHUP) != 0;
+}
+
+/* Addresses that do not answer cost no more sockets than idle ones may. */
+START_TEST(silent_crowd)
+{
+	static const struct settings plain = { .http = NULL };
+	int fd[30];
+	size_t i, ended = 0;
+
+	conf(&plain);
+	t.dns_addr = "198.51.100.1 198.51.100.2";
+	t.portd = GIVE_FULL;
+	for (i = 0; i < nitems(fd); i++) {
+		fd[i] = guest(GATEWAY, 3128);
+		puts_to(fd[i], "GET http://one.example/a HTTP/1.1\r\n"
+			       "Host: one.example\r\n\r\n");
+	}
+	UNTIL(t.lookups6 == nitems(fd)); /* nothing else is left */
+	ck_assert_uint_eq(t.nup, 2 * nitems(fd));
+	for (i = 0; i < t.nup; i++)
+		ended += hung_up(t.up[i].fd);
+	ck_assert_uint_eq(ended, 10);
+	for (i = 0; i < t.nup; i++) {
+		if (strcmp(t.up[i].addr, "198.51.100.2") != 0)
+			continue;
+		answer(i);
+		want(server(i), GET_A);
+		puts_to(server(i), OK_2);
+	}
+	for (i = 0; i < nitems(fd); i++)
+		want(fd[i], OK_2);
+	/* Those that answered are idle now, as many as may be. */
+	UNTIL(counter("idle-upstream-limit") == 10);
 }
 END_TEST
 
@@ -645,10 +700,12 @@ int
 main(int argc, char *argv[])
 {
 	const TTest *const tests[] = { head_time, idle_time, connect_time,
-		hello_time, errors, head_size, trailers_size, thousand,
-		backpressure, names, interims, endless_interims, half_close,
-		early_end, proxy_ends, early_answer, heads_alone };
-	const TTest *const few[] = { connections, idle_upstreams };
+		connect_answer_time, hello_time, errors, head_size,
+		trailers_size, thousand, backpressure, names, interims,
+		endless_interims, half_close, early_end, proxy_ends,
+		early_answer, heads_alone };
+	const TTest *const few[] = { connections, idle_upstreams,
+		silent_crowd };
 	const struct rlimit rl = { 164, 164 };
 	bool small = argc > 2;
 
