@@ -98,9 +98,9 @@ files >"$DIR/before"
 check "install" in_root dpkg -i /root/older.deb
 check "its user is there" in_root id vpnkit
 check "its socket is enabled" in_root systemctl is-enabled vpnkit.socket
-check "exposure is at most 1.5" sh -c "systemd-analyze security --offline=true \
-    --root='$ROOT' --threshold=15 vpnkit.service ||
-    systemd-analyze security --offline=true --threshold=15 \
+check "exposure is at most 1.6" sh -c "systemd-analyze security --offline=true \
+    --root='$ROOT' --threshold=16 vpnkit.service ||
+    systemd-analyze security --offline=true --threshold=16 \
 	'$ROOT/lib/systemd/system/vpnkit.service'"
 cat >"$ROOT/root/test.sh" <<'IN'
 check() {
@@ -168,6 +168,9 @@ for layer in user-ns net-ns pid-ns no-caps no-new-privs seccomp; do
 	check "readers have $layer" sh -c "vpnkit-status |
 	    grep -A1 'Sandbox of.*dnsd' | grep -qw -e $layer"
 done
+ip addr add 192.0.2.9/32 dev lo
+check "it hears that the host's network has changed" comes sh -c "journalctl \
+    -q -o cat -u vpnkit | grep -q \"the host's network has changed\""
 old=$(pid)
 kill -9 "$old"
 check "killed: it is there again" comes another "$old"

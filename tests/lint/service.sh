@@ -1,6 +1,7 @@
 #!/bin/sh
-# service.sh TREE BUILD: the files for service managers.  The unit's exposure,
-# and launchd's property list as XML and by key.
+# service.sh TREE BUILD: the files for service managers.  The unit's exposure
+# and the address families it leaves us, and launchd's property list as XML and
+# by key.
 OUT=$2/service
 fail=0
 
@@ -15,9 +16,23 @@ check() {
 	fi
 }
 
+# Those of hypervisors' sockets are for who asks for one: a drop-in adds them.
+families() {
+	grep -ohwE 'AF_[A-Z0-9]+' "$1"/vpnkit/*.c "$1"/portd/*.c \
+	    "$1"/common/plat/*.c | grep -vxE 'AF_(UNSPEC|VSOCK)' | sort -u
+}
+
+allows() {
+	grep '^RestrictAddressFamilies=' "$1" | grep -qw "$2"
+}
+
+for family in $(families "$1"); do
+	check "the unit allows $family" \
+	    allows "$1/service/vpnkit.service.in" "$family"
+done
 if command -v systemd-analyze >/dev/null && [ -e "$OUT/vpnkit.service" ]; then
-	check "exposure of at most 1.5" systemd-analyze security \
-	    --offline=true --threshold=15 "$OUT/vpnkit.service"
+	check "exposure of at most 1.6" systemd-analyze security \
+	    --offline=true --threshold=16 "$OUT/vpnkit.service"
 else
 	echo "skip the unit: systemd-analyze is not installed"
 fi
