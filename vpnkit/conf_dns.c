@@ -144,32 +144,53 @@ without_dns(struct conf *c)
 	return there;
 }
 
+/* Says what is wrong with the file of --dns, and what holds in its place. */
+static void
+dns_is_wrong(const struct conf *c, const char *sep, const char *why)
+{
+	log_warnx("%s:%s%s; the %s", c->op->dns, sep, why,
+	    c->dns_servers != NULL ? "servers stay as they are"
+				   : "host's servers are used");
+}
+
+/* What the text of the file says; 1, 0, -1 as conf_read_dns(). */
+static int
+parse_dns(struct conf *c, const char *text, size_t len)
+{
+	struct dnsconf *dc = malloc(sizeof(*dc));
+	char err[DNSCONF_ERRLEN];
+	int r = -1;
+
+	if (dc == NULL)
+		dns_is_wrong(c, " ", strerror(errno));
+	else if (dnsconf_parse(text, len, dc, err) == -1)
+		dns_is_wrong(c, "", err);
+	else
+		r = take_dns(c, dc);
+	if (r != -1 && dc->unknown != 0)
+		log_warnx(
+		    "%s:%u: not understood, skipped", c->op->dns, dc->unknown);
+	free(dc);
+	return r;
+}
+
 int
 conf_read_dns(struct conf *c)
 {
 	const char *path = c->op->dns;
-	char *text, err[DNSCONF_ERRLEN];
-	struct dnsconf *dc;
-	int r = -1;
 	size_t len;
+	char *text;
+	int e, r;
 
 	if (path == NULL || *path == '\0')
 		return 0;
 	if ((text = conf_read_file(path, CONF_FILEMAX, &len)) == NULL) {
-		r = errno == ENOENT ? without_dns(c) : -1;
-		errno = r == -1 ? errno : ENOENT;
-		log_warn("%s", path);
+		e = errno;
+		r = e == ENOENT ? without_dns(c) : -1;
+		dns_is_wrong(c, " ", strerror(e));
 		return r;
 	}
-	if ((dc = malloc(sizeof(*dc))) == NULL)
-		log_warn("%s", path);
-	else if ((r = dnsconf_parse(text, len, dc, err)) == -1)
-		log_warnx("%s:%s; the servers stay as they are", path, err);
-	else
-		r = take_dns(c, dc);
-	if (r != -1 && dc->unknown != 0)
-		log_warnx("%s:%u: not understood, skipped", path, dc->unknown);
-	free(dc);
+	r = parse_dns(c, text, len);
 	free(text);
 	return r;
 }

@@ -38,15 +38,15 @@ static const struct {
 	{ "syslog", "/dev/log", LOGDEST_SYSLOG },
 };
 
-/* -1: no such word, or path. */
-static int
-parse(struct logdest *d, const char *where)
+int
+logdest_parse(struct logdest *d, const char *where)
 {
 	size_t i, n = strcspn(where, ":");
 	const char *path = where[n] == ':' ? where + n + 1 : NULL;
 
 	if (strcmp(where, "auto") == 0)
-		return parse(d, stderr_is_journal() ? "journal" : "stderr");
+		return logdest_parse(
+		    d, stderr_is_journal() ? "journal" : "stderr");
 	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
 		if (strlen(kinds[i].word) != n ||
 		    memcmp(kinds[i].word, where, n) != 0)
@@ -138,7 +138,7 @@ logdest_open(struct logdest *d, const char *where)
 {
 	memset(d, 0, sizeof(*d));
 	d->fd = -1;
-	if (parse(d, where) == -1) {
+	if (logdest_parse(d, where) == -1) {
 		errno = EINVAL;
 		return -1;
 	}

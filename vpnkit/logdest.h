@@ -26,10 +26,12 @@ struct logdest {
 };
 
 /*
- * "auto", "stderr", "journal[:PATH]" or "syslog[:PATH]".  auto: the journal,
- * if stderr leads there.  -1: none of these, or no socket.  From then on our
- * own log goes there as well.
+ * The kind and path of "auto", "stderr", "journal[:PATH]" or "syslog[:PATH]".
+ * auto: the journal, if stderr leads there.  -1: none of these, or a path too
+ * long for a socket.
  */
+int logdest_parse(struct logdest *, const char *where);
+/* -1: as above, or no socket.  From then on our own log goes there as well. */
 int logdest_open(struct logdest *, const char *where);
 void logdest_close(struct logdest *);
 /* -1: it cannot be told now. */

@@ -54,23 +54,60 @@ fill_stdio(void)
 		close(fd);
 }
 
-/* What only a look at the file system tells. */
+/* 0, or the errno that says what is wrong with the path of a file. */
 static int
-check_dhcp_path(const struct options *op, char *err)
+path_error(const char *path, bool must_exist)
 {
 	struct stat st;
-	int e = 0;
 
-	if (op->dhcp_path == NULL)
+	if (stat(path, &st) == -1)
+		return must_exist ? errno : 0;
+	if (S_ISDIR(st.st_mode))
+		return EISDIR;
+	return must_exist && access(path, R_OK) == -1 ? errno : 0;
+}
+
+/* What only a look at the file system tells. */
+static int
+check_paths(const struct options *op, char *err)
+{
+	const struct {
+		const char *name, *path;
+		bool must_exist;
+	} file[] = {
+		{ "dhcp-path", op->dhcp_path, true },
+		{ "dns", op->dns, false },
+		{ "hosts", op->hosts, false },
+		{ "http", op->http, false },
+		{ "gateway-forwards", op->gateway_forwards, false },
+		{ "forwards", op->forwards, false },
+	};
+	size_t i;
+	int e;
+
+	for (i = 0; i < sizeof(file) / sizeof(file[0]); i++) {
+		if (file[i].path == NULL || *file[i].path == '\0')
+			continue;
+		if ((e = path_error(file[i].path, file[i].must_exist)) == 0)
+			continue;
+		snprintf(err, OPTIONS_ERRLEN, "--%s: %.256s: %s", file[i].name,
+		    file[i].path, strerror(e));
+		return -1;
+	}
+	return 0;
+}
+
+static int
+check_log(const struct options *op, char *err)
+{
+	struct logdest d;
+
+	if (logdest_parse(&d, op->log) == 0)
 		return 0;
-	if (stat(op->dhcp_path, &st) == -1 || access(op->dhcp_path, R_OK) == -1)
-		e = errno;
-	else if (S_ISDIR(st.st_mode))
-		e = EISDIR;
-	if (e == 0)
-		return 0;
-	snprintf(err, OPTIONS_ERRLEN, "--dhcp-path: %.256s: %s", op->dhcp_path,
-	    strerror(e));
+	snprintf(err, OPTIONS_ERRLEN,
+	    "--log: '%.128s' is not auto, stderr, journal[:PATH] or "
+	    "syslog[:PATH], with a path of at most %zu bytes",
+	    op->log, sizeof(d.path) - 1);
 	return -1;
 }
 
@@ -85,7 +122,9 @@ parse_all(struct options *op, int argc, char *argv[], char *err)
 		return -1;
 	if (options_finish(op, err) == -1)
 		return -1;
-	return check_dhcp_path(op, err);
+	if (check_log(op, err) == -1)
+		return -1;
+	return check_paths(op, err);
 }
 
 static void
@@ -128,7 +167,8 @@ check_files(const struct options *op)
 	int r = -1;
 
 	if (conf_init(&conf, op) == 0 && conf_read_dhcp(&conf) != -1 &&
-	    conf_read_resolv(&conf) != -1 && conf_read_http(&conf) != -1 &&
+	    conf_read_resolv(&conf) != -1 && conf_read_dns(&conf) != -1 &&
+	    conf_read_hosts(&conf) != -1 && conf_read_http(&conf) != -1 &&
 	    ports_init(&ports, op) == 0 && ports_read_gateway(&ports) != -1 &&
 	    ports_read_via(&ports) != -1)
 		r = 0;

@@ -64,9 +64,9 @@ accepted() {
 	verdict $? "accepted ($st): $* [$(cat "$DIR/err")]"
 }
 
-# clean ARGS...: the same without a word.
+# clean ARGS...: the same without a word.  /etc/hosts is not the test's.
 clean() {
-	"$VPNKIT" --check "$@" >"$DIR/out" 2>"$DIR/err"
+	"$VPNKIT" --check --hosts '' "$@" >"$DIR/out" 2>"$DIR/err"
 	st=$?
 	[ "$st" = 0 ] && [ ! -s "$DIR/out" ] && [ ! -s "$DIR/err" ]
 	verdict $? "clean ($st): $* [$(cat "$DIR/err")]"
@@ -84,6 +84,14 @@ refused '--server-macaddr' --ethernet x --server-macaddr zz
 refused '--lowest-ip' --ethernet x --lowest-ip 10.0.0.9 --highest-ip 10.0.0.8
 refused '--dhcp-path' --ethernet x --dhcp-path "$DIR/none"
 refused '--dhcp-path' --ethernet x --dhcp-path "$DIR"
+refused "--log: 'smoke' is not" --ethernet x --log smoke
+refused "--log: 'smoke' is not" --check --ethernet x --log smoke
+refused "--log: 'journal:' is not" --check --ethernet x --log journal:
+refused "--log: 'stderr:/x' is not" --check --ethernet x --log stderr:/x
+for o in dns hosts http gateway-forwards forwards; do
+	refused "--$o: $DIR: Is a directory" --ethernet "$DIR/none/x" --$o "$DIR"
+	refused "--$o: $DIR: Is a directory" --check --ethernet x --$o "$DIR"
+done
 refused '--config' --config "$DIR/none"
 refused 'needs a value' --ethernet
 refused 'more than 107 bytes' --ethernet "$(printf '/%0108d' 0)"
@@ -99,12 +107,25 @@ accepted '--port-max-idle-time: has no meaning any more' --ethernet fd:3 --port-
 clean --ethernet fd:3 --vsock-path /x/connect --port fd:4
 clean --ethernet x --publish 127.0.0.1:8000-8003:192.168.65.3:80-83 --publish '[::1]:0:192.168.65.3:53/udp'
 accepted "$DIR/none: No such file" --ethernet x --http "$DIR/none"
+accepted "$DIR/none: No such file or directory; the host's servers are used" \
+    --ethernet x --dns "$DIR/none"
+clean --ethernet x --log "syslog:$DIR/none"
 accepted '--db: has no meaning' --ethernet x --db /x --branch master
 
 echo '{"searchDomains":["a.b"],"domainName":"c.d"}' >"$DIR/dhcp.json"
 clean --ethernet x --dhcp "$DIR/dhcp.json"
 echo '{"searchDomains":' >"$DIR/bad.json"
 refused "$DIR/bad.json" --check --ethernet x --dhcp-path "$DIR/bad.json"
+printf 'nameserver 127.0.0.1\ntimeout 2000\n' >"$DIR/dns.conf"
+clean --ethernet x --dns "$DIR/dns.conf"
+printf 'nameserver 192.0.2.9\nzone corp.example\ntimeout 2s\n' >"$DIR/dns.conf"
+refused "$DIR/dns.conf:3: not a number, or too large" --check --ethernet x \
+    --dns "$DIR/dns.conf"
+echo 'fe80::1%lo0 localhost' >"$DIR/hosts"
+accepted "$DIR/hosts:1: not an address, skipped" --ethernet x \
+    --hosts "$DIR/hosts"
+truncate -s 5M "$DIR/hosts"
+refused "$DIR/hosts: File too large" --check --ethernet x --hosts "$DIR/hosts"
 
 echo "{ \"ethernet\": \"$SOCK\", \"mtu\": 1400, \"debug\": true,
     \"host-names\": [\"a\", \"b\"], \"domain\": \"from.file\" }" >"$DIR/config"
@@ -202,9 +223,11 @@ done
 [ -S "$SOCK" ]
 verdict $? "what SIGKILL leaves behind"
 : >"$LOG"
-start --ethernet "$SOCK"
+start --ethernet "$SOCK" --dns "$DIR/dns.conf"
 await ready
 verdict $? "starts over a stale socket"
+grep -qF "$DIR/dns.conf:3: not a number, or too large; the host's servers" "$LOG"
+verdict $? "a wrong file of --dns: says which servers are used"
 kill -USR1 "$PID"
 kill -HUP "$PID"
 echo 'nameserver 127.0.0.2' >"$DIR/new"
@@ -214,6 +237,12 @@ verdict $? "sees a file renamed over the old one"
 echo 'nameserver 127.0.0.3' >"$VPNKIT_RESOLV_CONF"
 await sh -c "[ \$(grep -c 'resolv.conf: new name servers' $LOG) = 2 ]"
 verdict $? "and the next change, too"
+echo 'nameserver 127.0.0.4' >"$DIR/dns.conf"
+await grep -q 'dns.conf: new name servers' "$LOG"
+verdict $? "the file of --dns is right now"
+echo 'nameserver x' >"$DIR/dns.conf"
+await grep -q 'dns.conf:1: not an address; the servers stay' "$LOG"
+verdict $? "wrong again: says that they stay"
 stop -TERM
 verdict "$st" "stops"
 exit $FAILED
