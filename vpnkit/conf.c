@@ -260,6 +260,7 @@ conf_fini(struct conf *c)
 	json_decref(c->domain);
 	json_decref(c->search);
 	conf_fini_dns(c);
+	json_decref(c->http_file);
 	httpconf_clear(&c->http);
 }
 

@@ -33,6 +33,7 @@ struct conf {
 	json_t *hosts;	     /* owned: array of "ADDRESS NAME" */
 	struct httpconf http;
 	bool http_was_set; /* not by a file or the environment */
+	json_t *http_file; /* owned: what the file says; NULL: there is none */
 };
 
 /* The JSON in a file.  NULL: the text in err says why, and errno. */
@@ -56,7 +57,7 @@ int conf_read_dns(struct conf *);
 int conf_read_hosts(struct conf *);
 /*
  * A missing file is no settings, and no error; what was set at run time stays
- * until there is one.
+ * until there is one, or it says something else.
  */
 int conf_read_http(struct conf *);
 /* The same from a JSON text; -1: err, of HTTPCONF_ERRLEN bytes, says why. */

@@ -55,6 +55,31 @@ read_environment(struct conf *c)
 	return changed(&c->http, &new);
 }
 
+/* Without a file, or while it is away: the next one says something new. */
+static int
+without_file(struct conf *c)
+{
+	json_decref(c->http_file);
+	c->http_file = NULL;
+	return c->http_was_set ? 0 : read_environment(c);
+}
+
+/* What the file says now; what was set meanwhile stays when that is no news. */
+static int
+take_file(struct conf *c, struct httpconf *new)
+{
+	bool news = !json_equal(c->http_file, new->json);
+
+	if (c->http_was_set && !news) {
+		httpconf_clear(new);
+		return 0;
+	}
+	json_decref(c->http_file);
+	c->http_file = json_incref(new->json);
+	c->http_was_set = false;
+	return changed(&c->http, new);
+}
+
 int
 conf_read_http(struct conf *c)
 {
@@ -65,12 +90,10 @@ conf_read_http(struct conf *c)
 	int r;
 
 	if (path == NULL)
-		return c->http_was_set ? 0 : read_environment(c);
+		return without_file(c);
 	if ((text = conf_read_file(path, CONF_FILEMAX, &len)) == NULL) {
 		log_warn("%s", path);
-		if (errno != ENOENT)
-			return -1;
-		return c->http_was_set ? 0 : read_environment(c);
+		return errno == ENOENT ? without_file(c) : -1;
 	}
 	r = httpconf_parse(&new, text, len, err);
 	explicit_bzero(text, len);
@@ -81,8 +104,7 @@ conf_read_http(struct conf *c)
 	}
 	if (*err != '\0')
 		log_warnx("%s: %s", path, err);
-	c->http_was_set = false;
-	return changed(&c->http, &new);
+	return take_file(c, &new);
 }
 
 int

@@ -132,6 +132,39 @@ check "an empty object" answers_api "200 closed" -d '{}'
 inside none
 check "no password in the log" sh -c "! grep -e secret -e dXNlcjp '$LOG'"
 suite_stop
+
+# Beside a file: what is set holds until that says something else.  The
+# supervisor reads resolv.conf before, which dnsd tells.
+reload() {
+	seen=$(grep -c "names of our own" "$LOG")
+	kill -HUP "$SUITE"
+	logged "names of our own" "$seen"
+}
+
+shows() {
+	got=$(curl -sS --max-time 60 --noproxy '*' --unix-socket "$DIR/api" \
+	    http://unix/http_proxy.json | jq -r .exclude)
+	[ "$got" = "$1" ] || { echo "got '$got'"; return 1; }
+}
+
+echo '{"exclude": "file.example"}' >"$CONF"
+suite --http "$CONF" --http-api-path "$DIR/api"
+eventually status show >/dev/null 2>&1
+check "beside a file: its settings" shows file.example
+check "others are set" answers_api "200 closed" -d '{"exclude": "api.example"}'
+reload
+check "they are not forgotten by SIGHUP" shows api.example
+settings '{"exclude": ' "not JSON; the settings stay"
+settings '{"exclude": "new.example"}' "HTTP proxy: new settings"
+check "but the file goes before when it changes" shows new.example
+check "others are set again" answers_api "200 closed" \
+    -d '{"exclude": "api.example"}'
+rm "$CONF"
+reload
+check "without the file they stay" shows api.example
+settings '{"exclude": "new.example"}' "HTTP proxy: new settings"
+check "one that is made anew goes before" shows new.example
+suite_stop
 suite --http-api-path "$DIR/api"
 eventually [ -S "$DIR/api" ]
 check "nothing is set" answers_api "404 closed"
