@@ -62,7 +62,8 @@ void sup_resend(struct sup *, enum ipc_role);
 
 /*
  * sup_files.c: reads all files, and watches them from then on; the second one
- * reads them again, and tries again for ports that could not be had.
+ * looks for them and reads them again, and tries again for ports that could not
+ * be had.
  */
 void sup_files_init(struct sup *);
 void sup_reload(struct sup *);

@@ -134,6 +134,7 @@ sup_files_init(struct sup *s)
 void
 sup_reload(struct sup *s)
 {
+	watch_again(&s->watch);
 	dhcp_changed(s);
 	resolv_changed(s);
 	dns_changed(s);

@@ -3,7 +3,8 @@
 
 /*
  * Files that are read again when they change: edited in place, renamed over,
- * deleted, created later, or replaced behind a symbolic link.
+ * deleted, created later, or replaced behind a symbolic link; also when that
+ * happens to the directory they are in.
  */
 
 #include <ev.h>
@@ -40,8 +41,10 @@ struct watch {
 /* A failure is logged and then nothing is watched. */
 void watch_init(struct watch *, struct ev_loop *);
 void watch_fini(struct watch *);
-/* Path is borrowed for good; it need not exist. */
+/* Path is borrowed for good; neither it nor its directory need exist. */
 void watch_add(
     struct watch *, const char *path, void (*changed)(void *), void *arg);
+/* Looks for all directories anew; the callbacks do not come by that. */
+void watch_again(struct watch *);
 
 #endif

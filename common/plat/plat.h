@@ -178,10 +178,12 @@ int plat_edge_wait(int set, struct plat_edge_event *, int max);
 int plat_watch_new(void);
 /* Returns a watch number; several files of one directory share it. */
 int plat_watch_dir(int set, const char *dir);
+/* Watch may be that of a directory which is gone. */
+void plat_watch_drop(int set, int watch);
 /*
  * Calls back for each changed name; name is valid during the call.  An empty
- * name: the directory itself is gone or has moved; with watch -1: changes were
- * lost, so everything may have changed.
+ * name: the directory itself is gone, has moved or has other permissions; with
+ * watch -1: changes were lost, so everything may have changed.
  */
 void plat_watch_read(int set, void (*cb)(void *arg, int watch,
     const char *name), void *arg);

@@ -401,6 +401,12 @@ plat_watch_dir(int set, const char *dir)
 }
 
 void
+plat_watch_drop(int set, int watch)
+{
+	(void)inotify_rm_watch(set, watch);
+}
+
+void
 plat_watch_read(
     int set, void (*cb)(void *arg, int watch, const char *name), void *arg)
 {

@@ -637,8 +637,16 @@ START_TEST(watch_sees_every_change)
 	ck_assert_uint_eq(s.n, 2);
 	ck_assert_int_eq(unlink(b), 0);
 	ck_assert(saw(&s, set, w, "b"));
+	plat_watch_drop(set, w);
+	ck_assert_int_ne(fd = open(a, O_WRONLY | O_CREAT, 0600), -1);
+	close(fd);
+	ck_assert(!saw(&s, set, w, "a"));
+	ck_assert_int_ne(w = plat_watch_dir(set, dir), -1);
+	ck_assert_int_eq(unlink(a), 0);
+	ck_assert(saw(&s, set, w, "a"));
 	ck_assert_int_eq(rmdir(dir), 0);
 	ck_assert(saw(&s, set, w, ""));
+	plat_watch_drop(set, w);
 	ck_assert_int_eq(plat_watch_dir(set, dir), -1);
 	ck_assert_int_eq(errno, ENOENT);
 	close(set);
