@@ -145,8 +145,10 @@ rexmit_timeout(struct net *net, usec_t now, struct tcp *t)
 		tcp_cc_restart(t);
 		t->persist = true;
 	}
+	/* Until the guest says something; our FIN is a probe as well. */
+	if (t->persist || t->snd_wnd == 0)
+		t->keeps++;
 	if (t->persist) {
-		t->keeps++; /* until the guest says something */
 		tcp_probe(net, now, t);
 		return;
 	}
