@@ -4,7 +4,7 @@
  * Three things go out, and none may start in the middle of another's frame:
  * the rest of a half-written frame of the stack's, then the queue (answers of
  * the handshake, frames of other VMs), then the frames of the stack, straight
- * from the arena.  One sendmsg() takes of all three what the socket will.
+ * from the arena.  One writev() takes of all three what the socket will.
  *
  * Only the VM's first connection, the one that last sent, gets frames of the
  * stack.  Nothing is ever read from the arena here: it goes to the kernel as
@@ -103,16 +103,16 @@ consume(struct conn *c, size_t n)
 int
 conn_write(struct conn *c)
 {
-	struct msghdr mh = { .msg_iov = c->eth->iov };
-	size_t i, len;
+	struct iovec *iov = c->eth->iov;
+	size_t i, niov, len;
 	ssize_t n;
 
 	if (c->framing == FRAMING_NONE)
 		return dgram_write(c);
-	while ((mh.msg_iovlen = gather(c)) > 0) {
-		for (len = 0, i = 0; i < mh.msg_iovlen; i++)
-			len += c->eth->iov[i].iov_len;
-		n = sendmsg(c->fd, &mh, MSG_DONTWAIT | MSG_NOSIGNAL);
+	while ((niov = gather(c)) > 0) {
+		for (len = 0, i = 0; i < niov; i++)
+			len += iov[i].iov_len;
+		n = writev(c->fd, iov, (int)niov);
 		if (n == -1 && errno == EINTR)
 			continue;
 		if (n == -1 && errno != EAGAIN && errno != ENOBUFS)

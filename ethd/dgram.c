@@ -21,17 +21,16 @@
 
 #include "ethd.h"
 
-#define DGRAM_IN  16 /* as many as fit the arena when all are longest */
-#define DGRAM_OUT 64
+#define DGRAM_IN 16 /* as many as fit the arena when all are longest */
 
 #define PROBE_SEC  2.0	  /* without a word before we look */
 #define PROBE_TYPE 0x88b5 /* IEEE 802: for local experiments */
 #define PROBE_LEN  60
 
-/* Scratch of one read or one write, the same for all clients. */
+/* Scratch of one read, the same for all clients. */
 struct dgram_buf {
-	struct mmsghdr in[DGRAM_IN], out[DGRAM_OUT];
-	struct iovec in_iov[DGRAM_IN], out_iov[DGRAM_OUT];
+	struct mmsghdr in[DGRAM_IN];
+	struct iovec in_iov[DGRAM_IN];
 	uint8_t frame[DGRAM_IN][FRAMER_MAXFRAME];
 };
 
@@ -47,47 +46,30 @@ is_end(int err)
 	       err != EMSGSIZE;
 }
 
-/* Fills out with the frames that wait for this client. */
-static unsigned
-dgram_gather(struct conn *c)
-{
-	struct dgram_buf *b = c->eth->dgram;
-	const struct chan_frame *f;
-	struct vm *vm = c->vm;
-	unsigned i;
-
-	if (TAILQ_FIRST(&vm->conns) != c)
-		return 0;
-	for (i = 0; i < DGRAM_OUT && i < vm->out_n; i++) {
-		f = &vm->outq[(vm->out_first + i) % VM_OUTQ];
-		b->out_iov[i].iov_base = (void *)(uintptr_t)f->p;
-		b->out_iov[i].iov_len = f->len;
-	}
-	return i;
-}
-
+/*
+ * A call for each frame: sendmmsg(2), which takes many, also takes addresses,
+ * and an owned ethd could send to any abstract socket of the host with it.
+ */
 int
 dgram_write(struct conn *c)
 {
-	struct dgram_buf *b = c->eth->dgram;
+	const struct chan_frame *f;
 	struct vm *vm = c->vm;
-	unsigned n;
-	int i, sent;
 
-	while (!c->closing && (n = dgram_gather(c)) > 0) {
-		sent = sendmmsg(c->fd, b->out, n, MSG_DONTWAIT | MSG_NOSIGNAL);
-		if (sent == -1 && is_end(errno))
-			return -1;
-		if (sent == -1 && errno == EMSGSIZE) {
+	while (!c->closing && TAILQ_FIRST(&vm->conns) == c && vm->out_n > 0) {
+		f = &vm->outq[vm->out_first];
+		if (send(c->fd, f->p, f->len, MSG_DONTWAIT | MSG_NOSIGNAL) !=
+		    -1) {
+			daemon_moved(c->eth->d, f->len);
+			vm_out_consume(vm, 0, f->len);
+		} else if (errno == EMSGSIZE) {
 			eth_bad(vm->eth, ETHS_TX_TOOBIG);
 			vm_out_next(vm);
-		} else if (sent == -1 && errno != EINTR) {
+		} else if (is_end(errno)) {
+			return -1;
+		} else if (errno != EINTR) {
 			ev_io_start(c->eth->d->loop, &c->wr);
 			return 0;
-		}
-		for (i = 0; i < sent; i++) {
-			daemon_moved(c->eth->d, b->out_iov[i].iov_len);
-			vm_out_consume(vm, 0, b->out_iov[i].iov_len);
 		}
 	}
 	ev_io_stop(c->eth->d->loop, &c->wr);
@@ -191,10 +173,6 @@ buf_alloc(struct ethd *e)
 		b->in_iov[i].iov_len = sizeof(b->frame[i]);
 		b->in[i].msg_hdr.msg_iov = &b->in_iov[i];
 		b->in[i].msg_hdr.msg_iovlen = 1;
-	}
-	for (i = 0; i < DGRAM_OUT; i++) {
-		b->out[i].msg_hdr.msg_iov = &b->out_iov[i];
-		b->out[i].msg_hdr.msg_iovlen = 1;
 	}
 	e->dgram = b;
 	return 0;

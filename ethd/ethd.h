@@ -27,8 +27,8 @@
 #include "switch.h"
 #include "vm.h"
 
-#define ETH_OVERHEAD 14 /* a frame is longer than its packet */
-#define ETH_IOVS     1024
+#define ETH_OVERHEAD 14	  /* a frame is longer than its packet */
+#define ETH_IOVS     1024 /* IOV_MAX */
 
 enum eth_stat {
 	ETHS_CONNS, /* now */

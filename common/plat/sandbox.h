@@ -9,8 +9,8 @@
 #include <stddef.h>
 
 enum sandbox_role {
-	SANDBOX_READER, /* ethd: fds it was handed, nothing else */
-	SANDBOX_STACK,	/* netstackd, dnsd, proxyd: no addressed sends */
+	SANDBOX_READER, /* ethd, diagd: fds it was handed, nothing else */
+	SANDBOX_STACK,	/* netstackd, dnsd, proxyd: no accept, no pairs */
 	SANDBOX_SERVER, /* front: as STACK, and accept */
 	SANDBOX_OPENER, /* portd: socket, bind, listen, accept, connect */
 	SANDBOX_SUPERVISOR, /* vpnkit: starts children, reads files; no ptrace,

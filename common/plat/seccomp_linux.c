@@ -9,10 +9,11 @@
  * Where a call is safe with some arguments only, the arguments are part of
  * the row; several rows of one call mean any of them.  Pointers cannot be
  * looked through, so what matters is whether there is one: a sendto() without
- * an address goes to the peer portd connected the socket to, and sendmsg() is
- * not on the lists of STACK and SERVER at all.  setsockopt() is on it only with
- * options that cannot lead a packet elsewhere: IP_OPTIONS with a source route
- * could, SO_BINDTODEVICE too.
+ * an address goes to the peer the socket was connected to by who made it, and
+ * sendmsg() is OPENER's alone.  Landlock keeps a READER from the host's
+ * abstract sockets only since Linux 6.12.  setsockopt() is on the lists only
+ * with options that cannot lead a packet elsewhere: IP_OPTIONS with a source
+ * route could, SO_BINDTODEVICE too.
  *
  * Builds with SANITIZER_CALLS are for tests.  AddressSanitizer needs a few
  * more calls to print its report.  LeakSanitizer would need clone, ptrace and
@@ -85,7 +86,7 @@ static const struct rule rules[] = {
 	CALL(ALL, write), CALL(ALL, writev),
 	CALL(ALL, recvfrom), CALL(ALL, recvmsg), CALL(ALL, recvmmsg),
 	CALL1(ALL, sendto, NOPTR(4)),
-	CALL(RD | OP, sendmsg), CALL(RD | OP, sendmmsg),
+	CALL(OP, sendmsg), CALL(OP, sendmmsg),
 	CALL(ALL, close), CALL(ALL, lseek), CALL(ALL, shutdown),
 	CALL(ALL, getsockopt), CALL(ALL, getsockname), CALL(ALL, getpeername),
 
