@@ -151,7 +151,7 @@ const struct ipc_desc ipc_desc[IPC__MAX] = {
 	/* A lease ethd gave before it was restarted. */
 	[IPC_LEASE] = { "lease", P_MAIN, P_ETH, 0, 0,
 	    { F_VM, { "uuid", F_STR, 36, 36 }, { "mac", F_MAC, 0, 0 },
-	    F_IP("ip") } },
+	    F_IP("ip"), { "gone-ms", F_INT, 0, WIDE } } },
 	/* A VM with this lease is there; it needs a stack and a channel. */
 	[IPC_VM_OPEN] = { "vm-open", P_ETH, P_MAIN, 0, 0,
 	    { F_VM, { "uuid", F_STR, 36, 36 }, { "mac", F_MAC, 0, 0 },

@@ -204,17 +204,17 @@ find_unused(struct lease_pool *pool, const uint32_t *ip)
 	return NULL;
 }
 
-/* When nothing else is left: of a NIC that is not there now. */
+/* When nothing else is left: of who has been gone longest. */
 static struct lease *
-find_spare(struct lease_pool *pool)
+find_spare(struct lease_pool *pool, usec_t now)
 {
-	struct macaddr mac;
-	struct lease *l;
+	struct lease *l, *spare = NULL;
 
 	for (l = &pool->slot[1]; l <= &pool->slot[LEASE_MAX]; l++)
-		if (l->vm != 0 && !l->used && uuid_is_mac(&l->uuid, &mac))
-			return l;
-	return NULL;
+		if (l->vm != 0 && !l->used && l->spare_at <= now &&
+		    (spare == NULL || l->spare_at < spare->spare_at))
+			spare = l;
+	return spare;
 }
 
 /*
@@ -257,13 +257,28 @@ lease_new(struct lease_pool *pool, const struct uuid *uuid, uint32_t ip,
 	return LEASE_OK;
 }
 
+/* The number and its Ethernet address stay; ip, unless 0, is a free address. */
+static enum lease_result
+lease_take(struct lease_pool *pool, const struct uuid *uuid, uint32_t ip,
+    usec_t now, struct lease **out)
+{
+	struct lease *l = find_spare(pool, now);
+
+	if (l == NULL)
+		return LEASE_NONE;
+	l->uuid = *uuid;
+	if (ip != 0)
+		l->ip = ip;
+	*out = l;
+	return LEASE_OK;
+}
+
 enum lease_result
 lease_get(struct lease_pool *pool, const struct uuid *uuid, const uint32_t *ip,
-    struct lease **out)
+    usec_t now, struct lease **out)
 {
 	struct lease *l = find_uuid(pool, uuid);
-	enum lease_result result;
-	struct macaddr mac;
+	uint32_t wish = ip != NULL ? *ip : 0;
 
 	if (l == NULL && uuid_drawn(uuid))
 		l = find_unused(pool, ip);
@@ -273,20 +288,13 @@ lease_get(struct lease_pool *pool, const struct uuid *uuid, const uint32_t *ip,
 		*out = l;
 		return LEASE_OK;
 	}
-	if (ip == NULL) {
-		result = lease_new(pool, uuid, 0, out);
-		if (result != LEASE_NONE ||
-		    (!uuid_drawn(uuid) && !uuid_is_mac(uuid, &mac)) ||
-		    (l = find_spare(pool)) == NULL)
-			return result;
-		*out = l;
-		return LEASE_OK;
-	}
-	if (!ip_allowed(&pool->conf, *ip))
+	if (ip != NULL && !ip_allowed(&pool->conf, wish))
 		return LEASE_RANGE;
-	if (ip_taken(pool, *ip))
+	if (ip != NULL && ip_taken(pool, wish))
 		return LEASE_TAKEN;
-	return lease_new(pool, uuid, *ip, out);
+	if (lease_new(pool, uuid, wish, out) == LEASE_OK)
+		return LEASE_OK;
+	return lease_take(pool, uuid, wish, now, out);
 }
 
 struct lease *

@@ -7,11 +7,12 @@
  *
  * A lease's number is the VM's number on the bus and the last four bytes of
  * its Ethernet address; it goes with the IPv4 address where it can.  A lease
- * never changes and never ends.  But one whose UUID was drawn for a client that
- * named none cannot be asked for again, so the next such client gets it when
- * its VM is gone: they never take more addresses than there are of them at a
- * time.  One that goes by the address of a NIC is given to another client
- * without a name when there is no other left.
+ * whose UUID was drawn for a client that named none cannot be asked for again,
+ * so the next such client gets it when its VM is gone: they never take more
+ * addresses than there are of them at a time.  Any other is its UUID's until
+ * there is none left for a new one, who then gets the one whose VM has been
+ * gone longest: clients that name themselves anew each time do not use up the
+ * addresses.
  */
 
 #include <stdbool.h>
@@ -19,6 +20,7 @@
 #include <stdint.h>
 
 #include "common/ipaddr.h"
+#include "common/usec.h"
 
 #define UUID_STRLEN 37
 #define LEASE_MAX   1000 /* highest VM number */
@@ -56,7 +58,9 @@ struct lease {
 	struct uuid uuid;
 	struct macaddr mac;
 	uint32_t ip; /* host order */
-	bool used;   /* its VM is there; kept by the caller */
+	/* Kept by the caller: */
+	bool used;	 /* its VM is there */
+	usec_t spare_at; /* not used: from when on its VM is gone */
 };
 
 /* Addresses in host order; 0 for a gateway or host that is not there. */
@@ -82,9 +86,10 @@ enum lease_result {
 /*
  * Finds or makes the lease of a UUID, a drawn one included; ip is the preferred
  * address or NULL.  *out is borrowed from the pool and set with LEASE_OK only.
+ * It may have been another UUID's.
  */
 enum lease_result lease_get(struct lease_pool *, const struct uuid *,
-    const uint32_t *ip, struct lease **out);
+    const uint32_t *ip, usec_t now, struct lease **out);
 
 /*
  * Enters a lease from before a restart, or returns the one that is there

@@ -50,7 +50,7 @@ lease_ask(struct ethd *e, const struct vmnet_cmd *cmd, struct lease **lease)
 		arc4random_buf(random, sizeof(random));
 		uuid = uuid_draw(random);
 	}
-	return lease_get(&e->pool, &uuid, ip, lease);
+	return lease_get(&e->pool, &uuid, ip, usec_now(e->d->loop), lease);
 }
 
 int

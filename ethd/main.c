@@ -161,6 +161,15 @@ on_dgram(struct daemon *d, struct ipc *from, struct ipc_msg *msg)
 	dgram_new(d->data, ipc_take_fd(msg, 0), (uint32_t)ipc_u64(msg, "id"));
 }
 
+/* When the VM of a lease from before our start cannot come back any more. */
+static usec_t
+spare_at(const struct ethd *e, uint64_t gone_ms)
+{
+	if (gone_ms == 0)
+		return vm_gone_at(e);
+	return usec_now(e->d->loop) - (usec_t)gone_ms * USEC_MS;
+}
+
 static void
 on_lease(struct daemon *d, struct ipc *from, struct ipc_msg *msg)
 {
@@ -173,8 +182,11 @@ on_lease(struct daemon *d, struct ipc *from, struct ipc_msg *msg)
 	if (vm <= LEASE_MAX && uuid_parse(ipc_str(msg, "uuid"), &uuid) == 0)
 		l = lease_restore(
 		    &e->pool, (uint32_t)vm, &uuid, &mac, msg_ip(msg, "ip"));
-	if (l == NULL)
+	if (l == NULL) {
 		log_warnx("lease %s does not fit", ipc_str(msg, "uuid"));
+		return;
+	}
+	l->spare_at = spare_at(e, ipc_u64(msg, "gone-ms"));
 }
 
 static void

@@ -319,6 +319,12 @@ vm_attach(struct vm *vm, struct conn *c)
 	vm_watch(vm);
 }
 
+usec_t
+vm_gone_at(const struct ethd *e)
+{
+	return usec_now(e->d->loop) + (usec_t)(VM_GONE_SEC * USEC_SEC);
+}
+
 void
 vm_detach(struct conn *c)
 {
@@ -334,6 +340,7 @@ vm_detach(struct conn *c)
 	TAILQ_REMOVE(&vm->conns, c, entry);
 	vm->nconn--;
 	if (vm->nconn == 0) {
+		vm->lease->spare_at = vm_gone_at(vm->eth);
 		ev_timer_set(&vm->gone, VM_GONE_SEC, 0.);
 		ev_timer_start(vm->eth->d->loop, &vm->gone);
 	} else if (vm->out_n > 0) {

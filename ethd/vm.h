@@ -74,7 +74,8 @@ void vm_attach(struct vm *, struct conn *);
 void vm_detach(struct conn *); /* only for conn_close() */
 /* Owns it; replaces an older one.  tap: the stack has the machine's own. */
 void vm_chan(struct vm *, struct chan *, bool tap);
-void vm_lost(struct vm *, int err); /* no netstackd; 0: a new one */
+usec_t vm_gone_at(const struct ethd *); /* one without a client from now on */
+void vm_lost(struct vm *, int err);	/* no netstackd; 0: a new one */
 void vm_dirty(struct vm *);
 void vm_flush(struct vm *);
 void vm_watch(struct vm *); /* what can be read, and what has room */

@@ -45,6 +45,7 @@ static void
 close_stack(struct vm *vm)
 {
 	vm->open = false;
+	vm->gone = plat_now();
 	drop_tap(vm);
 	ev_timer_stop(vm->all->kids->loop, &vm->away);
 	ev_timer_stop(vm->all->kids->loop, &vm->again);
@@ -125,15 +126,21 @@ check_lease(const struct vms *vms, const struct lease *l)
 	return NULL;
 }
 
+/* Whose stack it is, for the log. */
+static void
+stack_name(struct child *c, const struct lease *l)
+{
+	strlcpy(c->uuid, l->uuid, sizeof(c->uuid));
+	ipaddr_str(&l->ip, c->address);
+}
+
 static struct child *
 stack_new(const struct vm *vm)
 {
 	struct child *c = child_new(vm->all->kids, ROLE_STACK, vm->lease.vm);
 
-	if (c == NULL)
-		return NULL;
-	strlcpy(c->uuid, vm->lease.uuid, sizeof(c->uuid));
-	ipaddr_str(&vm->lease.ip, c->address);
+	if (c != NULL)
+		stack_name(c, &vm->lease);
 	return c;
 }
 
@@ -144,6 +151,7 @@ open_stack(struct vm *vm)
 	ev_timer_stop(vm->all->kids->loop, &vm->away);
 	ev_timer_stop(vm->all->kids->loop, &vm->again);
 	vm->open = true;
+	vm->gone = 0;
 	if (vm->stack == NULL)
 		vm->stack = stack_new(vm);
 	if (vm->stack == NULL)
@@ -183,6 +191,20 @@ vm_new(struct vms *vms, const struct lease *l)
 	return vm;
 }
 
+/*
+ * The number goes to another UUID.  Nothing of the old one's is left to it: its
+ * stack ends, if it has not yet, before the new one's is started.
+ */
+static void
+change_lease(struct vm *vm, const struct lease *l)
+{
+	close_stack(vm);
+	vm->lease = *l;
+	vm->tap_not_before = 0;
+	if (vm->stack != NULL)
+		stack_name(vm->stack, l);
+}
+
 const char *
 vm_open(struct vms *vms, const struct lease *l)
 {
@@ -192,10 +214,13 @@ vm_open(struct vms *vms, const struct lease *l)
 
 	if ((why = check_lease(vms, l)) != NULL)
 		return why;
-	if ((vm = vms->v[l->vm]) != NULL && !same_lease(&vm->lease, l))
-		return "changed a VM's lease";
-	if (vm == NULL && (vm = vm_new(vms, l)) == NULL)
+	if ((vm = vms->v[l->vm]) == NULL && (vm = vm_new(vms, l)) == NULL)
 		return NULL;
+	if (!same_lease(&vm->lease, l)) {
+		if (vm->open)
+			return "changed a VM's lease";
+		change_lease(vm, l);
+	}
 	log_info(
 	    "VM %u, %s: %s", (unsigned)l->vm, l->uuid, ipaddr_str(&l->ip, ip));
 	open_stack(vm);
@@ -317,13 +342,17 @@ vm_channel_again(struct vms *vms, const struct child *stack)
  */
 
 static void
-send_lease(struct ipc *ipc, const struct lease *l)
+send_lease(struct ipc *ipc, const struct vm *vm)
 {
+	usec_t gone_ms =
+	    vm->gone == 0 ? 0 : (plat_now() - vm->gone) / USEC_MS + 1;
 	char mac[MACADDR_STRLEN], ip[IPADDR_STRLEN];
+	const struct lease *l = &vm->lease;
 
-	ipc_send(ipc, IPC_LEASE, NULL, 0, "{s:I, s:s, s:s, s:s}", "vm",
+	ipc_send(ipc, IPC_LEASE, NULL, 0, "{s:I, s:s, s:s, s:s, s:I}", "vm",
 	    (json_int_t)l->vm, "uuid", l->uuid, "mac",
-	    macaddr_str(&l->mac, mac), "ip", ipaddr_str(&l->ip, ip));
+	    macaddr_str(&l->mac, mac), "ip", ipaddr_str(&l->ip, ip), "gone-ms",
+	    (json_int_t)gone_ms);
 }
 
 void
@@ -335,7 +364,7 @@ vm_eth_started(struct vms *vms)
 	for (i = 1; i <= VM_MAX; i++) {
 		if ((vm = vms->v[i]) == NULL)
 			continue;
-		send_lease(vms->eth->ipc, &vm->lease);
+		send_lease(vms->eth->ipc, vm);
 		if (vm->stack == NULL || !vm->stack->wanted)
 			continue;
 		ev_timer_stop(vms->kids->loop, &vm->away);

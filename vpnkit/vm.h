@@ -45,6 +45,7 @@ struct vm {
 	struct vms *all; /* borrowed */
 	struct lease lease;
 	bool open;		/* ethd has it now */
+	usec_t gone;		/* since when it counts as gone; 0: not yet */
 	struct child *stack;	/* owned; NULL: none runs */
 	struct ev_timer away;	/* until it counts as gone, ethd being new */
 	struct ev_timer again;	/* until its stack or channel is tried again */

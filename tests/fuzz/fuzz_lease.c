@@ -17,7 +17,9 @@ check_pool(const struct lease_pool *p)
 	for (a = &p->slot[1]; a < &p->slot[16]; a++) {
 		CHECK(a->vm == 0 || &p->slot[a->vm] == a);
 		for (b = a + 1; a->vm != 0 && b < &p->slot[16]; b++)
-			CHECK(b->vm == 0 || b->ip != a->ip);
+			CHECK(b->vm == 0 ||
+			      (b->ip != a->ip && memcmp(&b->uuid, &a->uuid,
+						     sizeof(a->uuid)) != 0));
 	}
 }
 
@@ -41,7 +43,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		ip = 0xc0a84100 | (fuzz_u8(&r) & 15);
 		l = NULL;
 		if (op & 1) {
-			res = lease_get(&pool, &uuid, op & 2 ? &ip : NULL, &l);
+			res = lease_get(
+			    &pool, &uuid, op & 2 ? &ip : NULL, op >> 3, &l);
 			CHECK((res == LEASE_OK) == (l != NULL));
 			lease_text(res, ip, text);
 			CHECK(strlen(text) < sizeof(text));
@@ -50,8 +53,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 			mac = lease_mac(vm ^ ((op & 2) >> 1));
 			l = lease_restore(&pool, vm, &uuid, &mac, ip);
 		}
-		if (l != NULL)
+		if (l != NULL) {
 			l->used = (op & 4) != 0;
+			l->spare_at = op >> 3;
+		}
 		check_pool(&pool);
 	}
 	return 0;

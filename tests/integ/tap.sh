@@ -113,6 +113,23 @@ check "and not given back before its end" \
     [ "$(grep -c 'the TAP is gone' "$LOG")" -le 2 ]
 check "nobody was killed for it" [ "$(grep -c 'broke the protocol' "$LOG")" = 0 ]
 
+# One address, and a machine that is another one each time: the next one gets
+# it, and hands over its TAP, when the first is gone.
+suite_stop
+suite --highest-ip $GUEST
+gone=$(grep -c "VM 1 is gone" "$LOG")
+check "the only address" guest -- ping -q -c 1 -w 150 $GATEWAY
+is_gone() {
+	[ "$(grep -c "VM 1 is gone" "$LOG")" -gt "$gone" ]
+}
+check "who had it is gone" eventually is_gone
+before=$(grep -c 'has handed over its TAP' "$LOG")
+told_as c
+check "somebody else has it" tell_as c "ip addr | grep -q $GUEST/"
+check "and the TAP is handed over" eventually handed -gt "$before"
+check "and served" tell_as c "$PEER" down $SERVER 7000 1000003
+tell_as c leave
+
 # Without an admin socket there is nobody to ask.
 suite_stop
 suite --admin none

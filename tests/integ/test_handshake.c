@@ -32,6 +32,15 @@ start(void)
 }
 
 static void
+start_few(void)
+{
+	static const char *const args[] = { "--highest-ip", "192.168.65.5",
+		NULL };
+
+	ck_assert_int_eq(suite_start(&suite, exe, args), 0);
+}
+
+static void
 stop(void)
 {
 	ck_assert_int_eq(suite_stop(&suite), 0);
@@ -282,13 +291,11 @@ END_TEST
 
 START_TEST(test_exhaustion)
 {
-	struct fakevm vm;
+	struct fakevm vm, all[252];
 	unsigned i;
 
-	for (i = 1; i <= 252; i++) {
-		open_vm(&vm, i);
-		fv_close(&vm);
-	}
+	for (i = 1; i <= 252; i++)
+		open_vm(&all[i - 1], i);
 	ck_assert_int_eq(fv_connect(&vm, suite.sock, FV_VMNET), 0);
 	ck_assert_int_eq(fv_greet(&vm, fv_uuid(253), 0), 2);
 	ck_assert_str_eq(vm.text, "No IP addresses available.");
@@ -300,6 +307,67 @@ START_TEST(test_exhaustion)
 	ck_assert_int_eq(fv_dhcp(&vm, TIMEOUT * 1000), 0);
 	ck_assert_uint_eq(vm.ip, FV_IP(192, 168, 65, 254));
 	fv_close(&vm);
+	for (i = 0; i < 252; i++)
+		fv_close(&all[i]);
+}
+END_TEST
+
+static void
+expect_none(unsigned uuid)
+{
+	struct fakevm vm;
+
+	ck_assert_int_eq(fv_connect(&vm, suite.sock, FV_VMNET), 0);
+	ck_assert_int_eq(fv_greet(&vm, fv_uuid(uuid), 0), 2);
+	ck_assert_str_eq(vm.text, "No IP addresses available.");
+	fv_close(&vm);
+}
+
+static void
+expect_vm(struct fakevm *vm, unsigned uuid, uint8_t num)
+{
+	open_vm(vm, uuid);
+	ck_assert_uint_eq(vm->mac[5], num);
+	ck_assert_int_eq(fv_dhcp(vm, FV_WAIT), 0);
+	ck_assert_uint_eq(vm->ip, FV_IP(192, 168, 65, 2 + num));
+	ck_assert_int_eq(fv_ping(vm, FV_GATEWAY, 1, FV_WAIT), 0);
+}
+
+/*
+ * There are three addresses, and clients that are somebody else each time.
+ * Each gets that of who has been gone longest, not of who is there, and keeps
+ * it when ethd dies.
+ */
+START_TEST(test_spare)
+{
+	struct fakevm vm[3];
+	unsigned i;
+
+	for (i = 0; i < 3; i++)
+		expect_vm(&vm[i], i + 1, (uint8_t)(i + 1));
+	expect_none(4);
+	fv_close(&vm[1]);
+	/* That is noticed before there is an answer to this. */
+	ck_assert_int_eq(fv_ping(&vm[0], FV_GATEWAY, 2, FV_WAIT), 0);
+	fv_close(&vm[0]);
+	ck_assert_int_eq(
+	    suite_wait_log(&suite, "192.168.65.3): gone", 1, FV_WAIT), 0);
+	expect_vm(&vm[1], 4, 2);
+	expect_vm(&vm[0], 5, 1);
+	expect_none(2);
+	kill(suite_find(&suite, "ethd", 0), SIGKILL);
+	for (i = 0; i < 3; i++) {
+		while (fv_eof(&vm[i], FV_WAIT) == 0)
+			vm[i].len = 0;
+		fv_close(&vm[i]);
+	}
+	expect_vm(&vm[0], 5, 1);
+	expect_vm(&vm[1], 4, 2);
+	expect_vm(&vm[2], 3, 3);
+	expect_none(2);
+	for (i = 0; i < 3; i++)
+		fv_close(&vm[i]);
+	ck_assert_int_eq(suite_log_count(&suite, "killing it"), 0);
 }
 END_TEST
 
@@ -396,6 +464,9 @@ tests(void)
 	tcase_add_test(tc, test_ethd_dies);
 	tc = add_case(s, "exhaustion", true);
 	tcase_add_test(tc, test_exhaustion);
+	tc = add_case(s, "spare", false);
+	tcase_add_unchecked_fixture(tc, start_few, stop);
+	tcase_add_test(tc, test_spare);
 	return s;
 }
 

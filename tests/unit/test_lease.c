@@ -13,10 +13,12 @@
 #define NET(n) (0xc0a84100u + (n))
 
 static struct lease_pool pool;
+static usec_t now;
 
 static void
 setup(void)
 {
+	now = 1000 * USEC_SEC;
 	memset(&pool, 0, sizeof(pool));
 	pool.conf = (struct lease_conf){ .lowest = NET(3),
 		.highest = NET(254),
@@ -70,8 +72,8 @@ START_TEST(test_script)
 
 	for (i = 0; i < sizeof(script) / sizeof(script[0]); i++) {
 		uuid = name(script[i].uuid);
-		r = lease_get(
-		    &pool, &uuid, script[i].ip == 0 ? NULL : &script[i].ip, &l);
+		r = lease_get(&pool, &uuid,
+		    script[i].ip == 0 ? NULL : &script[i].ip, now, &l);
 		ck_assert_msg(
 		    r == script[i].result, "%s: %d", script[i].what, r);
 		if (r != LEASE_OK)
@@ -93,7 +95,7 @@ START_TEST(test_wish_zero)
 	struct lease *l;
 	uint32_t ip = 0;
 
-	ck_assert_int_eq(lease_get(&pool, &uuid, &ip, &l), LEASE_RANGE);
+	ck_assert_int_eq(lease_get(&pool, &uuid, &ip, now, &l), LEASE_RANGE);
 }
 END_TEST
 
@@ -105,13 +107,15 @@ START_TEST(test_exhaustion)
 
 	for (i = 1; i <= 252; i++) {
 		uuid = name(i);
-		ck_assert_int_eq(lease_get(&pool, &uuid, NULL, &l), LEASE_OK);
+		ck_assert_int_eq(
+		    lease_get(&pool, &uuid, NULL, now, &l), LEASE_OK);
 		ck_assert_uint_eq(l->ip, NET(i + 2));
+		l->used = true;
 	}
 	uuid = name(i);
-	ck_assert_int_eq(lease_get(&pool, &uuid, NULL, &l), LEASE_NONE);
+	ck_assert_int_eq(lease_get(&pool, &uuid, NULL, now, &l), LEASE_NONE);
 	uuid = name(77);
-	ck_assert_int_eq(lease_get(&pool, &uuid, NULL, &l), LEASE_OK);
+	ck_assert_int_eq(lease_get(&pool, &uuid, NULL, now, &l), LEASE_OK);
 }
 END_TEST
 
@@ -132,25 +136,25 @@ START_TEST(test_drawn)
 	uint32_t ip = NET(3), other = NET(9);
 	struct lease *l;
 
-	ck_assert_int_eq(lease_get(&pool, &one, NULL, &l), LEASE_OK);
+	ck_assert_int_eq(lease_get(&pool, &one, NULL, now, &l), LEASE_OK);
 	ck_assert_uint_eq(l->vm, 1);
 	l->used = true;
-	ck_assert_int_eq(lease_get(&pool, &two, NULL, &l), LEASE_OK);
+	ck_assert_int_eq(lease_get(&pool, &two, NULL, now, &l), LEASE_OK);
 	ck_assert_uint_eq(l->vm, 2);
 	l->used = true;
 	pool.slot[1].used = false;
 	/* Not to one with a name, and not when another is wished for. */
-	ck_assert_int_eq(lease_get(&pool, &named, NULL, &l), LEASE_OK);
+	ck_assert_int_eq(lease_get(&pool, &named, NULL, now, &l), LEASE_OK);
 	ck_assert_uint_eq(l->vm, 3);
-	ck_assert_int_eq(lease_get(&pool, &three, &other, &l), LEASE_OK);
+	ck_assert_int_eq(lease_get(&pool, &three, &other, now, &l), LEASE_OK);
 	ck_assert_uint_eq(l->vm, 7);
 	l->used = true;
 	three = drawn(4);
-	ck_assert_int_eq(lease_get(&pool, &three, &ip, &l), LEASE_OK);
+	ck_assert_int_eq(lease_get(&pool, &three, &ip, now, &l), LEASE_OK);
 	ck_assert_uint_eq(l->vm, 1);
 	ck_assert_int_eq(memcmp(&l->uuid, &one, sizeof(one)), 0);
 	l->used = true;
-	ck_assert_int_eq(lease_get(&pool, &three, NULL, &l), LEASE_OK);
+	ck_assert_int_eq(lease_get(&pool, &three, NULL, now, &l), LEASE_OK);
 	ck_assert_uint_eq(l->vm, 4);
 }
 END_TEST
@@ -163,36 +167,103 @@ nic(uint8_t n)
 	return uuid_mac(&mac);
 }
 
-/*
- * A NIC has its own lease again and again.  Only when there is no other left
- * does somebody without a name get it, and then only if it is not there.
- */
+/* A NIC has its own lease again and again. */
 START_TEST(test_nic)
 {
-	struct uuid one = nic(1), two = nic(2), any = drawn(1), named = name(9);
+	struct uuid one = nic(1), two = nic(2), any = drawn(1);
 	struct macaddr mac;
 	struct lease *l;
 
-	pool.conf.highest = pool.conf.lowest + 3; /* two of them are ours */
-	pool.conf.gateway = pool.conf.lowest;
-	pool.conf.host = pool.conf.lowest + 1;
 	ck_assert(uuid_is_mac(&one, &mac));
 	ck_assert_mem_eq(mac.b, "\x52\x54\0\0\0\1", 6);
 	ck_assert(!uuid_is_mac(&any, &mac) && !uuid_drawn(&one));
-	ck_assert_int_eq(lease_get(&pool, &one, NULL, &l), LEASE_OK);
+	ck_assert_int_eq(lease_get(&pool, &one, NULL, now, &l), LEASE_OK);
 	ck_assert_uint_eq(l->vm, 1);
-	ck_assert_int_eq(lease_get(&pool, &two, NULL, &l), LEASE_OK);
+	ck_assert_int_eq(lease_get(&pool, &two, NULL, now, &l), LEASE_OK);
 	ck_assert_uint_eq(l->vm, 2);
 	l->used = true;
-	ck_assert_int_eq(lease_get(&pool, &one, NULL, &l), LEASE_OK);
+	ck_assert_int_eq(lease_get(&pool, &any, NULL, now, &l), LEASE_OK);
+	ck_assert_uint_eq(l->vm, 3);
+	ck_assert_int_eq(lease_get(&pool, &one, NULL, now, &l), LEASE_OK);
 	ck_assert_uint_eq(l->vm, 1);
-	ck_assert_int_eq(lease_get(&pool, &named, NULL, &l), LEASE_NONE);
-	ck_assert_int_eq(lease_get(&pool, &any, NULL, &l), LEASE_OK);
+}
+END_TEST
+
+/* Leases of NET(3) to NET(5), by number: when their VMs have gone. */
+static const usec_t gone[] = { 0, 30 * USEC_SEC, 20 * USEC_SEC, 40 * USEC_SEC };
+
+static void
+three_gone(void)
+{
+	struct uuid uuid;
+	struct lease *l;
+	uint32_t i;
+
+	pool.conf.highest = NET(5);
+	for (i = 1; i <= 3; i++) {
+		uuid = name(i);
+		ck_assert_int_eq(
+		    lease_get(&pool, &uuid, NULL, now, &l), LEASE_OK);
+		ck_assert_uint_eq(l->vm, i);
+		l->spare_at = gone[i];
+	}
+	now = 35 * USEC_SEC;
+}
+
+/* Who comes when none is left has the lease of who has been gone longest. */
+START_TEST(test_spare)
+{
+	struct uuid new[] = { name(11), drawn(12), nic(13), name(14) };
+	struct uuid old = name(2), first = name(1);
+	struct lease *l;
+
+	three_gone();
+	/* It was there again meanwhile. */
+	pool.slot[2].used = true;
+	ck_assert_int_eq(lease_get(&pool, &new[0], NULL, now, &l), LEASE_OK);
 	ck_assert_uint_eq(l->vm, 1);
+	ck_assert_mem_eq(&l->uuid, &new[0], sizeof(new[0]));
 	l->used = true;
-	one = nic(3);
-	ck_assert_int_eq(lease_get(&pool, &one, NULL, &l), LEASE_NONE);
-	ck_assert_int_eq(lease_get(&pool, &any, NULL, &l), LEASE_NONE);
+	/* The third may still come back. */
+	ck_assert_int_eq(lease_get(&pool, &new[1], NULL, now, &l), LEASE_NONE);
+	ck_assert_int_eq(lease_get(&pool, &first, NULL, now, &l), LEASE_NONE);
+	ck_assert_int_eq(lease_get(&pool, &old, NULL, now, &l), LEASE_OK);
+	ck_assert_uint_eq(l->vm, 2);
+	now = gone[3];
+	ck_assert_int_eq(lease_get(&pool, &new[1], NULL, now, &l), LEASE_OK);
+	ck_assert_uint_eq(l->vm, 3);
+	ck_assert(uuid_drawn(&l->uuid));
+	/* Of each kind, and to each. */
+	ck_assert_int_eq(lease_get(&pool, &new[2], NULL, now, &l), LEASE_OK);
+	ck_assert_uint_eq(l->vm, 3);
+	ck_assert_int_eq(lease_get(&pool, &new[3], NULL, now, &l), LEASE_OK);
+	ck_assert_uint_eq(l->vm, 3);
+	l->used = true;
+	ck_assert_int_eq(lease_get(&pool, &new[1], NULL, now, &l), LEASE_NONE);
+}
+END_TEST
+
+/*
+ * Who wishes for an address has none of others', gone or not.  Where only the
+ * numbers are used up, a number goes with the address that is wished for.
+ */
+START_TEST(test_spare_wish)
+{
+	struct uuid new = name(11);
+	uint32_t ip3 = NET(3), ip9 = NET(9);
+	struct lease *l;
+	size_t i;
+
+	three_gone();
+	ck_assert_int_eq(lease_get(&pool, &new, &ip3, now, &l), LEASE_TAKEN);
+	pool.conf.highest = NET(9);
+	for (i = 4; i <= LEASE_MAX; i++) {
+		pool.slot[i].vm = (uint32_t)i;
+		pool.slot[i].used = true;
+	}
+	ck_assert_int_eq(lease_get(&pool, &new, &ip9, now, &l), LEASE_OK);
+	ck_assert_uint_eq(l->vm, 2);
+	ck_assert_uint_eq(l->ip, ip9);
 }
 END_TEST
 
@@ -208,19 +279,23 @@ START_TEST(test_numbers)
 		.gateway = 0xfffff001 };
 	for (i = 1; i <= LEASE_MAX; i++) {
 		uuid = name(i);
-		ck_assert_int_eq(lease_get(&pool, &uuid, NULL, &l), LEASE_OK);
+		ck_assert_int_eq(
+		    lease_get(&pool, &uuid, NULL, now, &l), LEASE_OK);
 		ck_assert_uint_eq(l->ip, 0xfffff000 + i - (i == 1));
+		l->used = true;
 	}
 	uuid = name(i);
-	ck_assert_int_eq(lease_get(&pool, &uuid, NULL, &l), LEASE_NONE);
+	ck_assert_int_eq(lease_get(&pool, &uuid, NULL, now, &l), LEASE_NONE);
 	memset(&pool.slot, 0, sizeof(pool.slot));
 	pool.conf.lowest = 0xfffffffe;
 	for (i = 1; i <= 2; i++) {
 		uuid = name(i);
-		ck_assert_int_eq(lease_get(&pool, &uuid, NULL, &l), LEASE_OK);
+		ck_assert_int_eq(
+		    lease_get(&pool, &uuid, NULL, now, &l), LEASE_OK);
+		l->used = true;
 	}
 	uuid = name(i);
-	ck_assert_int_eq(lease_get(&pool, &uuid, NULL, &l), LEASE_NONE);
+	ck_assert_int_eq(lease_get(&pool, &uuid, NULL, now, &l), LEASE_NONE);
 }
 END_TEST
 
@@ -236,16 +311,16 @@ START_TEST(test_rank)
 	struct macaddr mac5 = lease_mac(5);
 	struct lease *l;
 
-	ck_assert_int_eq(lease_get(&pool, &two, &ip4, &l), LEASE_OK);
+	ck_assert_int_eq(lease_get(&pool, &two, &ip4, now, &l), LEASE_OK);
 	ck_assert_uint_eq(l->vm, 2);
-	ck_assert_int_eq(lease_get(&pool, &one, &ip3, &l), LEASE_OK);
+	ck_assert_int_eq(lease_get(&pool, &one, &ip3, now, &l), LEASE_OK);
 	ck_assert_uint_eq(l->vm, 1);
 	memset(&pool.slot, 0, sizeof(pool.slot));
 	ck_assert_ptr_nonnull(lease_restore(&pool, 5, &one, &mac5, ip3));
-	ck_assert_int_eq(lease_get(&pool, &two, &ip7, &l), LEASE_OK);
+	ck_assert_int_eq(lease_get(&pool, &two, &ip7, now, &l), LEASE_OK);
 	ck_assert_uint_eq(l->vm, 1);
 	pool.conf = (struct lease_conf){ .lowest = 0, .highest = last };
-	ck_assert_int_eq(lease_get(&pool, &three, &last, &l), LEASE_OK);
+	ck_assert_int_eq(lease_get(&pool, &three, &last, now, &l), LEASE_OK);
 	ck_assert_uint_eq(l->vm, 2);
 }
 END_TEST
@@ -269,10 +344,10 @@ START_TEST(test_restore)
 	    lease_restore(&pool, LEASE_MAX + 1, &two, &mac8, NET(10)));
 	ck_assert_ptr_nonnull(lease_restore(&pool, 8, &two, &mac8, NET(10)));
 	/* Whoever asks again has what it had. */
-	ck_assert_int_eq(lease_get(&pool, &one, NULL, &l), LEASE_OK);
+	ck_assert_int_eq(lease_get(&pool, &one, NULL, now, &l), LEASE_OK);
 	ck_assert_uint_eq(l->vm, 7);
 	ck_assert_uint_eq(l->ip, NET(9));
-	ck_assert_int_eq(lease_get(&pool, &three, NULL, &l), LEASE_OK);
+	ck_assert_int_eq(lease_get(&pool, &three, NULL, now, &l), LEASE_OK);
 	ck_assert_uint_eq(l->vm, 1);
 }
 END_TEST
@@ -375,6 +450,8 @@ main(void)
 	tcase_add_test(tc, test_exhaustion);
 	tcase_add_test(tc, test_drawn);
 	tcase_add_test(tc, test_nic);
+	tcase_add_test(tc, test_spare);
+	tcase_add_test(tc, test_spare_wish);
 	tcase_add_test(tc, test_numbers);
 	tcase_add_test(tc, test_rank);
 	tcase_add_test(tc, test_restore);
