@@ -5,7 +5,8 @@
  * address says: so a machine keeps its lease when it connects again, also
  * after our own restart.  Two that have the same address at a time, as those
  * have whose user gave none, cannot be told apart: the second is nobody, and
- * gets a lease that is drawn.
+ * gets a lease that is drawn.  Of a machine whose stack is down nothing is read
+ * and no end is seen, so it is asked for before anybody counts as the second.
  *
  * A guest that is silent after it came back would not be reached.  Whoever
  * connects is therefore asked, by ARP, whether it is one of those who are
@@ -16,6 +17,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "common/plat/plat.h"
 #include "common/wr.h"
 
 #include "ethd.h"
@@ -24,12 +26,22 @@
 #define ARP_FRAMELEN 60
 
 static bool
+is_there(const struct vm *vm)
+{
+	const struct conn *c;
+
+	TAILQ_FOREACH (c, &vm->conns, entry) {
+		if (!plat_ended(c->fd))
+			return true;
+	}
+	return false;
+}
+
+static bool
 is_missing(const struct ethd *e, const struct lease *l, struct macaddr *mac)
 {
-	const struct vm *vm = e->vm[l->vm];
-
 	return l->vm != 0 && uuid_is_mac(&l->uuid, mac) &&
-	       (vm == NULL || vm->nconn == 0);
+	       (e->vm[l->vm] == NULL || !is_there(e->vm[l->vm]));
 }
 
 /* "Who has your address?", in the gateway's name, to one NIC alone. */
@@ -82,21 +94,31 @@ nic_draw(struct conn *c)
 	return conn_lease(c, &cmd, &result);
 }
 
+static struct vm *
+find_vm(const struct ethd *e, const struct uuid *uuid)
+{
+	struct vm *vm;
+
+	TAILQ_FOREACH (vm, &e->vms, entry) {
+		if (memcmp(&vm->lease->uuid, uuid, sizeof(*uuid)) == 0)
+			return vm;
+	}
+	return NULL;
+}
+
 static int
 nic_lease(struct conn *c, const struct macaddr *mac)
 {
 	const struct vmnet_cmd cmd = { .uuid = uuid_mac(mac) };
-	const struct ethd *e = c->eth;
+	struct vm *vm = find_vm(c->eth, &cmd.uuid);
 	enum lease_result result;
-	const struct vm *vm;
 
-	if ((mac->b[0] & 1) != 0)
+	if ((mac->b[0] & 1) != 0 || (vm != NULL && is_there(vm)))
 		return nic_draw(c);
-	TAILQ_FOREACH (vm, &e->vms, entry) {
-		if (vm->nconn > 0 &&
-		    memcmp(&vm->lease->uuid, &cmd.uuid, sizeof(cmd.uuid)) == 0)
-			return nic_draw(c);
-	}
+	/* What the old ones have not been read of would make one of them the
+	 * one that last sent. */
+	while (vm != NULL && !TAILQ_EMPTY(&vm->conns))
+		conn_close(TAILQ_FIRST(&vm->conns));
 	return conn_lease(c, &cmd, &result);
 }
 

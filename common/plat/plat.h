@@ -67,6 +67,8 @@ int plat_tap_offload(int fd, bool on);
 uint64_t plat_memory(pid_t);
 /* Whether a signal or a debugger has stopped it; false: unknown, too. */
 bool plat_stopped(pid_t);
+/* Whether a stream's other end will send no more, read to its end or not. */
+bool plat_ended(int fd);
 /* Bytes written to a local socket that its other end has not read. */
 size_t plat_unread(int fd);
 

@@ -13,6 +13,7 @@
 #include <sys/syscall.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -169,6 +170,14 @@ plat_stopped(pid_t pid)
 	/* Its name may hold anything, so it is what is behind the last ')'. */
 	p = strrchr(buf, ')');
 	return p != NULL && p[1] == ' ' && (p[2] == 'T' || p[2] == 't');
+}
+
+bool
+plat_ended(int fd)
+{
+	struct pollfd pfd = { .fd = fd, .events = POLLRDHUP };
+
+	return poll(&pfd, 1, 0) == 1;
 }
 
 size_t

@@ -5,10 +5,13 @@
  *	test_frames .../vpnkit
  */
 
+#include <sys/syscall.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tests/check_main.h"
 
@@ -483,6 +486,64 @@ START_TEST(test_qemu_restart)
 }
 END_TEST
 
+/* It has ended, and so have its sockets. */
+static void
+kill_and_wait(pid_t pid)
+{
+	struct pollfd pfd = { .events = POLLIN };
+
+	ck_assert_int_gt(pid, 0);
+	pfd.fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	ck_assert_int_ge(pfd.fd, 0);
+	ck_assert_int_eq(kill(pid, SIGKILL), 0);
+	ck_assert_int_eq(poll(&pfd, 1, FV_WAIT), 1);
+	close(pfd.fd);
+}
+
+/* By the time this is answered ethd has seen what was there before it. */
+static void
+ask_ethd(void)
+{
+	uint8_t init[FV_INIT];
+	struct fakevm vm;
+
+	ck_assert_int_eq(fv_connect(&vm, suite.sock, FV_VMNET), 0);
+	fv_put_init(init, 22);
+	ck_assert_int_eq(fv_send_all(&vm, init, sizeof(init)), 0);
+	ck_assert_int_eq(fv_recv_all(&vm, init, sizeof(init)), 0);
+	fv_close(&vm);
+}
+
+/*
+ * A machine that connects again while there is no stack, so that nobody has
+ * seen it leave, is the one it was.  Nobody starts another stack while the
+ * supervisor is stopped.
+ */
+START_TEST(test_qemu_without_stack)
+{
+	struct fakevm q;
+	struct fv_pkt p;
+	uint32_t ip;
+
+	open_nic(&q, 5);
+	ck_assert_int_eq(fv_dhcp(&q, FV_WAIT), 0);
+	ip = q.ip;
+	ck_assert_int_eq(kill(suite.pid, SIGSTOP), 0);
+	kill_and_wait(suite_find(&suite, "netstackd", 0));
+	ask_ethd();
+	fv_close(&q);
+	open_nic(&q, 5);
+	/* It may be a silent one, so it is asked. */
+	ck_assert_int_eq(fv_expect(&q, asks_for, &ip, &p, FV_WAIT), 0);
+	send_raw(&q, fv_server, 1, 100);
+	ask_ethd();
+	ck_assert_int_eq(kill(suite.pid, SIGCONT), 0);
+	ck_assert_int_eq(fv_dhcp(&q, FV_WAIT), 0);
+	ck_assert_uint_eq(q.ip, ip);
+	fv_close(&q);
+}
+END_TEST
+
 static TCase *
 add_case(Suite *s, const char *name, bool shared)
 {
@@ -511,6 +572,8 @@ tests(void)
 	tcase_add_test(tc, test_big_ping);
 	tcase_add_test(tc, test_qemu);
 	tcase_add_test(tc, test_qemu_restart);
+	tc = add_case(s, "down", true);
+	tcase_add_test(tc, test_qemu_without_stack);
 	tc = add_case(s, "mtu", false);
 	tcase_add_test(tc, test_mtu);
 	return s;

@@ -449,6 +449,20 @@ START_TEST(socketpair_flags)
 }
 END_TEST
 
+START_TEST(end_is_seen_unread)
+{
+	int sv[2];
+
+	ck_assert_int_eq(plat_socketpair(SOCK_STREAM, sv), 0);
+	ck_assert(!plat_ended(sv[0]));
+	ck_assert_int_eq(write(sv[1], "ab", 2), 2);
+	ck_assert(!plat_ended(sv[0]));
+	close(sv[1]);
+	ck_assert(plat_ended(sv[0]));
+	close(sv[0]);
+}
+END_TEST
+
 START_TEST(clock_goes_forward)
 {
 	usec_t t = plat_now();
@@ -676,6 +690,7 @@ add_other_tests(TCase *t)
 	tcase_add_test(t, ring_is_mapped_twice);
 	tcase_add_test(t, ring_wants_a_sealed_file);
 	tcase_add_loop_test(t, socketpair_flags, SOCK_STREAM, SOCK_DGRAM + 1);
+	tcase_add_test(t, end_is_seen_unread);
 	tcase_add_test(t, clock_goes_forward);
 	tcase_add_test(t, spawn_maps_descriptors);
 	tcase_add_test(t, spawn_stdio_is_null);
