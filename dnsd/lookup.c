@@ -41,27 +41,43 @@ answer_error(struct client *c, const uint8_t *origin, struct rd msg,
 	answer_build(c, origin, msg, q, &a, w, text != NULL ? text : "refused");
 }
 
+/* Of the addresses that answer this type, if any do; 0: of both. */
+static uint8_t
+family_of(uint16_t type)
+{
+	switch (type) {
+	case DNS_TYPE_A:
+		return 4;
+	case DNS_TYPE_AAAA:
+		return 6;
+	default:
+		return 0;
+	}
+}
+
 /*
- * False: not a name of ours, or of a type we know nothing of.  A name that has
- * addresses, but none of this family, exists all the same: NOERROR.
+ * False: not a name of ours.  One that has addresses, but none of this family,
+ * or that is asked for anything else, exists all the same: NOERROR.  A server
+ * knows nothing of it, and would say that there is no such name.
  */
 static bool
 answer_local(struct client *c, const uint8_t *origin, struct rd msg,
     const struct query *q)
 {
 	const struct msg_head *h = &q->head;
-	uint8_t family = h->type == DNS_TYPE_A ? 4 : 6;
+	uint8_t family = family_of(h->type);
+	size_t max = family != 0 || h->type == DNS_TYPE_ANY ? DNS_MAXIPS : 0;
 	struct query_reply a = { .ede = DNS_EDE_NONE };
 	struct ipaddr ip[DNS_MAXIPS];
 	struct dnsd *d = c->d;
 
-	if (h->class != DNS_CLASS_IN ||
-	    (h->type != DNS_TYPE_A && h->type != DNS_TYPE_AAAA))
+	if (h->class != DNS_CLASS_IN)
 		return false;
 	/* Of a hosts file the first line with a name is the one that counts. */
-	if (!names_find(d->names, h->name, h->namelen, family, ip, nitems(ip),
-		&a.nip) &&
-	    !names_find(d->hosts, h->name, h->namelen, family, ip, 1, &a.nip))
+	if (!names_find(
+		d->names, h->name, h->namelen, family, ip, max, &a.nip) &&
+	    !names_find(
+		d->hosts, h->name, h->namelen, family, ip, max > 0, &a.nip))
 		return false;
 	a.ip = ip;
 	stats_inc(&d->d->stats, DNSS_LOCAL);

@@ -195,7 +195,7 @@ names_find(const struct names *ns, const uint8_t *wire, size_t len,
 	if (e == NULL)
 		return false;
 	for (; e != NULL && *n < max; e = e->more)
-		if (e->ip.family == family)
+		if (family == 0 || e->ip.family == family)
 			ip[(*n)++] = e->ip;
 	return true;
 }

@@ -40,7 +40,7 @@ int names_add(struct names *, const char *text, const struct ipaddr *);
 size_t names_count(const struct names *); /* different ones */
 /*
  * Whether the name is there, whatever its case, and at most max of its
- * addresses of a family, in the order in which they were added.
+ * addresses of a family, 0 for any, in the order in which they were added.
  */
 bool names_find(const struct names *, const uint8_t *wire, size_t len,
     uint8_t family, struct ipaddr *, size_t max, size_t *n);

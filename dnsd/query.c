@@ -230,8 +230,9 @@ query_match(const struct query *q, uint16_t id, const uint8_t *random,
 }
 
 static int
-put_address(struct wr *w, uint16_t type, const struct ipaddr *a)
+put_address(struct wr *w, const struct ipaddr *a)
 {
+	uint16_t type = a->family == 6 ? DNS_TYPE_AAAA : DNS_TYPE_A;
 	uint16_t len = type == DNS_TYPE_A ? 4 : 16;
 
 	return wr_u16(w, NAME_POINTER) == -1 || wr_u16(w, type) == -1 ||
@@ -261,7 +262,7 @@ query_build(struct rd msg, const struct query *q, const struct query_reply *a,
 	    wr_u16(&head, 0) == -1 || wr_u16(&head, q->edns) == -1)
 		return 0;
 	for (i = 0; i < a->nip; i++)
-		if (put_address(&w, q->head.type, &a->ip[i]) == -1)
+		if (put_address(&w, &a->ip[i]) == -1)
 			return 0;
 	if (q->edns && put_opt(&w, DNS_EDNSMAX, a->rcode, q->dnssec_ok) == -1)
 		return 0;

@@ -68,7 +68,7 @@ size_t query_bare_error(
 /* What to answer of our own. */
 struct query_reply {
 	enum dns_rcode rcode;
-	const struct ipaddr *ip; /* of the question's type, TTL 0 */
+	const struct ipaddr *ip; /* TTL 0 */
 	size_t nip;
 	enum dns_ede ede; /* DNS_EDE_NONE, or with text */
 	const char *text;

@@ -23,8 +23,8 @@ own_answer(struct rd msg, const struct query *q, uint8_t how)
 	struct msg_head h;
 	size_t n, cut;
 
-	if (q->head.type != DNS_TYPE_A && q->head.type != DNS_TYPE_AAAA)
-		a.nip = 0;
+	for (n = 0; n < a.nip; n++)
+		ip[n].family = (how >> n % 8 & 1) != 0 ? 6 : 4;
 	n = query_build(msg, q, &a, out, sizeof(out));
 	CHECK(n > 0 && msg_head(rd_init(out, n), &h) == 0);
 	CHECK(msg_facts(rd_init(out, n), &h, &f) == 0 && f.len == n);

@@ -77,6 +77,9 @@ check "no such type" asks "status: NOERROR.*" one.example AAAA
 check "over TCP" asks 198.51.100.1 +tcp one.example
 check "hosts file" asks 10.3.3.3 INHOSTS.example
 check "hosts file, the other family" asks "status: NOERROR" alias AAAA
+check "hosts file, another type" asks "status: NOERROR" alias MX
+check "a name of our own, another type" asks "status: NOERROR" \
+    host.internal HTTPS
 
 check "glibc" sh -c "$TAP --socket $SOCK -- getent ahostsv4 one.example |
     grep -q 198.51.100.1"

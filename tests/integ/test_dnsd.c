@@ -451,6 +451,18 @@ static const struct {
 	    DGRAM(HDR "\4host\10internal\0" "\0\x1c\0\1"),
 	    DGRAM("\x12\x34\x81\x80\0\1\0\0\0\0\0\0" "\4host\10internal\0"
 	    "\0\x1c\0\1") },
+	{ "HTTPS",
+	    DGRAM(HDR "\4host\10internal\0" "\0\x41\0\1"),
+	    DGRAM("\x12\x34\x81\x80\0\1\0\0\0\0\0\0" "\4host\10internal\0"
+	    "\0\x41\0\1") },
+	{ "an unknown type",
+	    DGRAM(HDR "\4host\10internal\0" "\xff\0\0\1"),
+	    DGRAM("\x12\x34\x81\x80\0\1\0\0\0\0\0\0" "\4host\10internal\0"
+	    "\xff\0\0\1") },
+	{ "ANY",
+	    DGRAM(HDR "\2vm\10internal\0" "\0\xff\0\1"),
+	    DGRAM("\x12\x34\x81\x80\0\1\0\1\0\0\0\0" "\2vm\10internal\0"
+	    "\0\xff\0\1" "\xc0\x0c" A_IN "\0\0\0\0\0\4\xc0\xa8\x41\3") },
 	{ "hosts file, the first line",
 	    DGRAM(HDR "\3One\7example\0" A_IN),
 	    DGRAM("\x12\x34\x81\x80\0\1\0\1\0\0\0\0" "\3One\7example\0"
@@ -463,6 +475,15 @@ static const struct {
 	    DGRAM(HDR "\3six\7example\0" "\0\x1c\0\1"),
 	    DGRAM("\x12\x34\x81\x80\0\1\0\1\0\0\0\0" "\3six\7example\0"
 	    "\0\x1c\0\1" "\xc0\x0c\0\x1c\0\1\0\0\0\0\0\x10"
+	    "\xfd\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1") },
+	{ "hosts file, MX",
+	    DGRAM(HDR "\3one\7example\0" "\0\x0f\0\1"),
+	    DGRAM("\x12\x34\x81\x80\0\1\0\0\0\0\0\0" "\3one\7example\0"
+	    "\0\x0f\0\1") },
+	{ "hosts file, ANY",
+	    DGRAM(HDR "\3six\7example\0" "\0\xff\0\1"),
+	    DGRAM("\x12\x34\x81\x80\0\1\0\1\0\0\0\0" "\3six\7example\0"
+	    "\0\xff\0\1" "\xc0\x0c\0\x1c\0\1\0\0\0\0\0\x10"
 	    "\xfd\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1") },
 	{ "our names come before the hosts file",
 	    DGRAM(HDR "\4host\10internal\0" A_IN),
@@ -766,9 +787,9 @@ static const struct {
 	    "\1\\\0" A_IN) },
 	{ "class CH", DGRAM(HDR "\7version\4bind\0" "\0\x10\0\3") },
 	{ "any class", DGRAM(HDR "\4host\10internal\0" "\0\1\0\xff") },
-	{ "another type of a name of ours",
-	    DGRAM(HDR "\4host\10internal\0" "\0\x10\0\1") },
-	{ "an unknown type", DGRAM(HDR "\4host\10internal\0" "\xff\0\0\1") },
+	{ "a name below one of ours",
+	    DGRAM(HDR "\1a\4host\10internal\0" "\0\x10\0\1") },
+	{ "an unknown type", DGRAM(HDR OTHER "\xff\0\0\1") },
 };
 /* clang-format on */
 

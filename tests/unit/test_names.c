@@ -113,6 +113,10 @@ START_TEST(test_find)
 	/* There, but not of this family. */
 	ck_assert(names_find(ns, WIRE("\7gateway\10internal"), 6, ip, 4, &n));
 	ck_assert_uint_eq(n, 0);
+	ck_assert(names_find(ns, WIRE("\4host\10internal"), 0, ip, 4, &n));
+	ck_assert_uint_eq(n, 3);
+	ck_assert(names_find(ns, WIRE("\4host\10internal"), 0, NULL, 0, &n));
+	ck_assert_uint_eq(n, 0);
 	ck_assert(!names_find(ns, WIRE("\4host"), 4, ip, 4, &n));
 	ck_assert(!names_find(ns, WIRE("\4hosx\10internal"), 4, ip, 4, &n));
 	names_free(ns);
