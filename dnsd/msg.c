@@ -221,13 +221,12 @@ msg_cut(uint8_t *msg, size_t len, const struct msg_head *h, size_t max)
 	struct msg_rr rr;
 	uint8_t opt[DNS_OPTLEN];
 	size_t end = h->end, room = max;
-	bool cut = false;
+	bool broken = msg_facts(rd_init(msg, len), h, &f) == -1, cut = broken;
 	int i;
 
-	if (len <= max)
+	if (len <= max && !broken)
 		return len;
-	if (msg_facts(rd_init(msg, len), h, &f) == 0 && f.opt != 0 &&
-	    h->end + DNS_OPTLEN <= max) {
+	if (!broken && f.opt != 0 && h->end + DNS_OPTLEN <= max) {
 		/* Its options are what can best be done without. */
 		memcpy(opt, msg + f.opt, DNS_OPTLEN);
 		put_u16_at(opt, DNS_OPTLEN - 2, 0);
@@ -236,8 +235,10 @@ msg_cut(uint8_t *msg, size_t len, const struct msg_head *h, size_t max)
 		f.opt = 0;
 	}
 	while (msg_next(&w, &rr) == 1 && w.section != SEC_ADDITIONAL) {
-		if ((cut = rr.end > room))
+		if (rr.end > room) {
+			cut = true;
 			break;
+		}
 		end = rr.end;
 		count[w.section]++;
 	}

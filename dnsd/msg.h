@@ -121,7 +121,8 @@ void msg_age(uint8_t *msg, size_t len, const struct msg_head *, uint32_t age,
     uint32_t floor);
 /*
  * Cuts the message in place to whole records that fit in max, OPT included,
- * and sets TC if more than additional records were lost.  The new length.
+ * and sets TC if more than additional records were lost.  Of a broken one the
+ * records before that stay, without additional ones.  The new length.
  */
 size_t msg_cut(uint8_t *msg, size_t len, const struct msg_head *, size_t max);
 /*

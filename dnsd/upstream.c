@@ -148,12 +148,29 @@ judge_bare(struct attempt *a, const uint8_t *msg, size_t len)
 	return true;
 }
 
+/*
+ * RFC 2181 9: what has TC is asked again by TCP, wherever it was cut, be it in
+ * a record.  Those before that are for when TCP brings nothing.  The length;
+ * 0: the message is broken.
+ */
+static size_t
+judge_whole(
+    const struct attempt *a, uint8_t *msg, size_t len, const struct msg_head *h)
+{
+	struct msg_facts f;
+
+	if (msg_facts(rd_init(msg, len), h, &f) == 0)
+		return len;
+	if (a->tcp || (h->flags & DNS_TC) == 0)
+		return 0;
+	return msg_cut(msg, len, h, len);
+}
+
 bool
 upstream_judge(struct attempt *a, uint8_t *msg, size_t len)
 {
 	struct lookup *l = a->lookup;
 	enum query_match match;
-	struct msg_facts f;
 	struct msg_head h;
 
 	match = query_match(
@@ -163,7 +180,7 @@ upstream_judge(struct attempt *a, uint8_t *msg, size_t len)
 		match = MATCH_YES;
 	switch (match) {
 	case MATCH_YES:
-		if (msg_facts(rd_init(msg, len), &h, &f) == -1)
+		if ((len = judge_whole(a, msg, len, &h)) == 0)
 			break;
 		if (a->mixed)
 			a->server->case_lost = 0;

@@ -70,8 +70,13 @@ server_answer(const struct query *q, const uint8_t *random, struct rd msg)
 	if (query_match(q, 4711, random, rd_init(buf, len), &h) == MATCH_NOT &&
 	    msg_head(rd_init(buf, len), &h) == -1)
 		return;
-	if (msg_facts(rd_init(buf, len), &h, &f) == -1)
+	if (msg_facts(rd_init(buf, len), &h, &f) == -1) {
+		len = msg_cut(buf, len, &h, len);
+		CHECK(msg_head(rd_init(buf, len), &h) == 0);
+		CHECK(msg_facts(rd_init(buf, len), &h, &f) == 0);
+		CHECK(f.len == len && (h.flags & DNS_TC) != 0);
 		return;
+	}
 	CHECK(f.len <= len);
 	msg_set_case(buf, len, &h, q->head.name, q->head.namelen);
 	if (f.cacheable && q->plain) {

@@ -2233,6 +2233,42 @@ hang_up(int up)
 	close(up);
 }
 
+/*
+ * TC counts wherever the answer was cut: the whole is fetched by TCP, and where
+ * that cannot be had the guest gets the records before the one that was cut.
+ */
+START_TEST(test_cut_midway)
+{
+	static const char two[] = RR("\0\0\0\0") RR("\0\0\0\0");
+	uint8_t buf[600] = { 0 };
+	size_t n, rr = (sizeof(two) - 1) / 2;
+	int fd, up;
+
+	conf_server("192.0.2.7", 0, 60000, NULL);
+	conf_end(false);
+	fd = flow(1, "dns");
+	ask(fd, DGRAM(HDR OTHER A_IN));
+	up = asked(NULL, buf, sizeof(buf), &n);
+	n = answer_to(buf, 0, 2, 0, DGRAM(two));
+	buf[2] |= 2;
+	put(up, buf, n - 5);
+	t.only_tcp = true;
+	up = asked(NULL, buf, sizeof(buf), &n);
+	n = answer_to(buf + 2, 0, 2, 0, DGRAM(two));
+	buf[1] = (uint8_t)n;
+	if (_i == 0)
+		put(up, buf, 2 + n);
+	else
+		hang_up(up);
+	n -= _i == 0 ? 0 : rr;
+	ck_assert_uint_eq(get(fd, buf, sizeof(buf)), PREFIX + n);
+	ck_assert_uint_eq(buf[PREFIX + 2] & 2, _i == 0 ? 0 : 2);
+	ck_assert_uint_eq(buf[PREFIX + 7], _i == 0 ? 2 : 1);
+	ck_assert_mem_eq(buf + PREFIX + n - 4, "1234", 4);
+	ck_assert_uint_eq(counter("asked-by-tcp"), 1);
+}
+END_TEST
+
 /* The server closes a connection that had been of use: another one. */
 START_TEST(test_tcp_closed)
 {
@@ -2677,6 +2713,7 @@ main(int argc, char *argv[])
 	tcase_add_test(tc, test_stale);
 	tcase_add_test(tc, test_stale_outdated);
 	tcase_add_test(tc, test_cut);
+	tcase_add_loop_test(tc, test_cut_midway, 0, 2);
 	tcase_add_loop_test(tc, test_cut_signed, 0, 2);
 	tcase_add_test(tc, test_extended_error);
 	tcase_add_test(tc, test_zones);

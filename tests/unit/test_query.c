@@ -529,6 +529,32 @@ START_TEST(test_cut_additional)
 }
 END_TEST
 
+/* Cut anywhere, by somebody else: what is whole stays. */
+START_TEST(test_cut_broken)
+{
+	static const char whole[] = ANS("\x80", "\2", "\0", "\1") RR("\0\0\0\1")
+	    RR("\0\0\0\1") OPT("\4\xd0", "\x80\0", "\0\0");
+	const size_t first = 12 + 17, opt = sizeof(whole) - 1 - 11;
+	uint8_t m[sizeof(whole)];
+	struct msg_facts f;
+	struct msg_head h;
+	size_t n, got;
+
+	for (n = first; n < sizeof(whole) - 1; n++) {
+		memcpy(m, whole, n);
+		ck_assert_int_eq(msg_head(rd_init(m, n), &h), 0);
+		got = msg_cut(m, n, &h, n);
+		ck_assert_uint_eq(
+		    got, n - (n < opt ? (n - first) % 16 : n - opt));
+		ck_assert_int_eq(msg_head(rd_init(m, got), &h), 0);
+		ck_assert_int_eq(msg_facts(rd_init(m, got), &h, &f), 0);
+		ck_assert_uint_eq(h.count[SEC_ANSWER], (got - first) / 16);
+		ck_assert_uint_eq(h.count[SEC_ADDITIONAL], 0);
+		ck_assert_uint_ne(h.flags & DNS_TC, 0);
+	}
+}
+END_TEST
+
 START_TEST(test_age)
 {
 	uint8_t m[] = ANS("\x80", "\2", "\0", "\1") RR("\0\0\0\x3c")
@@ -678,6 +704,7 @@ main(void)
 	tcase_add_loop_test(tc, test_facts_prefixes, 0, nitems(facts));
 	tcase_add_test(tc, test_cut);
 	tcase_add_test(tc, test_cut_additional);
+	tcase_add_test(tc, test_cut_broken);
 	tcase_add_test(tc, test_age);
 	tcase_add_test(tc, test_case);
 	tcase_add_test(tc, test_build);
