@@ -14,7 +14,7 @@
 
 #define READS  4	   /* in a turn */
 #define OUTMAX (256 << 10) /* bytes that wait for one connection */
-#define SILENT 3 /* given up one after the other: it is not used any more */
+#define SILENT 3 /* given up one after the other: another one is better */
 
 struct conn {
 	struct server *server; /* borrowed */
@@ -105,12 +105,13 @@ conn_message(struct conn *c, uint8_t *p, size_t len)
 	if (len >= DNS_HDRLEN)
 		a = conn_find(c, (uint16_t)(p[0] << 8 | p[1]));
 	c->used = true;
+	/* Also when nobody waits for this any more, as others were quicker. */
+	c->silent = 0;
 	if (a == NULL)
 		stats_inc(&c->server->d->d->stats, DNSS_LATE);
 	else
 		(void)upstream_judge(a, p, len);
-	/* Also when nobody waits for this any more, as others were quicker. */
-	c->silent = 0;
+	c->silent = 0; /* who has its answer has not given up */
 }
 
 static void
@@ -205,24 +206,64 @@ conn_new(struct server *s)
 	return c;
 }
 
-/* The least busy one, or another when that has enough. */
+/* It has kept silent too often, or is perhaps of a network that is gone. */
+static bool
+is_doubtful(const struct conn *c)
+{
+	return c->old || (c->fd != -1 && c->silent >= SILENT);
+}
+
+/*
+ * A place for a connection.  A doubtful one keeps its own only while something
+ * is asked over it, or an answer is being read: a guest could fill them all
+ * with questions that nobody answers, and leave the others without TCP.
+ */
+static bool
+conn_room(struct server *s)
+{
+	struct conn *c;
+
+	if (s->nconn < DNSD_CONNS)
+		return true;
+	TAILQ_FOREACH (c, &s->conns, entry) {
+		if (is_doubtful(c) && c->nasked == 0 && c->inlen == 0) {
+			conn_unlink(c);
+			conn_free(c);
+			return true;
+		}
+	}
+	return false;
+}
+
+/*
+ * Whether a question is better asked over a than over b.  Of doubtful ones
+ * one is asked for as long as it is the least silent, so that the others come
+ * to their end.
+ */
+static bool
+is_better(const struct conn *a, const struct conn *b)
+{
+	if (is_doubtful(a) != is_doubtful(b))
+		return !is_doubtful(a);
+	if (!is_doubtful(a))
+		return a->nasked < b->nasked;
+	return a->old != b->old ? !a->old : a->silent < b->silent;
+}
+
+/* The best there is, or another when that has enough. */
 static struct conn *
 conn_choose(struct server *s)
 {
 	struct conn *c, *best = NULL;
 
 	TAILQ_FOREACH (c, &s->conns, entry) {
-		if (c->old || (c->fd != -1 && c->silent >= SILENT))
-			continue;
-		if (best == NULL || c->nasked < best->nasked)
+		if (best == NULL || is_better(c, best))
 			best = c;
 	}
-	if (s->nconn < DNSD_CONNS &&
-	    (best == NULL || best->nasked >= DNSD_CONNASKED)) {
-		c = conn_new(s);
-		if (c != NULL)
-			best = c;
-	}
+	if (best != NULL && !is_doubtful(best) && best->nasked < DNSD_CONNASKED)
+		return best;
+	if (conn_room(s))
+		return conn_new(s);
 	return best != NULL && best->nasked < DNSD_CONNMAX ? best : NULL;
 }
 

@@ -2420,6 +2420,66 @@ START_TEST(test_tcp_slower)
 }
 END_TEST
 
+/* So many more of them on each stream, and dnsd has read them. */
+static void
+put_numbered(const int *fd, int nfd, unsigned each)
+{
+	uint8_t q[2 + NUMBERED_LEN] = { 0, NUMBERED_LEN };
+	unsigned i, n = (unsigned)counter("tcp-queries");
+	int k;
+
+	for (k = 0; k < nfd; k++) {
+		for (i = 0; i < each; i++) {
+			numbered(q + 2, n++);
+			put(fd[k], q, sizeof(q));
+		}
+	}
+	wait_counter("tcp-queries", n);
+}
+
+/*
+ * A guest asks so much that is not answered that every connection there may be
+ * was silent too often: others are asked over TCP all the same.  One that
+ * nothing is asked over gives its place to a new one; when there is none, the
+ * question goes over one of them, and an answer is all that it lacked.
+ */
+START_TEST(test_tcp_spoiled)
+{
+	enum { STREAMS = 4, CONNS = 4, EACH = 64 };
+	static uint8_t buf[65536];
+	const uint32_t left = _i == 0 ? 0 : STREAMS - 1;
+	int fd[STREAMS], other, up;
+	size_t n, got;
+	uint32_t i;
+
+	t.only_tcp = true;
+	conf_server("192.0.2.7", 0, 60000, NULL);
+	conf_end(false);
+	for (i = 0; i < STREAMS; i++)
+		fd[i] = flow(i, "tcp");
+	/* Each connection has some of every stream. */
+	for (i = 0; i < EACH; i += 16)
+		put_numbered(fd, STREAMS, 16);
+	other = flow(STREAMS, "tcp");
+	for (got = 0; got < STREAMS * EACH * (2 + NUMBERED_LEN); got += n)
+		(void)asked(NULL, buf, sizeof(buf), &n);
+	ck_assert_uint_eq(t.asked_tcp, CONNS);
+	for (i = left; i < STREAMS; i++)
+		ck_assert_int_eq(ipc_send(t.stack, IPC_FLOW_CLOSE, NULL, 0,
+				     "{s:I}", "id", (json_int_t)i),
+		    0);
+	wait_counter("in-flight", left * EACH);
+	put(other, "\0\x1d" HDR OTHER A_IN, 31);
+	up = asked(NULL, buf, sizeof(buf), &n);
+	ck_assert_uint_eq(n, 31);
+	ck_assert_uint_eq(t.asked_tcp, CONNS + (_i == 0));
+	buf[4] |= 0x80;
+	put(up, buf, n);
+	ck_assert_uint_eq(get(other, buf, sizeof(buf)), n);
+	ck_assert_uint_eq(buf[5] & 15, 0);
+}
+END_TEST
+
 /* Most of the time a question has: who needed longer was late, not dnsd. */
 #define TOO_LATE (7 * USEC_SEC)
 
@@ -2761,6 +2821,7 @@ main(int argc, char *argv[])
 	tcase_add_test(tc, test_tcp);
 	tcase_add_test(tc, test_tcp_many);
 	tcase_add_test(tc, test_tcp_slower);
+	tcase_add_loop_test(tc, test_tcp_spoiled, 0, 2);
 	tcase_add_test(tc, test_tcp_swallowed);
 	tcase_add_test(tc, test_cut_swallowed);
 	tcase_add_test(tc, test_tcp_unread);
