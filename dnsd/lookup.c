@@ -259,6 +259,26 @@ asker_stale(const struct asker *w)
 	return answer_cached(w->client, w->origin, w->q, true, w);
 }
 
+static void
+asker_fail(const struct asker *w, enum dns_ede ede, const char *text)
+{
+	stats_inc(&w->client->d->d->stats, DNSS_SERVFAIL);
+	answer_error(w->client, w->origin, rd_init(w->msg, w->q->head.end),
+	    w->q, DNS_SERVFAIL, ede, text, w);
+}
+
+/*
+ * No connection has brought the whole of a cut answer.  By UDP that says to
+ * come by TCP, but who has done so would take it for the whole.  proxyd is
+ * well served with the addresses there are.
+ */
+static bool
+is_no_use(const struct lookup *l, const struct asker *w, const uint8_t *msg)
+{
+	return l->rank == RANK_CUT && (msg[2] & DNS_TC >> 8) != 0 &&
+	       w->client->tcp && w->client->answer == NULL;
+}
+
 /* Each gets a copy of its own, which is then made to fit it. */
 void
 lookup_finish(struct lookup *l, uint8_t *msg, size_t len)
@@ -275,6 +295,11 @@ lookup_finish(struct lookup *l, uint8_t *msg, size_t len)
 	TAILQ_FOREACH (w, &l->askers, next) {
 		if (failed && asker_stale(w))
 			continue;
+		if (is_no_use(l, w, msg)) {
+			asker_fail(w, DNS_EDE_NETWORK,
+			    "the answer was cut, and TCP brought none");
+			continue;
+		}
 		stats_inc(&d->d->stats, DNSS_RELAYED);
 		memcpy(d->out, msg, len);
 		answer_whole(w->client, w->origin, w->q, d->out, len, w, by);
@@ -291,13 +316,12 @@ lookup_fail(struct lookup *l)
 	TAILQ_FOREACH (w, &l->askers, next) {
 		if (asker_stale(w))
 			continue;
-		stats_inc(&l->d->d->stats, DNSS_SERVFAIL);
-		answer_error(w->client, w->origin,
-		    rd_init(w->msg, w->q->head.end), w->q, DNS_SERVFAIL,
-		    l->failed ? DNS_EDE_NETWORK : DNS_EDE_NO_REACHABLE,
-		    l->failed ? "no server can be reached"
-			      : "no server answered",
-		    w);
+		if (l->failed)
+			asker_fail(
+			    w, DNS_EDE_NETWORK, "no server can be reached");
+		else
+			asker_fail(
+			    w, DNS_EDE_NO_REACHABLE, "no server answered");
 	}
 	lookup_end(l);
 }

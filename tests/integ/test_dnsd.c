@@ -2420,6 +2420,78 @@ START_TEST(test_tcp_slower)
 }
 END_TEST
 
+/* All that has come by UDP has a cut answer, and nothing comes by TCP. */
+static void
+serve_cut(void)
+{
+	struct server *s;
+	uint8_t buf[600];
+	ssize_t n;
+
+	ev_run(t.loop, EVRUN_NOWAIT);
+	for (s = t.server; s < t.server + t.nserver; s++) {
+		if ((n = read(s->fd, buf, sizeof(buf))) <= 0)
+			continue;
+		if (s->tcp) {
+			hang_up(s->fd);
+			continue;
+		}
+		n = (ssize_t)answer_to(buf, 0, 1, 0, DGRAM(RR("\0\0\0\0")));
+		buf[2] |= 2;
+		(void)!write(s->fd, buf, (size_t)n);
+	}
+}
+
+/*
+ * A cut answer that came by UDP is none for who asks by TCP, also where one
+ * who asks by UDP shares the question: an error, with its reason.
+ */
+START_TEST(test_cut_for_tcp)
+{
+	static const char q[] = "\0\x28" HDR_OPT OTHER A_IN OPT("\4\xd0");
+	struct pollfd p = { .events = POLLIN };
+	uint8_t buf[600];
+	int dgram;
+
+	conf_server("192.0.2.7", 0, 60000, NULL);
+	conf_end(false);
+	dgram = flow(1, "dns");
+	p.fd = flow(2, "tcp");
+	if (_i == 1) {
+		ask(dgram, q + 2, sizeof(q) - 3);
+		wait_counter("in-flight", 1);
+	}
+	put(p.fd, q, sizeof(q) - 1);
+	wait_counter("questions-merged", (uint64_t)_i);
+	while (poll(&p, 1, 1) != 1)
+		serve_cut();
+	ck_assert_uint_gt(get(p.fd, buf, sizeof(buf)), sizeof(q) + 6);
+	ck_assert_uint_eq(buf[4] & 2, 0);
+	ck_assert_uint_eq(buf[5] & 15, 2);
+	ck_assert_mem_eq(buf + sizeof(q) - 1, "\0\x0f", 2);
+	ck_assert_mem_eq(buf + sizeof(q) + 3, "\0\x17", 2);
+	if (_i == 1) {
+		(void)get(dgram, buf, sizeof(buf));
+		ck_assert_uint_eq(buf[PREFIX + 2] & 2, 2);
+		ck_assert_uint_eq(buf[PREFIX + 3] & 15, 0);
+		ck_assert_uint_eq(buf[PREFIX + 7], 1);
+	}
+}
+END_TEST
+
+/* ... but proxyd takes the addresses there are. */
+START_TEST(test_cut_for_proxy)
+{
+	conf_server("192.0.2.7", 0, 60000, NULL);
+	conf_end(false);
+	t.proxy = link_to(ROLE_PROXY, 0, &proxy_events);
+	resolve(1, "www.example", false);
+	while (t.told != 1)
+		serve_cut();
+	ck_assert_str_eq(t.told_addr, "49.50.51.52");
+}
+END_TEST
+
 /* So many more of them on each stream, and dnsd has read them. */
 static void
 put_numbered(const int *fd, int nfd, unsigned each)
@@ -2824,6 +2896,8 @@ main(int argc, char *argv[])
 	tcase_add_loop_test(tc, test_tcp_spoiled, 0, 2);
 	tcase_add_test(tc, test_tcp_swallowed);
 	tcase_add_test(tc, test_cut_swallowed);
+	tcase_add_loop_test(tc, test_cut_for_tcp, 0, 2);
+	tcase_add_test(tc, test_cut_for_proxy);
 	tcase_add_test(tc, test_tcp_unread);
 	tcase_add_test(tc, test_tcp_bad);
 	tcase_add_test(tc, test_tcp_limit);
