@@ -1,8 +1,9 @@
 /*
  * TCP to the servers, RFC 7766: queries go one behind the other over a
  * connection that is kept for a while, and answers come in any order.  A
- * server may close it at any time; what it has not answered then is asked once
- * more over a new one.
+ * server may close it at any time; what it has not answered then is asked
+ * again over a new one.  Some answer one question for each: as long as every
+ * connection brings an answer, that goes on.
  */
 
 #include <errno.h>
@@ -19,7 +20,8 @@
 struct conn {
 	struct server *server; /* borrowed */
 	int fd;		       /* owned; -1: portd was asked for it */
-	bool used;	       /* a server answered here */
+	bool used;	       /* a server has said something here */
+	bool answered;	       /* ... to what was asked */
 	bool old;	       /* perhaps of a network that is gone */
 	unsigned silent;       /* given up since the last answer */
 	struct attempts asked;
@@ -58,6 +60,17 @@ conn_free(struct conn *c)
 	free(c);
 }
 
+/*
+ * RFC 7766 6.2.4: not answered is not refused.  An answer is progress, and
+ * there are no more of them than questions; other messages may come again and
+ * again, and are good for once.
+ */
+static bool
+may_ask_again(const struct conn *c, const struct attempt *a)
+{
+	return c->answered || (c->used && !a->again);
+}
+
 /* It is of no more use; what was asked over it is asked again, or fails. */
 static void
 conn_fail(struct conn *c)
@@ -68,8 +81,8 @@ conn_fail(struct conn *c)
 	while ((a = TAILQ_FIRST(&c->asked)) != NULL) {
 		TAILQ_REMOVE(&c->asked, a, entry);
 		a->conn = NULL;
-		if (c->used && !a->again && conn_ask(c->server, a) == 0)
-			a->again = true;
+		if (may_ask_again(c, a) && conn_ask(c->server, a) == 0)
+			a->again |= !c->answered;
 		else
 			lookup_attempt_failed(a->lookup, a);
 	}
@@ -109,8 +122,8 @@ conn_message(struct conn *c, uint8_t *p, size_t len)
 	c->silent = 0;
 	if (a == NULL)
 		stats_inc(&c->server->d->d->stats, DNSS_LATE);
-	else
-		(void)upstream_judge(a, p, len);
+	else if (upstream_judge(a, p, len))
+		c->answered = true;
 	c->silent = 0; /* who has its answer has not given up */
 }
 

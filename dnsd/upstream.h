@@ -36,7 +36,7 @@ struct attempt {
 	struct server *server; /* borrowed; NULL: this place is free */
 	bool tcp;
 	bool waiting; /* UDP: in the server's queue, for a socket */
-	bool again;   /* TCP: its first connection has closed */
+	bool again;   /* TCP: one has closed that brought no answer */
 	bool mixed;   /* the name's letters are as `random' says */
 	uint16_t id;
 	uint8_t random[DNSD_CASE_BYTES];

@@ -2336,6 +2336,72 @@ START_TEST(test_tcp_midway)
 }
 END_TEST
 
+/* A server that answers one question on each connection, and closes it. */
+START_TEST(test_tcp_one_each)
+{
+	enum { LEN = 2 + NUMBERED_LEN, N = 6 };
+	uint8_t buf[LEN * N] = { 0, NUMBERED_LEN };
+	size_t n, left;
+	int fd, up;
+
+	t.only_tcp = true;
+	conf_server("192.0.2.7", 0, 60000, NULL);
+	conf_end(false);
+	fd = flow(1, "tcp");
+	for (left = 0; left < N; left++) {
+		numbered(buf + 2, (unsigned)left);
+		put(fd, buf, LEN);
+	}
+	for (; left > 0; left--) {
+		up = asked(NULL, buf, sizeof(buf), &n);
+		while (n < left * LEN)
+			n += get(up, buf + n, sizeof(buf) - n);
+		ck_assert_uint_eq(n, left * LEN);
+		buf[4] |= 0x80;
+		put(up, buf, LEN);
+		hang_up(up);
+		ck_assert_uint_eq(get(fd, buf, sizeof(buf)), LEN);
+		ck_assert_uint_eq(buf[5] & 15, 0);
+	}
+	ck_assert_uint_eq(t.asked_tcp, N);
+	wait_counter("in-flight", 0);
+}
+END_TEST
+
+/*
+ * One that says something else and closes: that is no progress.  After another
+ * time it is asked by UDP.
+ */
+START_TEST(test_tcp_no_progress)
+{
+	struct pollfd p = { .events = POLLIN };
+	uint8_t buf[600];
+	struct server *s;
+	ssize_t n;
+
+	conf_server("192.0.2.7", 0, 60000, NULL);
+	conf_end(false);
+	p.fd = flow(1, "tcp");
+	put(p.fd, "\0\x1d" HDR OTHER A_IN, 31);
+	while (poll(&p, 1, 1) != 1) {
+		ev_run(t.loop, EVRUN_NOWAIT);
+		for (s = t.server; s < t.server + t.nserver; s++) {
+			if ((n = read(s->fd, buf, sizeof(buf))) <= 0)
+				continue;
+			buf[s->tcp ? 4 : 2] |= 0x80;
+			if (s->tcp)
+				buf[3]++; /* another id */
+			(void)!write(s->fd, buf, (size_t)n);
+			if (s->tcp)
+				hang_up(s->fd);
+		}
+	}
+	ck_assert_uint_eq(get(p.fd, buf, sizeof(buf)), 31);
+	ck_assert_uint_eq(buf[5] & 15, 0);
+	ck_assert_uint_le(t.asked_tcp, 2);
+}
+END_TEST
+
 /* A guest that sends byte by byte, says that this was all, and then waits. */
 START_TEST(test_tcp_bytes)
 {
@@ -2860,6 +2926,8 @@ main(int argc, char *argv[])
 	tcase_add_test(tc, test_tcp_closed);
 	tcase_add_test(tc, test_tcp_network);
 	tcase_add_test(tc, test_tcp_midway);
+	tcase_add_test(tc, test_tcp_one_each);
+	tcase_add_test(tc, test_tcp_no_progress);
 	tcase_add_test(tc, test_tcp_bytes);
 	tcase_add_loop_test(tc, test_odd, 0, (int)nitems(odd));
 	tcase_add_test(tc, test_socket_per_query);
