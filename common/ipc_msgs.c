@@ -87,7 +87,7 @@ const struct ipc_desc ipc_desc[IPC__MAX] = {
 	[IPC_DNS_SERVER] = { "dns-server", P_MAIN, P_DNS, 0, 0,
 	    { F_IP("addr"), { "port", F_INT, 1, 65535 },
 	    { "order", F_INT, 0, INT32_MAX },
-	    { "timeout-ms", F_INT, 0, 3600000 }, F_NAMES("zones") } },
+	    { "timeout-ms", F_INT, 0, 3600000 }, { "zones", F_STRS, 0, 256 } } },
 	[IPC_DNS_HOSTS] = { "dns-hosts", P_MAIN, P_DNS, 0, 0,
 	    { F_NAMES("names") } },
 	/*

@@ -11,8 +11,7 @@
 #include "dnsd/names.h"
 
 #define ROUTE_MAXSERVERS 64
-#define ROUTE_MAXZONES	 64 /* of one server */
-#define ROUTE_MAXASKED	 8  /* for one name */
+#define ROUTE_MAXASKED	 8 /* for one name */
 
 struct route_server {
 	struct ipaddr addr;

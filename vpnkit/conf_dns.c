@@ -102,13 +102,13 @@ conf_read_resolv(struct conf *c)
 }
 
 static json_t *
-names_of(const char (*name)[DNSCONF_NAMELEN], size_t n)
+names_of(const struct dnsconf_name *name, size_t n)
 {
 	json_t *a = json_array();
 	size_t i;
 
 	for (i = 0; i < n; i++)
-		json_array_append_new(a, json_string(name[i]));
+		json_array_append_new(a, json_string(name[i].text));
 	return a;
 }
 
@@ -165,8 +165,10 @@ parse_dns(struct conf *c, const char *text, size_t len)
 		dns_is_wrong(c, " ", strerror(errno));
 	else if (dnsconf_parse(text, len, dc, err) == -1)
 		dns_is_wrong(c, "", err);
-	else
+	else {
 		r = take_dns(c, dc);
+		dnsconf_clear(dc);
+	}
 	if (r != -1 && dc->unknown != 0)
 		log_warnx(
 		    "%s:%u: not understood, skipped", c->op->dns, dc->unknown);

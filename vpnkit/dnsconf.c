@@ -8,11 +8,17 @@
 #include <bsd/stdlib.h>
 #include <bsd/string.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "dnsconf.h"
 
 #define BLANKS " \t\r\v\f"
+
+#define DIGITS(n)  #n
+#define LIMIT(n)   DIGITS(n)
+#define MANYZONES  "more than " LIMIT(DNSCONF_ZONES) " zones of one server"
+#define MANYSEARCH "more than " LIMIT(DNSCONF_SEARCH) " names to search"
 
 /* A line while it is taken apart. */
 struct line {
@@ -74,8 +80,10 @@ number(struct line *l, long long max, uint32_t *v)
 	return why == NULL ? NULL : "not a number, or too large";
 }
 
+/* over: what to say of more than max. */
 static const char *
-names(struct line *l, char list[][DNSCONF_NAMELEN], size_t *n, size_t max)
+names(struct line *l, struct dnsconf_name *list, size_t *n, size_t max,
+    const char *over)
 {
 	char w[DNSCONF_NAMELEN];
 	size_t before = *n;
@@ -85,8 +93,8 @@ names(struct line *l, char list[][DNSCONF_NAMELEN], size_t *n, size_t max)
 		if (!is_name(w))
 			return "not a name";
 		if (*n == max)
-			return "too many names";
-		strlcpy(list[(*n)++], w, DNSCONF_NAMELEN);
+			return over;
+		strlcpy(list[(*n)++].text, w, DNSCONF_NAMELEN);
 	}
 	if (r == -1)
 		return "not a name";
@@ -119,6 +127,7 @@ nameserver(struct line *l)
 	s->order = 0;
 	s->timeout_ms = DNSCONF_TIMEOUT_MS;
 	s->nzone = 0;
+	s->zone = NULL;
 	l->c->n++;
 	return NULL;
 }
@@ -134,8 +143,12 @@ zone(struct line *l)
 {
 	struct dnsconf_server *s = last(l);
 
-	return s == NULL ? "before any nameserver"
-			 : names(l, s->zone, &s->nzone, DNSCONF_ZONES);
+	if (s == NULL)
+		return "before any nameserver";
+	if (s->zone == NULL &&
+	    (s->zone = calloc(DNSCONF_ZONES, sizeof(*s->zone))) == NULL)
+		return "no memory";
+	return names(l, s->zone, &s->nzone, DNSCONF_ZONES, MANYZONES);
 }
 
 static const char *
@@ -162,7 +175,8 @@ search(struct line *l)
 {
 	if (l->c->nsearch > 0)
 		return NULL;
-	return names(l, l->c->search, &l->c->nsearch, DNSCONF_SEARCH);
+	return names(
+	    l, l->c->search, &l->c->nsearch, DNSCONF_SEARCH, MANYSEARCH);
 }
 
 static const char *
@@ -202,6 +216,13 @@ parse_line(struct line *l, unsigned num)
 	return NULL;
 }
 
+void
+dnsconf_clear(struct dnsconf *c)
+{
+	while (c->n > 0)
+		free(c->server[--c->n].zone);
+}
+
 int
 dnsconf_parse(const char *text, size_t len, struct dnsconf *c, char *err)
 {
@@ -218,6 +239,7 @@ dnsconf_parse(const char *text, size_t len, struct dnsconf *c, char *err)
 		l = (struct line){ p, nl, c };
 		if ((why = parse_line(&l, num)) != NULL) {
 			snprintf(err, DNSCONF_ERRLEN, "%u: %s", num, why);
+			dnsconf_clear(c);
 			return -1;
 		}
 		p = nl < end ? nl + 1 : end;

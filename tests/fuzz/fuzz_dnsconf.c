@@ -21,6 +21,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		CHECK(c.server[i].port != 0 && c.server[i].addr.family != 0);
 		CHECK(c.server[i].nzone <= DNSCONF_ZONES);
 	}
+	dnsconf_clear(&c);
 	while (hosts_next(&h, &a, name)) {
 		CHECK(*name != '\0' && strlen(name) < HOSTS_NAMELEN);
 		CHECK(a.family == 4 || a.family == 6);

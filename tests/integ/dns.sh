@@ -58,7 +58,7 @@ until dig +short +tries=1 +timeout=1 @$SERVER ready.example |
 	:
 done
 dnsmasq_at 192.0.2.2 --address=/ready.example/192.0.2.77 \
-    --address=/corp.example/10.20.0.1
+    --address=/corp.example/10.20.0.1 --address=/z255.example/10.20.0.2
 ip addr add fd00:2::2/64 dev ext0 nodad
 PORT=5353
 dnsmasq_at fd00:2::2 --address=/ready.example/192.0.2.77 \
@@ -111,6 +111,11 @@ printf 'nameserver %s\nnameserver 192.0.2.2\nzone corp.example\n' $SERVER \
     >"$DIR/dns.conf"
 follows "the file is made: split DNS" 10.20.0.1 www.corp.example
 check "other names" asks 198.51.100.1 one.example
+{
+	printf 'nameserver %s\nnameserver 192.0.2.2\nzone corp.example' $SERVER
+	seq -s '' -f ' z%.0f.example' 255
+} >"$DIR/dns.conf"
+follows "a server with 256 zones" 10.20.0.2 www.z255.example
 printf 'nameserver %s\nnameserver fd00:2::2#5353\nzone six.example\n%s\n' \
     $SERVER 'search corp.example lab.example' >"$DIR/dns.conf"
 follows "a server with IPv6 and a port" 10.66.0.1 www.six.example

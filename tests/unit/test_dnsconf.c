@@ -95,7 +95,7 @@ text_of(void)
 		    s->timeout_ms);
 		say("", buf);
 		for (i = 0; i < s->nzone; i++)
-			say(" ", s->zone[i]);
+			say(" ", s->zone[i].text);
 		say(";", "");
 	}
 	if (c.unknown != 0) {
@@ -114,6 +114,7 @@ START_TEST(test_conf)
 		say(err, "");
 	else
 		text_of();
+	dnsconf_clear(&c);
 	ck_assert_msg(
 	    strcmp(text, confs[_i].want) == 0, "%s: %s", confs[_i].what, text);
 }
@@ -127,8 +128,8 @@ START_TEST(test_globals)
 
 	ck_assert_int_eq(dnsconf_parse(in, strlen(in), &c, err), 0);
 	ck_assert_uint_eq(c.nsearch, 2);
-	ck_assert_str_eq(c.search[0], "a");
-	ck_assert_str_eq(c.search[1], "b.c");
+	ck_assert_str_eq(c.search[0].text, "a");
+	ck_assert_str_eq(c.search[1].text, "b.c");
 	ck_assert_uint_eq(c.offline_after, 7);
 	ck_assert_int_eq(dnsconf_parse("", 0, &c, err), 0);
 	ck_assert_uint_eq(c.offline_after, DNSCONF_OFFLINE);
@@ -145,10 +146,19 @@ START_TEST(test_too_many)
 	ck_assert_int_eq(dnsconf_parse(big, strlen(big), &c, err), -1);
 	ck_assert_str_eq(err, "65: too many servers");
 	strcpy(big, "nameserver 10.0.0.1\nzone");
-	for (i = 0; i <= DNSCONF_ZONES; i++)
+	for (i = 0; i < 256; i++)
+		strcat(big, i == 128 ? "\nzone a" : " a");
+	ck_assert_int_eq(dnsconf_parse(big, strlen(big), &c, err), 0);
+	ck_assert_uint_eq(c.server[0].nzone, 256);
+	dnsconf_clear(&c);
+	strcat(big, " a");
+	ck_assert_int_eq(dnsconf_parse(big, strlen(big), &c, err), -1);
+	ck_assert_str_eq(err, "3: more than 256 zones of one server");
+	strcpy(big, "search");
+	for (i = 0; i <= DNSCONF_SEARCH; i++)
 		strcat(big, " a");
 	ck_assert_int_eq(dnsconf_parse(big, strlen(big), &c, err), -1);
-	ck_assert_str_eq(err, "2: too many names");
+	ck_assert_str_eq(err, "1: more than 64 names to search");
 }
 END_TEST
 
@@ -183,7 +193,8 @@ START_TEST(test_prefixes)
 
 	for (len = 0; len <= strlen(in); len++) {
 		p = guard_put(&g, in, len);
-		(void)dnsconf_parse(p, len, &c, err);
+		if (dnsconf_parse(p, len, &c, err) == 0)
+			dnsconf_clear(&c);
 		h = hosts_init(p, len);
 		while (hosts_next(&h, &a, name))
 			ck_assert_uint_gt(strlen(name), 0);
