@@ -57,8 +57,10 @@ family_of(uint16_t type)
 
 /*
  * False: not a name of ours.  One that has addresses, but none of this family,
- * or that is asked for anything else, exists all the same: NOERROR.  A server
- * knows nothing of it, and would say that there is no such name.
+ * exists all the same: NOERROR.  So does a built-in one that is asked for
+ * anything else; a server knows nothing of it.  But a name of the hosts file
+ * may be one that others have as well, with an MX for example: see
+ * answer_whole().
  */
 static bool
 answer_local(struct client *c, const uint8_t *origin, struct rd msg,
@@ -76,8 +78,8 @@ answer_local(struct client *c, const uint8_t *origin, struct rd msg,
 	/* Of a hosts file the first line with a name is the one that counts. */
 	if (!names_find(
 		d->names, h->name, h->namelen, family, ip, max, &a.nip) &&
-	    !names_find(
-		d->hosts, h->name, h->namelen, family, ip, max > 0, &a.nip))
+	    (max == 0 || !names_find(d->hosts, h->name, h->namelen, family, ip,
+			     1, &a.nip)))
 		return false;
 	a.ip = ip;
 	stats_inc(&d->d->stats, DNSS_LOCAL);
@@ -97,6 +99,18 @@ charge(struct guest *g, size_t len)
 	g->tokens -= n < g->tokens ? n : g->tokens;
 }
 
+/* A name that has an address here exists, whatever a server says (RFC 8020). */
+static bool
+is_no_name(
+    const struct dnsd *d, const struct query *q, const struct msg_head *h)
+{
+	size_t n;
+
+	return (h->flags & 15) == DNS_NXDOMAIN &&
+	       names_find(
+		   d->hosts, q->head.name, q->head.namelen, 0, NULL, 0, &n);
+}
+
 /* Gives an answer back its guest's id and letters, and fits it in. */
 static void
 answer_whole(struct client *c, const uint8_t *origin, const struct query *q,
@@ -109,6 +123,8 @@ answer_whole(struct client *c, const uint8_t *origin, const struct query *q,
 		return;
 	charge(c->guest, len);
 	msg_put_id(msg, q->head.id);
+	if (is_no_name(c->d, q, &h))
+		msg[3] &= 0xf0;
 	if (q->plain)
 		msg_set_case(msg, len, &h, q->head.name, q->head.namelen);
 	if (!c->tcp && len > max) {

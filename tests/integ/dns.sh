@@ -64,7 +64,7 @@ PORT=5353
 dnsmasq_at fd00:2::2 --address=/ready.example/192.0.2.77 \
     --address=/six.example/10.66.0.1
 PORT=53
-echo "10.3.3.3 inhosts.example alias" >"$DIR/hosts"
+echo "10.3.3.3 inhosts.example alias mail.example" >"$DIR/hosts"
 suite --hosts "$DIR/hosts" --dns "$DIR/dns.conf"
 
 # Without the file: the host's resolv.conf.
@@ -77,7 +77,9 @@ check "no such type" asks "status: NOERROR.*" one.example AAAA
 check "over TCP" asks 198.51.100.1 +tcp one.example
 check "hosts file" asks 10.3.3.3 INHOSTS.example
 check "hosts file, the other family" asks "status: NOERROR" alias AAAA
-check "hosts file, another type" asks "status: NOERROR" alias MX
+check "hosts file, another type" asks "status: NOERROR" inhosts.example MX
+check "one that the server has" asks "10 one.example" mail.example MX
+check "whose address is the hosts file's" asks 10.3.3.3 mail.example
 check "a name of our own, another type" asks "status: NOERROR" \
     host.internal HTTPS
 

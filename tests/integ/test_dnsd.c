@@ -476,10 +476,6 @@ static const struct {
 	    DGRAM("\x12\x34\x81\x80\0\1\0\1\0\0\0\0" "\3six\7example\0"
 	    "\0\x1c\0\1" "\xc0\x0c\0\x1c\0\1\0\0\0\0\0\x10"
 	    "\xfd\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1") },
-	{ "hosts file, MX",
-	    DGRAM(HDR "\3one\7example\0" "\0\x0f\0\1"),
-	    DGRAM("\x12\x34\x81\x80\0\1\0\0\0\0\0\0" "\3one\7example\0"
-	    "\0\x0f\0\1") },
 	{ "hosts file, ANY",
 	    DGRAM(HDR "\3six\7example\0" "\0\xff\0\1"),
 	    DGRAM("\x12\x34\x81\x80\0\1\0\1\0\0\0\0" "\3six\7example\0"
