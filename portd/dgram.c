@@ -138,7 +138,8 @@ connect_to(int fd, const struct client *c)
 
 /*
  * What came for the forward while the socket was bound and not yet connected
- * may be anybody's, and would be taken for the client's.
+ * may be anybody's, and would be taken for the client's: of sockets that share
+ * a port by SO_REUSEPORT, all that are not connected get some.
  */
 static int
 connected(int fd, const struct client *c)
@@ -159,7 +160,7 @@ client_sock(struct portd *p, const struct client *c)
 	fd = sock_new(p, af, SOCK_DGRAM);
 	if (fd == -1)
 		return -1;
-	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) == 0 &&
 	    bind(fd, (struct sockaddr *)&ss, len) == 0 && connected(fd, c) == 0)
 		return fd;
 	saved = errno;
@@ -168,14 +169,17 @@ client_sock(struct portd *p, const struct client *c)
 	return -1;
 }
 
-/* 1: it has a socket; 0: the supervisor makes it; -1: it will have none. */
+/*
+ * 1: it has a socket; 0: the supervisor makes it, who made the forward's: only
+ * sockets of one user share a port; -1: it will have none.
+ */
 static int
 give_sock(struct portd *p, struct client *c)
 {
-	if ((c->fd = client_sock(p, c)) != -1)
-		return 1;
-	if (errno != EACCES)
-		return -1;
+	if (!c->f->from_host) {
+		c->fd = client_sock(p, c);
+		return c->fd != -1 ? 1 : -1;
+	}
 	c->waits = host_bind_client(p, c) != 0;
 	return c->waits ? 0 : -1;
 }

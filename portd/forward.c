@@ -119,6 +119,7 @@ bind_new(struct portd *p, const struct forward *f, const struct ipaddr *a,
 {
 	bool tcp = f->proto == FORWARD_TCP;
 	int af = a->family == 6 ? AF_INET6 : AF_INET, fd, saved;
+	int reuse = tcp ? SO_REUSEADDR : SO_REUSEPORT;
 	struct sockaddr_storage ss;
 	socklen_t len = sock_addr(&ss, a, port);
 
@@ -126,7 +127,7 @@ bind_new(struct portd *p, const struct forward *f, const struct ipaddr *a,
 	if (fd == -1)
 		return -1;
 	if ((af != AF_INET6 || set_on(fd, IPPROTO_IPV6, IPV6_V6ONLY) == 0) &&
-	    (!(tcp || share) || set_on(fd, SOL_SOCKET, SO_REUSEADDR) == 0) &&
+	    (!(tcp || share) || set_on(fd, SOL_SOCKET, reuse) == 0) &&
 	    bind(fd, (struct sockaddr *)&ss, len) == 0)
 		return fd;
 	saved = errno;
@@ -146,8 +147,12 @@ sock_ready(struct portd *p, const struct forward *f, int fd)
 			sock_stream_options(fd);
 		return listen(fd, backlog);
 	}
-	/* Shared with the sockets of its clients, and with nobody before. */
-	if (set_on(fd, SOL_SOCKET, SO_REUSEADDR) == -1)
+	/*
+	 * Shared with the sockets of its clients, and with nobody before.  For
+	 * SO_REUSEPORT the system asks for the same user; by SO_REUSEADDR any
+	 * program of the host could have the port's new clients.
+	 */
+	if (set_on(fd, SOL_SOCKET, SO_REUSEPORT) == -1)
 		return -1;
 	return f->addr.family == 6 ? set_on(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO)
 				   : set_on(fd, IPPROTO_IP, IP_PKTINFO);
@@ -199,10 +204,9 @@ add_localhost6(struct portd *p, struct forward *f)
 		sock_use(p, f, 1, fd);
 }
 
-void
+static void
 forward_bound(struct portd *p, struct forward *f, int fd, const char *error)
 {
-	f->from_host = fd != -1 && f->proto == FORWARD_UNIX;
 	if (error == NULL && sock_ready(p, f, fd) == -1) {
 		error = sock_error_name(errno);
 		close(fd);
@@ -221,6 +225,13 @@ forward_bound(struct portd *p, struct forward *f, int fd, const char *error)
 	stats_inc(&p->d->stats, PORTS_FORWARD_ADDED);
 	ipc_send(f->owner, IPC_FORWARD_ADDED, NULL, 0, "{s:I,s:i}", "id",
 	    (json_int_t)f->id, "port", (int)f->port);
+}
+
+void
+forward_answered(struct portd *p, struct forward *f, int fd, const char *error)
+{
+	f->from_host = fd != -1;
+	forward_bound(p, f, fd, error);
 }
 
 /* The [::1] of another forward gives way to one that is asked for. */
@@ -246,7 +257,7 @@ bind_over(struct portd *p, const struct forward *f)
 /*
  * What is in the way may be ours.  Sockets of clients that were told to go may
  * be there for a moment still; they share the port with who shares it, too, and
- * other programs' sockets do not.
+ * other users' sockets do not.
  */
 static int
 bind_again(struct portd *p, const struct forward *f)
@@ -478,7 +489,7 @@ forward_free(struct portd *p, struct forward *f)
 	for (i = 0; i < FORWARD_NFD; i++)
 		sock_close(p, &f->sock[i]);
 	host_forget(p, f);
-	if (f->from_host)
+	if (f->from_host && f->proto == FORWARD_UNIX)
 		host_release(p, f->host_id);
 	TAILQ_REMOVE(&p->forwards, f, entry);
 	stats_add(&p->d->stats, PORTS_FORWARDS, (uint64_t)-1);

@@ -72,7 +72,8 @@ void forward_remove(struct daemon *, struct ipc *, struct ipc_msg *);
 void forward_owner_gone(struct portd *, const struct ipc *);
 void forward_free(struct portd *, struct forward *);
 /* The answer to host_bind(): fd becomes owned, or -1 and an error. */
-void forward_bound(struct portd *, struct forward *, int fd, const char *error);
+void forward_answered(
+    struct portd *, struct forward *, int fd, const char *error);
 /* The addresses allowed are new: ends those that are not any more. */
 void forward_recheck(struct portd *);
 /* No descriptors: it is not looked at until some may be free. */

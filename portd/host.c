@@ -184,7 +184,7 @@ answer(struct portd *p, uint32_t id, int fd, const char *error)
 	req_free(p, r);
 	switch (was.kind) {
 	case HOST_FORWARD:
-		forward_bound(p, was.who, fd, error);
+		forward_answered(p, was.who, fd, error);
 		break;
 	case HOST_CLIENT:
 		dgram_bound(p, was.who, fd);

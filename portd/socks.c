@@ -8,9 +8,10 @@
  * same local port.  The kernel gives a datagram to the connected socket when
  * one fits, else to the bound one.
  *
- * The first socket is bound without SO_REUSEADDR, so that it never shares a
+ * The first socket is bound without SO_REUSEPORT, so that it never shares a
  * port with a program of the host or with another guest; only then is sharing
- * allowed, for our connected sockets.
+ * allowed, for our connected sockets.  SO_REUSEADDR would let any program of
+ * the host bind the port as well, and take what strangers send to the guest.
  */
 
 #include <sys/socket.h>
@@ -221,7 +222,7 @@ sock_met_itself(int fd, const struct ipaddr *a, uint16_t port)
 	return true;
 }
 
-/* A stream about to be connected to a.  fd may be -1; it is closed on errors. */
+/* A stream about to be connected to a.  fd may be -1; errors close it. */
 static int
 sock_tcp(int fd, const struct ipaddr *a, uint16_t port)
 {
@@ -256,7 +257,7 @@ sock_udp_bind(struct portd *p, struct flow *f)
 		sock_bind(fd, f->guest_port) == -1) &&
 	    sock_bind(fd, 0) == -1)
 		return sock_fail(fd);
-	if (sock_opt(fd, SOL_SOCKET, SO_REUSEADDR) == -1 ||
+	if (sock_opt(fd, SOL_SOCKET, SO_REUSEPORT) == -1 ||
 	    getsockname(fd, (struct sockaddr *)&in, &len) == -1)
 		return sock_fail(fd);
 	f->local_port = ntohs(in.sin_port);
@@ -297,10 +298,11 @@ sock_udp(struct portd *p, const struct flow *f, const struct flow *bind)
 	}
 	if ((fd = sock_new(p, AF_INET, SOCK_DGRAM)) == -1)
 		return -1;
-	if (sock_opt(fd, SOL_SOCKET, SO_REUSEADDR) == -1 ||
+	if (sock_opt(fd, SOL_SOCKET, SO_REUSEPORT) == -1 ||
 	    sock_bind(fd, bind->local_port) == -1 ||
 	    plat_sockerr_keep(fd, true) == -1 ||
-	    sock_connect(fd, &a, sock_flow_port(f)) == -1 || sock_drain(fd) == -1)
+	    sock_connect(fd, &a, sock_flow_port(f)) == -1 ||
+	    sock_drain(fd) == -1)
 		return sock_fail(fd);
 	return fd;
 }

@@ -114,7 +114,7 @@ hostsock_bind(bool tcp, bool share, const struct ipaddr *a, uint16_t port)
 	struct sockaddr_in6 in6 = { .sin6_family = AF_INET6,
 		.sin6_port = htons(port) };
 	bool v6 = a->family == 6;
-	int fd, on = 1;
+	int reuse = tcp ? SO_REUSEADDR : SO_REUSEPORT, fd, on = 1;
 
 	memcpy(&in.sin_addr, a->b, 4);
 	memcpy(&in6.sin6_addr, a->b, 16);
@@ -126,7 +126,7 @@ hostsock_bind(bool tcp, bool share, const struct ipaddr *a, uint16_t port)
 	    setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) == -1)
 		return sock_fail(fd);
 	if ((tcp || share) &&
-	    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == -1)
+	    setsockopt(fd, SOL_SOCKET, reuse, &on, sizeof(on)) == -1)
 		return sock_fail(fd);
 	if (v6 ? bind(fd, (struct sockaddr *)&in6, sizeof(in6)) == -1
 	       : bind(fd, (struct sockaddr *)&in, sizeof(in)) == -1)

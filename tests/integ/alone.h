@@ -7,14 +7,19 @@
  */
 
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
+#include <netinet/in.h>
 #include <check.h>
+#include <errno.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/daemon.h"
 #include "common/plat/plat.h"
+
+#define ALONE_STRANGER 12345 /* a user who owns nothing */
 
 /* Starts it; bus is our end of its link.  log: its stderr, or -1 for ours. */
 static inline pid_t
@@ -66,6 +71,37 @@ alone_ended(pid_t pid)
 	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
 	ck_assert_msg(WIFEXITED(status), "killed by %d", WTERMSIG(status));
 	ck_assert_int_eq(WEXITSTATUS(status), 0);
+}
+
+static inline void
+alone_not_bound(in_addr_t addr, uint16_t port, int opt)
+{
+	struct sockaddr_in sin = { .sin_family = AF_INET,
+		.sin_port = htons(port),
+		.sin_addr.s_addr = htonl(addr) };
+	int on = 1, fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	ck_assert_int_ne(fd, -1);
+	ck_assert_int_eq(setsockopt(fd, SOL_SOCKET, opt, &on, sizeof(on)), 0);
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&sin, sizeof(sin)), -1);
+	ck_assert_int_eq(errno, EADDRINUSE);
+	close(fd);
+}
+
+/*
+ * A UDP port that the daemon's sockets share among themselves nobody else may
+ * bind.  Only root can be another user.
+ */
+static inline void
+alone_not_shared(uint16_t port)
+{
+	alone_not_bound(INADDR_ANY, port, SO_REUSEADDR);
+	alone_not_bound(INADDR_LOOPBACK, port, SO_REUSEADDR);
+	if (seteuid(ALONE_STRANGER) == -1)
+		return;
+	alone_not_bound(INADDR_ANY, port, SO_REUSEPORT);
+	alone_not_bound(INADDR_LOOPBACK, port, SO_REUSEPORT);
+	ck_assert_int_eq(seteuid(0), 0);
 }
 
 static inline uint64_t

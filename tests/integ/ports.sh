@@ -81,7 +81,8 @@ eventually sh -c "[ \$(grep -c ready $DIR/ready) = 2 ]"
 
 hold "tcp:127.0.0.1:8100:tcp:$GUEST:7000" "udp:127.0.0.1:8100:udp:$GUEST:7000" \
     "tcp:127.0.0.1:0:tcp:$GUEST:7000" "tcp:127.0.0.1:8100:tcp:$GUEST:7001" \
-    "tcp:$SERVER:8100:tcp:$GUEST:7000" "tcp:127.0.0.1:80:tcp:$GUEST:7000"
+    "tcp:$SERVER:8100:tcp:$GUEST:7000" "tcp:127.0.0.1:80:tcp:$GUEST:7000" \
+    "udp:127.0.0.1:81:udp:$GUEST:7000"
 check "9P: a port" sed -n "1{/^OK tcp:127.0.0.1:8100:tcp:$GUEST:7000$/!q1}" "$DIR/told"
 check "9P: any port is told" sed -n "3{/^OK tcp:127.0.0.1:[1-9][0-9]*:tcp/!q1}" "$DIR/told"
 check "9P: a taken port" grep -qx "ERROR Bind for 127.0.0.1:8100 failed: port is already allocated" "$DIR/told"
@@ -89,6 +90,7 @@ check "9P: an address that is not allowed" grep -qx "ERROR Bind for $SERVER:8100
 check "9P: bytes to the guest" "$PEER" up 127.0.0.1 8100 1000003
 check "9P: bytes from the guest" "$PEER" down 127.0.0.1 8100 1000003
 check "9P: datagrams" "$PEER" udp 127.0.0.1 8100 9216 10
+check "9P: datagrams of a low port" "$PEER" udp 127.0.0.1 81 9216 10
 check "9P: any port works" "$PEER" down 127.0.0.1 \
     "$(sed -n '3s/^OK tcp:127.0.0.1:\([0-9]*\):.*/\1/p' "$DIR/told")" 1000
 release

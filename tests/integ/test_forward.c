@@ -34,7 +34,7 @@
 struct seen {
 	enum ipc_type type;
 	uint32_t id;
-	uint16_t port;
+	uint16_t port, fport;
 	char text[64]; /* error, or from */
 	char why[256];
 	int fd[2]; /* owned until taken; -1 */
@@ -76,6 +76,7 @@ on_msg(struct ipc *ipc, struct ipc_msg *m)
 	s->type = m->type;
 	s->id = (uint32_t)ipc_u64(m, "id");
 	s->port = (uint16_t)ipc_u64(m, "port");
+	s->fport = (uint16_t)ipc_u64(m, "fport");
 	text_of(m, "error", s->text, sizeof(s->text));
 	text_of(m, "from", s->text, sizeof(s->text));
 	text_of(m, "why", s->why, sizeof(s->why));
@@ -246,6 +247,16 @@ dial(int type, uint16_t port)
 	return fd;
 }
 
+static uint16_t
+local_port(int fd)
+{
+	struct sockaddr_in sin;
+	socklen_t len = sizeof(sin);
+
+	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&sin, &len), 0);
+	return ntohs(sin.sin_port);
+}
+
 static void
 is_reset(int fd)
 {
@@ -349,6 +360,75 @@ START_TEST(udp)
 	ck_assert_uint_eq(counter("clients"), 2);
 	close(a);
 	close(b);
+}
+END_TEST
+
+/* Who speaks with its clients is nobody else, now and with clients there. */
+START_TEST(udp_not_shared)
+{
+	static const char *const addrs[] = { "127.0.0.1", "0.0.0.0" };
+	uint16_t port;
+	uint32_t i;
+	int fd;
+
+	for (i = 0; i < 2; i++) {
+		port = add(i, "udp", addrs[i]);
+		alone_not_shared(port);
+		fd = dial(SOCK_DGRAM, port);
+		ck_assert_int_eq(write(fd, "1", 1), 1);
+		wait_msg(&t.stack, IPC_FLOW_OFFER);
+		alone_not_shared(port);
+		close(fd);
+	}
+}
+END_TEST
+
+/* portd does nothing until it is continued. */
+static void
+stop(void)
+{
+	int status;
+
+	kill(t.pid, SIGSTOP);
+	ck_assert_int_eq(waitpid(t.pid, &status, WUNTRACED), t.pid);
+	ck_assert(WIFSTOPPED(status));
+}
+
+#define CROWD 200
+
+/* Many who come at a time: what each of them sends is in its own sockets. */
+START_TEST(udp_crowd)
+{
+	uint16_t port = add(1, "udp", "127.0.0.1");
+	int fd[CROWD], theirs[CROWD], i;
+	uint16_t from[CROWD], got;
+	const struct seen *s;
+
+	stop();
+	for (i = 0; i < CROWD; i++) {
+		fd[i] = dial(SOCK_DGRAM, port);
+		ck_assert_int_eq(write(fd[i], "", 0), 0);
+	}
+	kill(t.pid, SIGCONT);
+	for (i = 0; i < CROWD; i++) {
+		s = wait_msg(&t.stack, IPC_FLOW_OFFER);
+		ck_assert_int_eq(recv(s->fd[1], &got, 2, MSG_DONTWAIT), 0);
+		close(s->fd[1]);
+		theirs[i] = s->fd[0];
+		from[i] = s->fport;
+	}
+	for (i = 0; i < CROWD; i++) {
+		got = local_port(fd[i]);
+		ck_assert_int_eq(write(fd[i], &got, 2), 2);
+	}
+	for (i = 0; i < CROWD; i++) {
+		ck_assert_int_eq(recv(theirs[i], &got, 2, MSG_DONTWAIT), 2);
+		ck_assert_uint_eq(got, from[i]);
+		ck_assert_int_eq(recv(theirs[i], &got, 2, MSG_DONTWAIT), -1);
+		close(theirs[i]);
+		close(fd[i]);
+	}
+	ck_assert_uint_eq(counter("clients"), CROWD);
 }
 END_TEST
 
@@ -786,14 +866,12 @@ let_in(int backlog, int at_least)
 	struct pollfd p[MANY];
 	struct sockaddr_in sin = { .sin_family = AF_INET,
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	int i, n, status;
+	int i, n;
 
 	conf_all("0.0.0.0", -1, backlog);
 	conf_settle();
 	sin.sin_port = htons(add((uint32_t)backlog + 1, "tcp", "127.0.0.1"));
-	kill(t.pid, SIGSTOP);
-	ck_assert_int_eq(waitpid(t.pid, &status, WUNTRACED), t.pid);
-	ck_assert(WIFSTOPPED(status));
+	stop();
 	for (i = 0; i < MANY; i++) {
 		p[i].fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
 		p[i].events = POLLOUT;
@@ -908,6 +986,8 @@ main(int argc, char *argv[])
 	tcase_set_timeout(tc, 120);
 	tcase_add_test(tc, offered);
 	tcase_add_test(tc, udp);
+	tcase_add_test(tc, udp_not_shared);
+	tcase_add_test(tc, udp_crowd);
 	tcase_add_test(tc, errors);
 	tcase_add_test(tc, revoked);
 	tcase_add_test(tc, unix_socket);

@@ -410,7 +410,7 @@ START_TEST(udp_bind_keeps_the_port)
 	ck_assert_ptr_nonnull(range);
 	begin(-1);
 	/* A program of the host that would share; it is not asked to. */
-	setsockopt(taken, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	setsockopt(taken, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
 	flow_open(&t.stack[0], 1, "udp-bind", port, "0.0.0.0", 0);
 	a = flow_fd(&t.stack[0], 1);
 	ck_assert_uint_ne(local_port(a), port);
@@ -456,6 +456,7 @@ START_TEST(udp_full_cone)
 	flow_open(&t.stack[0], 1, "udp-bind", 53, "0.0.0.0", 0);
 	bind = flow_fd(&t.stack[0], 1);
 	local = local_port(bind);
+	alone_not_shared(local);
 	for (i = 0; i < 2; i++) {
 		flow_open(
 		    &t.stack[0], 2 + (uint32_t)i, "udp", 53, HOST_IP, port[i]);
@@ -464,6 +465,7 @@ START_TEST(udp_full_cone)
 		ck_assert_int_eq(write(conn[i], "query", 5), 5);
 		has(srv[i], "query");
 	}
+	alone_not_shared(local);
 	send_to(srv[0], local, "from 0");
 	send_to(srv[1], local, "from 1");
 	send_to(srv[2], local, "from 2");
