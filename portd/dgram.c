@@ -9,6 +9,10 @@
  *
  * All that waits is read before the offers leave, so that whatever came before
  * the client's socket was there is in its pair.
+ *
+ * What is sent to a broadcast or multicast address is for every socket it fits,
+ * so both that of such a client, which is bound to that address, and the
+ * forward's have it.  Answers leave from an address of this host even so.
  */
 
 #include <sys/socket.h>
@@ -200,6 +204,7 @@ client_add(struct portd *p, struct forward *f, const struct client *want)
 	c->fport = want->fport;
 	c->to = want->to;
 	c->tport = want->tport;
+	c->to_many = want->to_many;
 	if (plat_socketpair(SOCK_DGRAM, sv) == -1) {
 		client_free(p, c);
 		return NULL;
@@ -235,13 +240,30 @@ dgram_ends(const struct forward *f, struct msghdr *mh, struct client *c)
 		if (cm->cmsg_level == IPPROTO_IP &&
 		    cm->cmsg_type == IP_PKTINFO) {
 			memcpy(&v4, CMSG_DATA(cm), sizeof(v4));
-			c->to = ipaddr_from_u32(ntohl(v4.ipi_spec_dst.s_addr));
+			c->to = ipaddr_from_u32(ntohl(v4.ipi_addr.s_addr));
+			/* 0: it came before we asked. */
+			c->to_many =
+			    v4.ipi_spec_dst.s_addr != 0 &&
+			    v4.ipi_spec_dst.s_addr != v4.ipi_addr.s_addr;
 		} else if (cm->cmsg_level == IPPROTO_IPV6 &&
 			   cm->cmsg_type == IPV6_PKTINFO) {
 			memcpy(&v6, CMSG_DATA(cm), sizeof(v6));
 			memcpy(c->to.b, &v6.ipi6_addr, 16);
+			c->to_many = IN6_IS_ADDR_MULTICAST(&v6.ipi6_addr);
 		}
 	}
+}
+
+/*
+ * To connect to no address means the loopback, which is not for the guest, and
+ * to no port means any.
+ */
+static bool
+can_answer(const struct client *c)
+{
+	static const uint8_t none[sizeof(c->from.b)];
+
+	return memcmp(c->from.b, none, sizeof(none)) != 0 && c->fport != 0;
 }
 
 static void
@@ -252,11 +274,13 @@ dgram_in(struct portd *p, struct forward *f, struct msghdr *mh, size_t len)
 	dgram_ends(f, mh, &want);
 	c = find(p, f, &want);
 	if (c != NULL && c->early == -1) {
+		if (want.to_many) /* a copy */
+			return;
 		/* Its socket was closed, or this one was late. */
 		dgram_forget(p, c);
 		c = NULL;
 	}
-	if (c == NULL)
+	if (c == NULL && can_answer(&want))
 		c = client_add(p, f, &want);
 	if (c == NULL)
 		stats_inc(&p->d->stats, PORTS_CLIENTS_REFUSED);
@@ -294,6 +318,8 @@ offer(struct portd *p, struct client *c)
 {
 	const int fd[2] = { c->fd, c->theirs };
 
+	if (c->to_many) /* whose copies are in the pair */
+		(void)sock_drain(c->fd);
 	TAILQ_REMOVE(&p->unsent, c, unsent);
 	close(c->early);
 	c->fd = c->early = c->theirs = -1;

@@ -58,6 +58,7 @@ struct client {
 	struct forward *f; /* borrowed; NULL: forgotten, or not UDP */
 	struct client *next_udp;
 	bool udp;	   /* its socket shares the forward's port */
+	bool to_many;	   /* to is a broadcast or multicast address */
 	struct ipaddr from, to;
 	uint16_t fport, tport;
 	int fd, early, theirs; /* owned until offered; -1: were */

@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <netinet/udp.h>
 #include <dirent.h>
 #include <errno.h>
 #include <ev.h>
@@ -429,6 +430,122 @@ START_TEST(udp_crowd)
 		close(fd[i]);
 	}
 	ck_assert_uint_eq(counter("clients"), CROWD);
+}
+END_TEST
+
+/* Each letter is a datagram. */
+static void
+tell(int from, const char *addr, uint16_t port, const char *letters)
+{
+	struct sockaddr_in sin = { .sin_family = AF_INET,
+		.sin_port = htons(port),
+		.sin_addr.s_addr = inet_addr(addr) };
+
+	for (; *letters != '\0'; letters++)
+		ck_assert_int_eq(sendto(from, letters, 1, 0,
+				     (struct sockaddr *)&sin, sizeof(sin)),
+		    1);
+}
+
+static const char *
+heard(int fd)
+{
+	static char buf[64];
+	size_t n = 0;
+
+	while (n < sizeof(buf) - 1 && recv(fd, &buf[n], 1, MSG_DONTWAIT) == 1)
+		n++;
+	buf[n] = '\0';
+	return buf;
+}
+
+/* A client that may send to all, and to groups on the loopback. */
+static int
+caller(void)
+{
+	struct ip_mreq group = { .imr_multiaddr.s_addr = inet_addr("239.1.2.3"),
+		.imr_interface.s_addr = htonl(INADDR_LOOPBACK) };
+	int fd = socket(AF_INET, SOCK_DGRAM, 0), on = 1;
+
+	ck_assert_int_ne(fd, -1);
+	ck_assert_int_eq(
+	    setsockopt(fd, SOL_SOCKET, SO_BROADCAST, &on, sizeof(on)), 0);
+	ck_assert_int_eq(setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF,
+			     &group.imr_interface, sizeof(struct in_addr)),
+	    0);
+	ck_assert_int_eq(setsockopt(fd, IPPROTO_IP, IP_ADD_MEMBERSHIP, &group,
+			     sizeof(group)),
+	    0);
+	return fd;
+}
+
+/*
+ * Who sends to an address of many is one client there, whose datagrams come
+ * once each, and is answered from an address of the host.
+ */
+START_TEST(udp_to_many)
+{
+	static const char *const addrs[] = { "127.255.255.255", "239.1.2.3" };
+	struct sockaddr_in sin;
+	socklen_t len = sizeof(sin);
+	uint16_t port = add(1, "udp", "0.0.0.0");
+	int fd = caller();
+	uint32_t i;
+	struct seen *s;
+	char c;
+
+	for (i = 0; i < 2; i++) {
+		stop();
+		tell(fd, addrs[i], port, "abc");
+		kill(t.pid, SIGCONT);
+		s = wait_msg(&t.stack, IPC_FLOW_OFFER);
+		ck_assert_str_eq(s->text, "127.0.0.1");
+		ck_assert_str_eq(heard(s->fd[1]), "abc");
+		tell(fd, addrs[i], port, "defghijklm");
+		/* Both, as the first may be what portd hears of before. */
+		settle();
+		settle();
+		ck_assert_uint_eq(counter("clients"), i + 1);
+		ck_assert_str_eq(heard(s->fd[0]), "defghijklm");
+		ck_assert_int_eq(write(s->fd[0], "x", 1), 1);
+		ck_assert_int_eq(
+		    recvfrom(fd, &c, 1, 0, (struct sockaddr *)&sin, &len), 1);
+		ck_assert_uint_eq(ntohl(sin.sin_addr.s_addr), INADDR_LOOPBACK);
+		ck_assert_uint_eq(ntohs(sin.sin_port), port);
+	}
+	/* Once it is done with, the next one is a client again. */
+	close(s->fd[0]);
+	ipc_send(t.stack.ipc, IPC_OFFER_DONE, NULL, 0, "{s:I}", "id",
+	    (json_int_t)s->id);
+	while (counter("clients") != 1)
+		ev_run(t.loop, EVRUN_NOWAIT);
+	tell(fd, addrs[1], port, "n");
+	s = wait_msg(&t.stack, IPC_FLOW_OFFER);
+	ck_assert_str_eq(heard(s->fd[1]), "n");
+	ck_assert_uint_eq(counter("clients-refused"), 0);
+	close(fd);
+}
+END_TEST
+
+/* A datagram from port 0, to which there is no answer. */
+START_TEST(udp_from_nowhere)
+{
+	struct sockaddr_in sin = { .sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct udphdr head = { .uh_dport = htons(add(1, "udp", "0.0.0.0")),
+		.uh_ulen = htons(sizeof(head)) };
+	int fd = socket(AF_INET, SOCK_RAW, IPPROTO_UDP);
+
+	if (fd == -1) /* only root may */
+		return;
+	ck_assert_int_eq(sendto(fd, &head, sizeof(head), 0,
+			     (struct sockaddr *)&sin, sizeof(sin)),
+	    sizeof(head));
+	settle();
+	settle();
+	ck_assert_uint_eq(counter("clients"), 0);
+	ck_assert_uint_eq(counter("clients-refused"), 1);
+	close(fd);
 }
 END_TEST
 
@@ -988,6 +1105,8 @@ main(int argc, char *argv[])
 	tcase_add_test(tc, udp);
 	tcase_add_test(tc, udp_not_shared);
 	tcase_add_test(tc, udp_crowd);
+	tcase_add_test(tc, udp_to_many);
+	tcase_add_test(tc, udp_from_nowhere);
 	tcase_add_test(tc, errors);
 	tcase_add_test(tc, revoked);
 	tcase_add_test(tc, unix_socket);
