@@ -436,7 +436,7 @@ const struct ipc_desc ipc_desc[IPC__MAX] = {
 	 */
 	[IPC_HOST_BIND] = { "host-bind", P_PORT, P_MAIN, 0, 0,
 	    { F_ID("id"), { "proto", F_STR, 3, 4 }, { "addr", F_STR, 1, 255 },
-	    F_TCPUDPPORT("port") } },
+	    F_TCPUDPPORT("port"), { "scope", F_INT, 0, UINT32_MAX } } },
 	[IPC_HOST_CONNECT] = { "host-connect", P_PORT, P_MAIN, 0, 0,
 	    { F_ID("id"), F_TEXT("path") } },
 	[IPC_HOST_FD] = { "host-fd", P_MAIN, P_PORT, 1, 1, { F_ID("id") } },

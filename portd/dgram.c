@@ -48,6 +48,7 @@ find(struct portd *p, const struct forward *f, const struct client *want)
 
 	for (; c != NULL; c = c->next_udp) {
 		if (c->f == f && c->fport == want->fport &&
+		    c->scope == want->scope &&
 		    ipaddr_cmp(&c->from, &want->from) == 0 &&
 		    ipaddr_cmp(&c->to, &want->to) == 0)
 			return c;
@@ -131,11 +132,23 @@ dgram_forward_gone(struct portd *p, const struct forward *f)
 	}
 }
 
+/* One of the client's ends: as sock_addr(), on its link. */
+static socklen_t
+end_addr(struct sockaddr_storage *ss, const struct client *c,
+    const struct ipaddr *a, uint16_t port)
+{
+	socklen_t len = sock_addr(ss, a, port);
+
+	if (a->family == 6)
+		((struct sockaddr_in6 *)ss)->sin6_scope_id = c->scope;
+	return len;
+}
+
 static int
 connect_to(int fd, const struct client *c)
 {
 	struct sockaddr_storage ss;
-	socklen_t len = sock_addr(&ss, &c->from, c->fport);
+	socklen_t len = end_addr(&ss, c, &c->from, c->fport);
 
 	return connect(fd, (struct sockaddr *)&ss, len);
 }
@@ -159,7 +172,7 @@ client_sock(struct portd *p, const struct client *c)
 {
 	int af = c->from.family == 6 ? AF_INET6 : AF_INET, on = 1, saved, fd;
 	struct sockaddr_storage ss;
-	socklen_t len = sock_addr(&ss, &c->to, c->tport);
+	socklen_t len = end_addr(&ss, c, &c->to, c->tport);
 
 	fd = sock_new(p, af, SOCK_DGRAM);
 	if (fd == -1)
@@ -205,6 +218,7 @@ client_add(struct portd *p, struct forward *f, const struct client *want)
 	c->to = want->to;
 	c->tport = want->tport;
 	c->to_many = want->to_many;
+	c->scope = want->scope;
 	if (plat_socketpair(SOCK_DGRAM, sv) == -1) {
 		client_free(p, c);
 		return NULL;
@@ -222,6 +236,26 @@ client_add(struct portd *p, struct forward *f, const struct client *want)
 		return NULL;
 	}
 	return c;
+}
+
+/* Whether an address alone does not say on which link it is. */
+static bool
+needs_scope(const struct in6_addr *a)
+{
+	return IN6_IS_ADDR_LINKLOCAL(a) || IN6_IS_ADDR_MC_LINKLOCAL(a) ||
+	       IN6_IS_ADDR_MC_NODELOCAL(a);
+}
+
+static void
+dgram_ends6(
+    const struct msghdr *mh, const struct in6_pktinfo *to, struct client *c)
+{
+	const struct sockaddr_in6 *from = mh->msg_name;
+
+	memcpy(c->to.b, &to->ipi6_addr, sizeof(c->to.b));
+	c->to_many = IN6_IS_ADDR_MULTICAST(&to->ipi6_addr);
+	if (needs_scope(&from->sin6_addr) || needs_scope(&to->ipi6_addr))
+		c->scope = to->ipi6_ifindex;
 }
 
 /* The ends of a datagram: the sender, and which of our addresses it was for. */
@@ -248,8 +282,7 @@ dgram_ends(const struct forward *f, struct msghdr *mh, struct client *c)
 		} else if (cm->cmsg_level == IPPROTO_IPV6 &&
 			   cm->cmsg_type == IPV6_PKTINFO) {
 			memcpy(&v6, CMSG_DATA(cm), sizeof(v6));
-			memcpy(c->to.b, &v6.ipi6_addr, 16);
-			c->to_many = IN6_IS_ADDR_MULTICAST(&v6.ipi6_addr);
+			dgram_ends6(mh, &v6, c);
 		}
 	}
 }

@@ -61,6 +61,7 @@ struct client {
 	bool to_many;	   /* to is a broadcast or multicast address */
 	struct ipaddr from, to;
 	uint16_t fport, tport;
+	uint32_t scope; /* of link-local ones: their link; else 0 */
 	int fd, early, theirs; /* owned until offered; -1: were */
 	bool waits;	       /* for the supervisor to bind its socket */
 	TAILQ_ENTRY(client) unsent;

@@ -66,12 +66,13 @@ req_find(struct portd *p, uint32_t id)
 
 static uint32_t
 ask_bind(struct portd *p, const struct hostreq *r, const char *proto,
-    const char *addr, uint16_t port)
+    const char *addr, uint16_t port, uint32_t scope)
 {
 	if (r == NULL)
 		return 0;
-	ipc_send(p->d->sup, IPC_HOST_BIND, NULL, 0, "{s:I,s:s,s:s,s:i}", "id",
-	    (json_int_t)r->id, "proto", proto, "addr", addr, "port", (int)port);
+	ipc_send(p->d->sup, IPC_HOST_BIND, NULL, 0, "{s:I,s:s,s:s,s:i,s:I}",
+	    "id", (json_int_t)r->id, "proto", proto, "addr", addr, "port",
+	    (int)port, "scope", (json_int_t)scope);
 	return r->id;
 }
 
@@ -89,7 +90,7 @@ host_bind(struct portd *p, struct forward *f)
 	return ask_bind(p, req_new(p, HOST_FORWARD, f),
 	    share ? "udp+" : proto[f->proto],
 	    f->proto == FORWARD_UNIX ? f->path : ipaddr_str(&f->addr, text),
-	    f->port);
+	    f->port, 0);
 }
 
 uint32_t
@@ -98,7 +99,7 @@ host_bind_client(struct portd *p, struct client *c)
 	char text[IPADDR_STRLEN];
 
 	return ask_bind(p, req_new(p, HOST_CLIENT, c), "udp+",
-	    ipaddr_str(&c->to, text), c->tport);
+	    ipaddr_str(&c->to, text), c->tport, c->scope);
 }
 
 static uint32_t

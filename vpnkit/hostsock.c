@@ -107,12 +107,14 @@ hostsock_path(const char *path, dev_t *dev, ino_t *ino)
 }
 
 int
-hostsock_bind(bool tcp, bool share, const struct ipaddr *a, uint16_t port)
+hostsock_bind(
+    bool tcp, bool share, const struct ipaddr *a, uint16_t port, uint32_t scope)
 {
 	struct sockaddr_in in = { .sin_family = AF_INET,
 		.sin_port = htons(port) };
 	struct sockaddr_in6 in6 = { .sin6_family = AF_INET6,
-		.sin6_port = htons(port) };
+		.sin6_port = htons(port),
+		.sin6_scope_id = scope };
 	bool v6 = a->family == 6;
 	int reuse = tcp ? SO_REUSEADDR : SO_REUSEPORT, fd, on = 1;
 

@@ -17,8 +17,12 @@
  * missing.  A socket that nobody serves is replaced, anything else stays.
  */
 int hostsock_path(const char *path, dev_t *dev, ino_t *ino);
-/* share: beside others of the same port, which this made and portd has. */
-int hostsock_bind(bool tcp, bool share, const struct ipaddr *, uint16_t port);
+/*
+ * share: beside others of the same port, which this made and portd has.  scope:
+ * the link of a link-local address.
+ */
+int hostsock_bind(
+    bool tcp, bool share, const struct ipaddr *, uint16_t port, uint32_t scope);
 int hostsock_connect(const char *path);
 
 #endif

@@ -285,7 +285,8 @@ ports_bind(struct ports *p, struct ipc *ipc, const struct ipc_msg *m)
 		fd = bind_path(p, (uint32_t)ipc_u64(m, "id"), addr);
 	else if (ipaddr_parse(addr, &a) == 0)
 		fd = hostsock_bind(strcmp(proto, "tcp") == 0,
-		    strcmp(proto, "udp+") == 0, &a, port);
+		    strcmp(proto, "udp+") == 0, &a, port,
+		    (uint32_t)ipc_u64(m, "scope"));
 	answer(ipc, m, fd, errno);
 }
 

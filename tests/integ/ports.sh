@@ -245,6 +245,17 @@ tunnel() {
 	wait $FORWARDERPID 2>/dev/null
 }
 
+echo "# below 1024: the supervisor's sockets"
+ip -6 addr add fe80::1/64 dev ext0 nodad
+suite --publish "[::]:81:$GUEST:7000/udp"
+told_as low
+tell_as low "$PEER udpserve $GUEST 7000 >$DIR/served &"
+eventually grep -q ready "$DIR/served"
+check "datagrams over IPv6" "$PEER" udp ::1 81 9000 10
+check "of link-local clients" "$PEER" udp fe80::1%ext0 81 9000 10
+tell_as low leave
+suite_stop
+
 tunnel mux
 tunnel mux-handshake
 tunnel 2017 --tunnel-protocol 2017

@@ -10,6 +10,7 @@ export ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}quarantine_size_mb=1"
 HOST2=192.0.2.2
 ip addr add $HOST2/24 dev ext0
 ip -6 addr add 2001:db8::1/64 dev ext0 nodad
+ip -6 addr add fe80::1/64 dev ext0 nodad
 echo 1 >/proc/sys/net/ipv4/ip_unprivileged_port_start
 
 # Runs in the guest while the suite does.
@@ -72,6 +73,7 @@ suite --publish 127.0.0.1:8000:$GUEST:7000 \
     --publish 127.0.0.1:8001:$GUEST:7100 \
     --publish 127.0.0.1:8000:$GUEST:7000/udp \
     --publish "[::1]:8002:$GUEST:7000/udp" \
+    --publish "[::]:8012:$GUEST:7000/udp" \
     --publish 0.0.0.0:8003-8004:$GUEST:7003-7004 \
     --publish 0.0.0.0:8009:$GUEST:9 \
     --publish 127.0.0.1:8010:$GUEST:7100 \
@@ -110,6 +112,8 @@ for size in 1 1472 1473 9216 65507; do
 	check "UDP of $size bytes" "$PEER" udp 127.0.0.1 8000 "$size" 20
 done
 check "UDP over IPv6" "$PEER" udp ::1 8002 9000 20
+check "UDP over IPv6 from outside" "$PEER" udp 2001:db8::1 8012 9000 20
+check "UDP of link-local clients" "$PEER" udp fe80::1%ext0 8012 9000 20
 check "the guest sees the gateway" sh -c \
     "socat -t 60 -T 60 - TCP:127.0.0.1:8010 </dev/null | grep -q '^$GATEWAY '"
 check "a PROXY header comes first" sh -c "printf hello |
