@@ -16,6 +16,7 @@ mkfifo "$DIR/leave" "$DIR/hold"
 # A client of 9P that holds its forwards until release; what it was told is
 # in $DIR/told.
 hold() {
+	: >"$DIR/told"
 	"$NINEP" hold "$PORTS" "$@" <"$DIR/hold" >"$DIR/told" &
 	HOLDER=$!
 	exec 8>"$DIR/hold"
