@@ -181,6 +181,17 @@ sock_use(struct portd *p, struct forward *f, int i, int fd)
 	ev_io_start(p->d->loop, &s->rd);
 }
 
+void
+forward_localhost6(struct portd *p, struct forward *f, int fd)
+{
+	if (fd == -1)
+		return;
+	if (sock_ready(p, f, fd) == -1)
+		close(fd);
+	else
+		sock_use(p, f, 1, fd);
+}
+
 /*
  * Clients that take localhost for [::1] first reach it too (as the original
  * has it).  Nobody misses it where that is not possible.
@@ -196,12 +207,11 @@ add_localhost6(struct portd *p, struct forward *f)
 	    (v4 != INADDR_ANY && v4 != INADDR_LOOPBACK) ||
 	    !policy_may_bind(&p->policy, &one))
 		return;
-	if ((fd = bind_new(p, f, &one, f->port, false)) == -1)
-		return;
-	if (sock_ready(p, f, fd) == -1)
-		close(fd);
+	fd = bind_new(p, f, &one, f->port, false);
+	if (fd == -1 && errno == EACCES && f->port < PORT_PRIVILEGED)
+		(void)host_bind_localhost6(p, f);
 	else
-		sock_use(p, f, 1, fd);
+		forward_localhost6(p, f, fd);
 }
 
 static void
@@ -227,28 +237,37 @@ forward_bound(struct portd *p, struct forward *f, int fd, const char *error)
 	    (json_int_t)f->id, "port", (int)f->port);
 }
 
-void
-forward_answered(struct portd *p, struct forward *f, int fd, const char *error)
-{
-	f->from_host = fd != -1;
-	forward_bound(p, f, fd, error);
-}
-
-/* The [::1] of another forward gives way to one that is asked for. */
-static int
-bind_over(struct portd *p, const struct forward *f)
+/*
+ * The [::1] of another forward, which it returns, gives way to one that is
+ * asked for.
+ */
+static struct forward *
+give_way(struct portd *p, const struct forward *f)
 {
 	struct forward *g;
-	int fd;
 
+	if (f->proto != FORWARD_TCP || f->addr.family != 6)
+		return NULL;
 	TAILQ_FOREACH (g, &p->forwards, entry) {
 		if (g->sock[1].fd == -1 || g->port != f->port)
 			continue;
 		sock_close(p, &g->sock[1]);
-		if ((fd = bind_new(p, f, &f->addr, f->port, false)) != -1)
+		return g;
+	}
+	return NULL;
+}
+
+static int
+bind_over(struct portd *p, const struct forward *f)
+{
+	struct forward *g = give_way(p, f);
+	int fd;
+
+	if (g != NULL) {
+		fd = bind_new(p, f, &f->addr, f->port, false);
+		if (fd != -1)
 			return fd;
 		add_localhost6(p, g);
-		break;
 	}
 	errno = EADDRINUSE;
 	return -1;
@@ -264,12 +283,32 @@ bind_again(struct portd *p, const struct forward *f)
 {
 	if (errno != EADDRINUSE)
 		return -1;
-	if (f->proto == FORWARD_TCP && f->addr.family == 6)
+	if (f->proto == FORWARD_TCP)
 		return bind_over(p, f);
 	if (f->proto == FORWARD_UDP && dgram_lingers(p, f->port))
 		return bind_new(p, f, &f->addr, f->port, true);
 	errno = EADDRINUSE;
 	return -1;
+}
+
+static void
+host_ask(struct portd *p, struct forward *f)
+{
+	f->host_id = host_bind(p, f);
+	if (f->host_id == 0)
+		forward_bound(p, f, -1, "ENOMEM");
+}
+
+/* An [::1] that was in the way is given back when f is freed. */
+void
+forward_answered(struct portd *p, struct forward *f, int fd, const char *error)
+{
+	f->from_host = fd != -1;
+	if (fd == -1 && strcmp(error, "EADDRINUSE") == 0 &&
+	    give_way(p, f) != NULL)
+		host_ask(p, f);
+	else
+		forward_bound(p, f, fd, error);
 }
 
 /* Binds it, or asks the supervisor to. */
@@ -291,9 +330,7 @@ forward_bind(struct portd *p, struct forward *f)
 			return;
 		}
 	}
-	f->host_id = host_bind(p, f);
-	if (f->host_id == 0)
-		forward_bound(p, f, -1, "ENOMEM");
+	host_ask(p, f);
 }
 
 /*

@@ -76,6 +76,8 @@ void forward_free(struct portd *, struct forward *);
 /* The answer to host_bind(): fd becomes owned, or -1 and an error. */
 void forward_answered(
     struct portd *, struct forward *, int fd, const char *error);
+/* The answer to host_bind_localhost6(): fd becomes owned; -1: it has none. */
+void forward_localhost6(struct portd *, struct forward *, int fd);
 /* The addresses allowed are new: ends those that are not any more. */
 void forward_recheck(struct portd *);
 /* No descriptors: it is not looked at until some may be free. */
@@ -110,6 +112,8 @@ void dgram_bound(struct portd *, struct client *, int fd);
 /* host.c: 0 is no request. */
 uint32_t host_bind(struct portd *, struct forward *);
 uint32_t host_bind_client(struct portd *, struct client *);
+/* The [::1] beside a TCP forward. */
+uint32_t host_bind_localhost6(struct portd *, struct forward *);
 void host_release(struct portd *, uint32_t id);
 /* Its answer has nobody to go to any more. */
 void host_forget(struct portd *, const void *who);

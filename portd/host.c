@@ -13,10 +13,11 @@
 #define HOST_MAX 1024 /* that wait at a time */
 
 enum host_kind {
-	HOST_FORWARD, /* a forward's socket */
-	HOST_CLIENT,  /* that of a client of a UDP forward */
-	HOST_TUNNEL,  /* front wants the tunnel */
-	HOST_FLOW,    /* a guest's flow through a path */
+	HOST_FORWARD,	 /* a forward's socket */
+	HOST_LOCALHOST6, /* its second one */
+	HOST_CLIENT,	 /* that of a client of a UDP forward */
+	HOST_TUNNEL,	 /* front wants the tunnel */
+	HOST_FLOW,	 /* a guest's flow through a path */
 };
 
 struct hostreq {
@@ -100,6 +101,13 @@ host_bind_client(struct portd *p, struct client *c)
 
 	return ask_bind(p, req_new(p, HOST_CLIENT, c), "udp+",
 	    ipaddr_str(&c->to, text), c->tport, c->scope);
+}
+
+uint32_t
+host_bind_localhost6(struct portd *p, struct forward *f)
+{
+	return ask_bind(
+	    p, req_new(p, HOST_LOCALHOST6, f), "tcp", "::1", f->port, 0);
 }
 
 static uint32_t
@@ -186,6 +194,9 @@ answer(struct portd *p, uint32_t id, int fd, const char *error)
 	switch (was.kind) {
 	case HOST_FORWARD:
 		forward_answered(p, was.who, fd, error);
+		break;
+	case HOST_LOCALHOST6:
+		forward_localhost6(p, was.who, fd);
 		break;
 	case HOST_CLIENT:
 		dgram_bound(p, was.who, fd);

@@ -248,12 +248,24 @@ tunnel() {
 
 echo "# below 1024: the supervisor's sockets"
 ip -6 addr add fe80::1/64 dev ext0 nodad
-suite --publish "[::]:81:$GUEST:7000/udp"
+suite --publish "[::]:81:$GUEST:7000/udp" --publish 127.0.0.1:80:$GUEST:7000 \
+    --publish "[::1]:82:$GUEST:9" --publish 0.0.0.0:82:$GUEST:7000
 told_as low
 tell_as low "$PEER udpserve $GUEST 7000 >$DIR/served &"
-eventually grep -q ready "$DIR/served"
+tell_as low "$PEER serve $GUEST 7000 >>$DIR/served &"
+eventually sh -c "[ \$(grep -c ready $DIR/served) = 2 ]"
 check "datagrams over IPv6" "$PEER" udp ::1 81 9000 10
 check "of link-local clients" "$PEER" udp fe80::1%ext0 81 9000 10
+check "[::1] beside 127.0.0.1" eventually "$PEER" down ::1 80 1003
+check "unless it is asked for" "$PEER" reset ::1 82
+check "the other is there without it" "$PEER" down 127.0.0.1 82 1003
+check "[::1] is asked for later" status ports add "[::]:80:$GUEST:9"
+check "it gives way" "$PEER" reset ::1 80
+check "only one can ask for it" refuses 'another forward is there already' \
+    ports add "[::1]:80:$GUEST:7000"
+check "still that one's" "$PEER" reset ::1 80
+check "that is withdrawn" status ports remove "[::]:80"
+check "it is back" eventually "$PEER" down ::1 80 1003
 tell_as low leave
 suite_stop
 

@@ -949,6 +949,94 @@ START_TEST(localhost6)
 }
 END_TEST
 
+/* A socket as the supervisor makes it, of [::1] or [::]; -1 with errno. */
+static int
+bound6(const struct in6_addr *a, uint16_t port)
+{
+	struct sockaddr_in6 in6 = { .sin6_family = AF_INET6,
+		.sin6_port = htons(port),
+		.sin6_addr = *a };
+	int fd = socket(AF_INET6, SOCK_STREAM | SOCK_NONBLOCK, 0), on = 1;
+
+	if (fd == -1)
+		return -1;
+	setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
+	if (bind(fd, (struct sockaddr *)&in6, sizeof(in6)) == 0)
+		return fd;
+	close(fd);
+	return -1;
+}
+
+/* Whether portd has to ask for this port, which must be free. */
+static int
+bound_low(uint16_t port)
+{
+	struct sockaddr_in sin = { .sin_family = AF_INET,
+		.sin_port = htons(port),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	FILE *f = fopen("/proc/sys/net/ipv4/ip_unprivileged_port_start", "re");
+	int first = 0, fd;
+
+	if (f == NULL || fscanf(f, "%d", &first) != 1 || first <= port)
+		first = 0;
+	if (f != NULL)
+		fclose(f);
+	if (first == 0)
+		return -1;
+	fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	if (bind(fd, (struct sockaddr *)&sin, sizeof(sin)) == 0)
+		return fd;
+	close(fd);
+	return -1;
+}
+
+static void
+host_answer(uint32_t id, int fd)
+{
+	if (fd != -1)
+		ipc_send(t.sup.ipc, IPC_HOST_FD, &fd, 1, "{s:I}", "id",
+		    (json_int_t)id);
+	else
+		ipc_send(t.sup.ipc, IPC_HOST_FAILED, NULL, 0, "{s:I,s:s}", "id",
+		    (json_int_t)id, "error", "EADDRINUSE");
+}
+
+#define LOW 1022 /* reserved, for experiments (RFC 4727) */
+
+/*
+ * The same where the supervisor binds: one that is asked for while the answer
+ * of the other is under way has it in the end, and what is not to be had is not
+ * missed.
+ */
+START_TEST(localhost6_low)
+{
+	int fd = bound_low(LOW), six = bound6(&in6addr_loopback, LOW);
+	uint32_t beside, asked;
+
+	if (fd == -1 || six == -1) /* only root may */
+		return;
+	add_to(&t.front, 1, "tcp", "127.0.0.1", LOW, "net");
+	host_answer(wait_msg(&t.sup, IPC_HOST_BIND)->id, fd);
+	wait_msg(&t.front, IPC_FORWARD_ADDED);
+	beside = wait_msg(&t.sup, IPC_HOST_BIND)->id;
+	add_to(&t.front, 2, "tcp", "::", LOW, "tunnel");
+	asked = wait_msg(&t.sup, IPC_HOST_BIND)->id;
+	host_answer(beside, six);
+	host_answer(asked, -1);
+	asked = wait_msg(&t.sup, IPC_HOST_BIND)->id;
+	ck_assert_int_ne(six = bound6(&in6addr_any, LOW), -1);
+	host_answer(asked, six);
+	ck_assert_uint_eq(wait_msg(&t.front, IPC_FORWARD_ADDED)->id, 2);
+	drop(2);
+	host_answer(wait_msg(&t.sup, IPC_HOST_BIND)->id, -1);
+	conf_settle();
+	fd = dial(SOCK_STREAM, LOW);
+	wait_msg(&t.stack, IPC_FLOW_OFFER);
+	close(fd);
+	ck_assert_int_eq(dial6(LOW), -1);
+}
+END_TEST
+
 START_TEST(max_connections)
 {
 	uint16_t port;
@@ -1121,6 +1209,7 @@ main(int argc, char *argv[])
 	tcase_add_test(tc, udp_owner_gone);
 	tcase_add_test(tc, hostile_front);
 	tcase_add_test(tc, localhost6);
+	tcase_add_test(tc, localhost6_low);
 	tcase_add_test(tc, max_connections);
 	tcase_add_test(tc, backlog);
 	suite_add_tcase(s, tc);
