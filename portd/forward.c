@@ -16,6 +16,8 @@
 
 #define PORT_PRIVILEGED 1024
 #define RESUME_SEC	0.1
+#define AGAIN_SEC	0.1
+#define AGAIN_WITHIN	(10 * USEC_SEC)
 
 static const char *const proto_name[] = {
 	[FORWARD_TCP] = "tcp",
@@ -291,6 +293,21 @@ bind_again(struct portd *p, const struct forward *f)
 	return -1;
 }
 
+/*
+ * Of a portd that has had a predecessor: a stack may still have the sockets of
+ * UDP clients which that gave it, until it hears that it is gone.  True: the
+ * port is tried again soon.
+ */
+static bool
+try_again(struct portd *p, struct forward *f)
+{
+	if (f->proto != FORWARD_UDP || usec_now(p->d->loop) > p->again_until)
+		return false;
+	ev_timer_set(&f->again, AGAIN_SEC, 0.);
+	ev_timer_start(p->d->loop, &f->again);
+	return true;
+}
+
 static void
 host_ask(struct portd *p, struct forward *f)
 {
@@ -307,7 +324,8 @@ forward_answered(struct portd *p, struct forward *f, int fd, const char *error)
 	if (fd == -1 && strcmp(error, "EADDRINUSE") == 0 &&
 	    give_way(p, f) != NULL)
 		host_ask(p, f);
-	else
+	else if (fd != -1 || strcmp(error, "EADDRINUSE") != 0 ||
+		 !try_again(p, f))
 		forward_bound(p, f, fd, error);
 }
 
@@ -325,12 +343,22 @@ forward_bind(struct portd *p, struct forward *f)
 			forward_bound(p, f, fd, NULL);
 			return;
 		}
+		if (errno == EADDRINUSE && try_again(p, f))
+			return;
 		if (errno != EACCES || f->port >= PORT_PRIVILEGED) {
 			forward_bound(p, f, -1, sock_error_name(errno));
 			return;
 		}
 	}
 	host_ask(p, f);
+}
+
+static void
+again_cb(struct ev_loop *loop, struct ev_timer *w, int revents)
+{
+	struct portd *p = ((struct daemon *)ev_userdata(loop))->data;
+
+	forward_bind(p, w->data);
 }
 
 /*
@@ -420,6 +448,8 @@ forward_new(struct portd *p, const struct forward *want)
 	if ((f = malloc(sizeof(*f))) == NULL)
 		return NULL;
 	*f = *want;
+	ev_init(&f->again, again_cb);
+	f->again.data = f;
 	for (i = 0; i < FORWARD_NFD; i++) {
 		f->sock[i].fd = -1;
 		f->sock[i].f = f;
@@ -522,6 +552,7 @@ forward_free(struct portd *p, struct forward *f)
 
 	if (f == NULL)
 		return;
+	ev_timer_stop(p->d->loop, &f->again);
 	dgram_forward_gone(p, f);
 	for (i = 0; i < FORWARD_NFD; i++)
 		sock_close(p, &f->sock[i]);
@@ -582,7 +613,9 @@ forward_init(struct portd *p)
 	LIST_INIT(&p->hostreqs);
 	ev_timer_init(&p->resume, resume_cb, 0., 0.);
 	p->resume.data = p;
-	/* The file outlives the process. */
+	/* The file outlives the process, and says that there was one before. */
+	if (p->d->stats.file->value[PORTS_FORWARD_ADDED] > 0)
+		p->again_until = usec_now(p->d->loop) + AGAIN_WITHIN;
 	stats_set(&p->d->stats, PORTS_FORWARDS, 0);
 	stats_set(&p->d->stats, PORTS_CLIENTS, 0);
 }

@@ -44,6 +44,7 @@ struct forward {
 	bool paused;	  /* no descriptors: until portd.resume */
 	bool from_host;	  /* the supervisor made the socket */
 	uint32_t host_id; /* of that request */
+	struct ev_timer again; /* until its port may be free */
 	struct forward_sock sock[FORWARD_NFD];
 	TAILQ_ENTRY(forward) entry;
 };

@@ -161,6 +161,7 @@ struct ahead {
 
 struct portd {
 	struct daemon *d; /* borrowed */
+	usec_t again_until; /* a predecessor's UDP ports may not be free yet */
 	struct policy policy;
 	uint32_t gateway_ip;
 	struct limits limits;

@@ -141,7 +141,15 @@ has_begun() {
 	ss -Htin dst 127.0.0.1:8000 | grep -q 'bytes_received:[1-9]'
 }
 eventually has_begun
+# A stack that is slow to hear of it still has sockets of UDP clients.
+check "UDP has a client" "$PEER" udp 127.0.0.1 8000 100 1
+kill -STOP "$(pids_of netstackd)"
 kill -KILL "$(pids_of portd)"
+restarted() {
+	[ "$(grep -c "portd is ready" "$LOG")" = 2 ]
+}
+check "portd died: another one" eventually restarted
+kill -CONT "$(pids_of netstackd)"
 check "portd died: the port is back" eventually "$PEER" down 127.0.0.1 8000 1003
 check "portd died: UDP is back" eventually env PEER_WAIT=5000 \
     "$PEER" udp 127.0.0.1 8000 100 5
