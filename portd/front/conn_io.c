@@ -163,6 +163,12 @@ conn_watch(struct conn *c)
 		c->f->tunnel.choked = true;
 	watch(c, &c->rd, open && !c->host_eof && room > 0);
 	watch(c, &c->wr, c->tohost.len > 0 && !conn_udp(c));
+	/*
+	 * Datagrams that came early make no event.  They are a few: portd's end
+	 * of their socket is closed.
+	 */
+	if (c->early != -1 && conn_udp(c) && room > 0)
+		ev_feed_event(loop_of(c), &c->rd, EV_READ);
 }
 
 /*
@@ -237,24 +243,40 @@ encapsulate(struct conn *c)
 	return 1;
 }
 
-/* One piece of what waits, or one more datagram; see pump_stream(). */
+/* What waits of a datagram, in as many pieces as there is room for. */
+static int
+pump_pieces(struct conn *c)
+{
+	size_t room, n;
+	uint8_t *p;
+
+	while (c->tovm.len > 0 && (room = vm_room(c)) > 0) {
+		n = c->tovm.len < room ? c->tovm.len : room;
+		if ((p = mux_begin(c->chan, n)) == NULL)
+			return -1;
+		memcpy(p, buf_data(&c->tovm), n);
+		mux_end(c->chan, n);
+		buf_take(&c->tovm, n);
+	}
+	return c->tovm.len == 0;
+}
+
+/*
+ * One more datagram, as a whole: the rest of one makes an event when there is
+ * room again, and only then.  See pump_stream().
+ */
 static int
 pump_datagram(struct conn *c)
 {
-	size_t room = vm_room(c), n;
-	uint8_t *p;
+	int r;
 
-	if (room == 0)
+	if (vm_room(c) == 0)
 		return 0;
-	if (c->chan == NULL || c->tovm.len == 0)
+	if (c->chan == NULL)
 		return encapsulate(c);
-	n = c->tovm.len < room ? c->tovm.len : room;
-	if ((p = mux_begin(c->chan, n)) == NULL)
-		return -1;
-	memcpy(p, buf_data(&c->tovm), n);
-	mux_end(c->chan, n);
-	buf_take(&c->tovm, n);
-	return 1;
+	if (c->tovm.len == 0 && (r = encapsulate(c)) != 1)
+		return r;
+	return pump_pieces(c);
 }
 
 /* Does not write to the tunnel: who calls this does, once for many. */
@@ -473,8 +495,6 @@ conn_dedicated(struct conn *c, int fd)
 	watch(c, &c->trd, true);
 	watch(c, &c->twr, true);
 	conn_watch(c);
-	/* Datagrams that came early make no event. */
-	ev_feed_event(loop_of(c), &c->rd, EV_READ);
 }
 
 static void

@@ -852,6 +852,82 @@ START_TEST(datagrams)
 }
 END_TEST
 
+/*
+ * Reads the payload of the next datagram, which is of this length and has its
+ * number in front.
+ */
+static void
+expect_numbered(uint32_t number, size_t len)
+{
+	static uint8_t in[70000];
+	uint32_t got;
+
+	ck_assert_uint_eq(next_datagram(in, sizeof(in)), 14 + len);
+	memcpy(&got, in + 14, sizeof(got));
+	ck_assert_uint_eq(got, number);
+}
+
+static void
+send_numbered(int fd, uint32_t number, size_t len)
+{
+	static uint8_t out[66000];
+
+	memcpy(out, &number, sizeof(number));
+	ck_assert_int_eq(send(fd, out, len, 0), (ssize_t)len);
+}
+
+#define MANY 60
+
+/* All that came early arrives, though nothing comes any more. */
+START_TEST(many_early)
+{
+	static uint8_t in[70000];
+	int fd, early;
+	uint32_t i;
+
+	begin_mux();
+	fd = udp_client(&early);
+	for (i = 0; i < MANY; i++)
+		send_numbered(early, i, 100);
+	UNTIL(t.opens == 1);
+	fw = connected(t.last_open);
+	say(MUX_WINDOW, expect_open(), 65536);
+	ck_assert_uint_eq(next_datagram(in, sizeof(in)), 19);
+	for (i = 0; i < MANY; i++)
+		expect_numbered(i, 100);
+	/* And what is sent to the client's own socket is behind it. */
+	send_numbered(fd, i, 100);
+	expect_numbered(i, 100);
+}
+END_TEST
+
+/* A large one, in several frames, and small ones come in the same turn. */
+START_TEST(burst)
+{
+	static uint8_t in[70000];
+	int fd, early;
+	uint32_t i, id, n;
+
+	begin_mux();
+	fd = udp_client(&early);
+	UNTIL(t.opens == 1);
+	fw = connected(t.last_open);
+	id = expect_open();
+	say(MUX_WINDOW, id, UINT64_MAX);
+	ck_assert_uint_eq(next_datagram(in, sizeof(in)), 19);
+	for (n = 1; n < 40; n++) {
+		kill(t.pid, SIGSTOP);
+		send_numbered(fd, 0, 20000);
+		for (i = 1; i < n; i++)
+			send_numbered(fd, i, 100);
+		kill(t.pid, SIGCONT);
+		expect_numbered(0, 20000);
+		for (i = 1; i < n; i++)
+			expect_numbered(i, 100);
+	}
+}
+END_TEST
+
 /* A UDP socket of the loopback, on a port or on any, which is told. */
 static int
 udp_at(uint16_t *port)
@@ -1016,8 +1092,9 @@ END_TEST
 
 START_TEST(year_2017_datagrams)
 {
-	char in[64];
-	int fd, vm, early;
+	static const size_t len = 1700;
+	static uint8_t out[1700], in[1714];
+	int fd, vm, early, i;
 
 	begin("plain", "2017");
 	fd = udp_client(&early);
@@ -1029,6 +1106,15 @@ START_TEST(year_2017_datagrams)
 	put(vm, "\xc\0\0\0\0\0\0\0\2\0hi", 12);
 	ck_assert_uint_eq(get(fd, in, 2), 2);
 	ck_assert_mem_eq(in, "hi", 2);
+	/* More came early than waits for the VM at a time. */
+	fd = udp_client(&early);
+	for (i = 0; i < MANY; i++)
+		ck_assert_int_eq(send(early, out, len, 0), (ssize_t)len);
+	UNTIL(t.opens == 2);
+	vm = connected(t.last_open);
+	ck_assert_uint_eq(get(vm, in, 9 + 19), 9 + 19);
+	for (i = 0; i < MANY; i++)
+		ck_assert_uint_eq(get(vm, in, 14 + len), 14 + len);
 }
 END_TEST
 
@@ -1041,8 +1127,9 @@ main(int argc, char *argv[])
 		toward_the_vm, toward_the_client, refused_in_the_vm,
 		closed_by_the_vm, client_vanishes, client_never_reads,
 		forwarder_never_reads, tunnel_lost, not_frames, five_hundred,
-		one_after_another, datagrams, client_gone_and_back,
-		bad_datagrams, year_2017, year_2017_bulk, year_2017_datagrams };
+		one_after_another, datagrams, many_early, burst,
+		client_gone_and_back, bad_datagrams, year_2017, year_2017_bulk,
+		year_2017_datagrams };
 
 	return frontlab_main(argc, argv, "tunnel", tests, nitems(tests));
 }
