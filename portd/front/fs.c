@@ -136,6 +136,9 @@ fs_session_free(struct fs_session *s)
 
 	if (s == NULL)
 		return;
+	/* Its own end is no answer to it. */
+	if (s->waits != NULL)
+		s->waits->waiter = NULL;
 	fs_fids_free(s);
 	/* Directories that it made and nobody has opened. */
 	for (e = TAILQ_FIRST(&s->fs->list); e != NULL; e = next) {

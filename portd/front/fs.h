@@ -68,7 +68,7 @@ struct fs_hooks {
 	const char *(*add)(void *arg, struct fs_entry *);
 	/* It is not wanted any more, answered or not; fwd is then NULL. */
 	void (*del)(void *arg, struct fs_entry *);
-	/* The answer a session has been waiting for. */
+	/* The answer, or error, a session has been waiting for. */
 	void (*reply)(void *arg, struct fs_session *, const void *, size_t);
 	void (*count)(void *arg, enum fs_stat);
 };

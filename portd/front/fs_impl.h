@@ -54,6 +54,8 @@ void fs_fid_point(
 bool fs_fid_alive(const struct fs_fid *);
 /* The answer to a write. */
 void fs_put_count(struct wr *, uint16_t tag, uint32_t count);
+/* Another session takes away what one may be waiting for. */
+void fs_waiter_refuse(struct fs_entry *);
 
 extern const char fs_readme[];
 

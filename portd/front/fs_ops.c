@@ -46,6 +46,23 @@ static const struct {
 	[R_MALFORMED] = { "malformed request", 71 },
 };
 
+void
+fs_waiter_refuse(struct fs_entry *e)
+{
+	struct fs_session *s = e->waiter;
+	uint8_t buf[64];
+	struct wr out = wr_init(buf, sizeof(buf));
+
+	if (s == NULL)
+		return;
+	e->waiter = NULL;
+	s->waits = NULL;
+	e->fs->hooks->count(e->fs->arg, FSS_ERRORS);
+	np_put_error(&out, s->wait_tag, refusals[R_NOFILE].text,
+	    refusals[R_NOFILE].error, s->u);
+	e->fs->hooks->reply(e->fs->arg, s, buf, out.len);
+}
+
 /* What a handler has: the request, and where its answer goes. */
 struct call {
 	struct fs_session *s;

@@ -76,17 +76,13 @@ fs_entry_new(
 	return e;
 }
 
-/* Whoever waits for this gets no answer any more: it is the one who kills. */
 void
 fs_entry_kill(struct fs_entry *e)
 {
 	if (!e->alive)
 		return;
 	e->alive = false;
-	if (e->waiter != NULL) {
-		e->waiter->waits = NULL;
-		e->waiter = NULL;
-	}
+	fs_waiter_refuse(e);
 	if (e->fwd != NULL)
 		e->fs->hooks->del(e->fs->arg, e);
 	e->active = false;

@@ -233,6 +233,38 @@ START_TEST(any_port)
 }
 END_TEST
 
+/*
+ * A name is removed while its port is still asked for: who has asked hears of
+ * it, and leaves nothing behind.
+ */
+START_TEST(removed_while_asked)
+{
+	int a = client(), b = client();
+	struct npc asks = { .xfer = np_xfer, .arg = &a },
+		   removes = { .xfer = np_xfer, .arg = &b };
+	uint8_t in[256];
+	size_t n;
+
+	t.silent = true;
+	ck_assert_int_eq(npc_attach(&asks), 0);
+	ck_assert_int_eq(npc_attach(&removes), 0);
+	ck_assert_int_eq(npc_ctl(&asks, "x", 1), 0);
+	n = npc_write_msg(asks.out, sizeof(asks.out), 1, SPEC);
+	put(a, asks.out, n);
+	UNTIL(t.adds == 1);
+	ck_assert_int_eq(npc_walk(&removes, 1, "x", NULL), 0);
+	ck_assert_int_eq(npc_remove(&removes, 1), 0);
+	ck_assert_uint_eq(get(a, in, 7 + 2 + 14), 7 + 2 + 14);
+	ck_assert_int_eq(in[4], NP_RERROR);
+	ck_assert_mem_eq(in + 9, "file not found", 14);
+	ck_assert_int_eq(npc_clunk(&asks, 1), 0);
+	UNTIL(t.removes == 1);
+	close(a);
+	close(b);
+	UNTIL(counter("clients") == 0 && counter("forwards") == 0);
+}
+END_TEST
+
 /* The supervisor learns of each port that is there, and of its end. */
 START_TEST(told_to_the_supervisor)
 {
@@ -605,7 +637,7 @@ main(int argc, char *argv[])
 {
 	const TTest *const tests[] = { forward_lives_with_its_client,
 		errors_of_portd, unix_paths, gone_before_the_answer,
-		portd_again, no_portd, portd_again_refuses,
+		removed_while_asked, portd_again, no_portd, portd_again_refuses,
 		hundred_again_and_again, list_expose_unexpose, any_port,
 		annotations_differ, http_errors, pipelined, half_closed,
 		never_reads, garbage, crowd, crowd_of_http, via_answers,

@@ -24,7 +24,10 @@ struct world {
 	const char *refuse;	/* add refuses with this */
 	unsigned adds, dels, counts[FSS__MAX];
 	uint8_t req[NP_MAXMSIZE], out[NP_MAXMSIZE];
-	size_t outlen; /* of the last answer; 0: none yet */
+	size_t outlen;			  /* of the last answer; 0: none yet */
+	const struct fs_session *replied; /* whose wait ended last */
+	uint8_t reply[64];
+	size_t replylen;
 	int ret;
 };
 
@@ -56,8 +59,10 @@ hook_reply(void *arg, struct fs_session *s, const void *p, size_t len)
 {
 	struct world *w = arg;
 
-	memcpy(w->out, p, len);
-	w->outlen = len;
+	ck_assert_uint_le(len, sizeof(w->reply));
+	memcpy(w->reply, p, len);
+	w->replied = s;
+	w->replylen = len;
 }
 
 static void
@@ -195,9 +200,9 @@ forward(const char *name, uint32_t fid, uint16_t port)
 	ck_assert_int_eq(ask(NP_TWRITE, "wqd", fid, u64(0), SPEC), 0);
 	ck_assert(fs_session_waits(w->s));
 	fs_answer(w->asked, port, NULL);
-	ck_assert_int_eq(w->out[4], NP_TWRITE + 1);
-	ck_assert_uint_eq(w->outlen, 11);
-	ck_assert_uint_eq(w->out[7], strlen(SPEC));
+	ck_assert_int_eq(w->reply[4], NP_TWRITE + 1);
+	ck_assert_uint_eq(w->replylen, 11);
+	ck_assert_uint_eq(w->reply[7], strlen(SPEC));
 	ck_assert(!fs_session_waits(w->s));
 }
 
@@ -330,7 +335,7 @@ START_TEST(failure)
 	ok(ask(NP_TOPEN, "wb", u32(2), NP_ORDWR), NP_TOPEN);
 	ck_assert_int_eq(ask(NP_TWRITE, "wqd", u32(2), u64(99), SPEC), 0);
 	fs_answer(w->asked, 0, "Bind for 127.0.0.1:0: too bad");
-	ck_assert_int_eq(w->out[4], NP_TWRITE + 1);
+	ck_assert_int_eq(w->reply[4], NP_TWRITE + 1);
 	ck_assert_str_eq(contents(2), "ERROR Bind for 127.0.0.1:0: too bad\n");
 	bad(ask(NP_TWRITE, "wqd", u32(2), u64(0), SPEC), "permission denied");
 	ck_assert(exists("x"));
@@ -440,6 +445,42 @@ START_TEST(disconnect_stops)
 	attach_on(w->s, "9P2000");
 	ck_assert(!exists("x"));
 	ck_assert(!exists("asked"));
+}
+END_TEST
+
+/* A name is removed by one session while another waits for its forward. */
+START_TEST(remove_asked)
+{
+	struct fs_session *other = fs_session_new(&w->fs, w);
+
+	attach_on(w->s, "9P2000");
+	attach_on(other, "9P2000.u");
+	open_ctl(w->s, "x", 1);
+	ck_assert_int_eq(ask(NP_TWRITE, "wqd", u32(1), u64(0), SPEC), 0);
+	ok(ask_on(other, NP_TWALK, "wwhs", u32(0), u32(1), 1, "x"), NP_TWALK);
+	ok(ask_on(other, NP_TREMOVE, "w", u32(1)), NP_TREMOVE);
+	ck_assert_ptr_eq(w->replied, w->s);
+	ck_assert_uint_eq(w->replylen, w->reply[0]);
+	ck_assert_int_eq(w->reply[4], NP_RERROR);
+	ck_assert_mem_eq(w->reply + 9, "file not found", 14);
+	ck_assert_uint_eq(w->counts[FSS_ERRORS], 1);
+	ck_assert_uint_eq(w->dels, 1);
+	ck_assert(!fs_session_waits(w->s));
+	ok(ask(NP_TCLUNK, "w", u32(1)), NP_TCLUNK);
+	fs_session_free(other);
+}
+END_TEST
+
+/* Who goes while it waits hears nothing more. */
+START_TEST(gone_asked)
+{
+	attach_on(w->s, "9P2000");
+	open_ctl(w->s, "x", 1);
+	ck_assert_int_eq(ask(NP_TWRITE, "wqd", u32(1), u64(0), SPEC), 0);
+	fs_session_free(w->s);
+	w->s = NULL;
+	ck_assert_ptr_null(w->replied);
+	ck_assert_uint_eq(w->dels, 1);
 }
 END_TEST
 
@@ -738,9 +779,10 @@ add_tests(TCase *tc)
 	const TTest *const tests[] = { golden_stat, life, failure, reads_on,
 		refused, remove_file_stops, remove_ctl_stops,
 		remove_refused_clunks, stat_of_ctl, disconnect_stops,
-		version_stops, made_and_left, held_by_another, same_name_again,
-		ended_by_itself, listing, readme, errors, create_elsewhere,
-		partial_walk, too_many_fids, too_many_names, prefixes, frames };
+		remove_asked, gone_asked, version_stops, made_and_left,
+		held_by_another, same_name_again, ended_by_itself, listing,
+		readme, errors, create_elsewhere, partial_walk, too_many_fids,
+		too_many_names, prefixes, frames };
 	size_t i;
 
 	tcase_add_loop_test(tc, golden_bytes, 0, nitems(golden));
