@@ -170,8 +170,9 @@ enum tunnel_form { FORM_AUTO, FORM_MUX, FORM_HANDSHAKE, FORM_2017 };
 
 enum tunnel_state {
 	TUNNEL_DOWN,
-	TUNNEL_ASKED, /* portd */
-	TUNNEL_GREET, /* what is spoken is not known yet */
+	TUNNEL_ASKED,	/* portd */
+	TUNNEL_CONNECT, /* not writable yet */
+	TUNNEL_GREET,	/* what is spoken is not known yet */
 	TUNNEL_UP,
 };
 

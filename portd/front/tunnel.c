@@ -19,6 +19,7 @@
 
 #include "portd/front/front.h"
 
+#define CONNECT_SEC 10.
 #define GREET_SEC   0.2
 #define SHAKE_SEC   10. /* for one that has begun, or must */
 #define READ_SIZE   65536
@@ -29,6 +30,8 @@
 #define SHARED	    0	   /* the number of this connection for portd */
 
 static void tunnel_dead(struct tunnel *, const char *why);
+static void tunnel_none(struct tunnel *, const char *why);
+static void tunnel_connected(struct tunnel *);
 
 /*
  * What it looks like.
@@ -56,7 +59,7 @@ hook_count(void *arg, enum mux_stat i)
 char *
 tunnel_dump(struct front *f, size_t *len)
 {
-	static const char *const states[] = { "down", "asked for",
+	static const char *const states[] = { "down", "asked for", "connecting",
 		"being greeted", "up" };
 	struct tunnel *t = &f->tunnel;
 	size_t i = t->ntrace > TRACE_MAX ? t->ntrace - TRACE_MAX : 0;
@@ -137,7 +140,7 @@ tunnel_flush(struct tunnel *t)
 	struct ev_loop *loop = t->f->d->loop;
 	int error;
 
-	if (t->fd == -1)
+	if (t->fd == -1 || t->state == TUNNEL_CONNECT)
 		return;
 	if (write_buf(t->fd, &t->out) == -1 ||
 	    (t->out.len == 0 && t->state == TUNNEL_UP &&
@@ -163,6 +166,10 @@ write_cb(struct ev_loop *loop, struct ev_io *w, int revents)
 {
 	struct tunnel *t = w->data;
 
+	if (t->state == TUNNEL_CONNECT) {
+		tunnel_connected(t);
+		return;
+	}
 	tunnel_flush(t);
 	if (!t->choked || t->mux.out.len > MUX_OUTMAX / 2)
 		return;
@@ -245,7 +252,9 @@ greet_cb(struct ev_loop *loop, struct ev_timer *w, int revents)
 {
 	struct tunnel *t = w->data;
 
-	if (w->repeat > GREET_SEC) {
+	if (t->state == TUNNEL_CONNECT) {
+		tunnel_none(t, strerror(ETIMEDOUT));
+	} else if (w->repeat > GREET_SEC) {
 		tunnel_dead(t, "did not shake hands");
 	} else if (t->in.len == 0) {
 		tunnel_up(t);
@@ -256,20 +265,30 @@ greet_cb(struct ev_loop *loop, struct ev_timer *w, int revents)
 	}
 }
 
+/* The socket may be connecting still; a vsock takes no bytes before. */
 static void
 tunnel_begin(struct tunnel *t, int fd)
+{
+	t->fd = fd;
+	t->state = TUNNEL_CONNECT;
+	t->heard = false;
+	t->choked = false;
+	ev_io_set(&t->rd, fd, EV_READ);
+	ev_io_set(&t->wr, fd, EV_WRITE);
+	ev_io_start(t->f->d->loop, &t->wr);
+	t->greet.repeat = CONNECT_SEC;
+	ev_timer_again(t->f->d->loop, &t->greet);
+}
+
+static void
+tunnel_greet(struct tunnel *t)
 {
 	struct front *f = t->f;
 
 	front_count(f, FRONTS_TUNNELS);
-	t->fd = fd;
 	t->state = TUNNEL_GREET;
-	t->heard = false;
-	t->choked = false;
 	if (f->form == FORM_HANDSHAKE)
 		t->shakes = true;
-	ev_io_set(&t->rd, fd, EV_READ);
-	ev_io_set(&t->wr, fd, EV_WRITE);
 	if (tunnel_line(f, &t->out) == -1 ||
 	    (t->shakes && put_handshake(t) == -1)) {
 		tunnel_dead(t, "out of memory");
@@ -281,6 +300,21 @@ tunnel_begin(struct tunnel *t, int fd)
 		tunnel_up(t);
 	if (t->fd != -1)
 		tunnel_flush(t);
+}
+
+/* Connected, or not to be. */
+static void
+tunnel_connected(struct tunnel *t)
+{
+	socklen_t len = sizeof(int);
+	int error = 0;
+
+	if (getsockopt(t->fd, SOL_SOCKET, SO_ERROR, &error, &len) == -1)
+		error = errno;
+	if (error != 0)
+		tunnel_none(t, strerror(error));
+	else
+		tunnel_greet(t);
 }
 
 /*
@@ -368,6 +402,26 @@ tunnel_dead(struct tunnel *t, const char *why)
 		conns_start(f);
 }
 
+static void
+tell_none(struct tunnel *t, const char *why)
+{
+	unsigned missed;
+
+	front_count(t->f, FRONTS_TUNNEL_REFUSED);
+	if (log_rate_ok(&t->log, usec_now(t->f->d->loop), &missed))
+		log_warnx(
+		    "no tunnel to the VM: %s (%u more times)", why, missed);
+}
+
+/* It could not connect: as if portd had said so. */
+static void
+tunnel_none(struct tunnel *t, const char *why)
+{
+	tell_none(t, why);
+	tunnel_close(t);
+	conns_refused(t->f);
+}
+
 /*
  * portd.
  */
@@ -416,12 +470,8 @@ tunnel_refused(struct daemon *d, struct ipc *from, struct ipc_msg *m)
 	struct front *f = d->data;
 	struct tunnel *t = &f->tunnel;
 	uint32_t id = (uint32_t)ipc_u64(m, "id");
-	unsigned missed;
 
-	front_count(f, FRONTS_TUNNEL_REFUSED);
-	if (log_rate_ok(&t->log, usec_now(d->loop), &missed))
-		log_warnx("no tunnel to the VM: %s (%u more times)",
-		    ipc_str(m, "error"), missed);
+	tell_none(t, ipc_str(m, "error"));
 	if (id != SHARED) {
 		conn_refused(f, id);
 		return;

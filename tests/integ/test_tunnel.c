@@ -368,6 +368,84 @@ START_TEST(no_tunnel)
 }
 END_TEST
 
+/* A listener with one place, which is taken. */
+static int
+full_listener(struct sockaddr_in *in)
+{
+	socklen_t len = sizeof(*in);
+	int l = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	int taken = socket(AF_INET, SOCK_STREAM, 0);
+
+	memset(in, 0, sizeof(*in));
+	in->sin_family = AF_INET;
+	in->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	ck_assert_int_eq(bind(l, (struct sockaddr *)in, len), 0);
+	ck_assert_int_eq(listen(l, 0), 0);
+	ck_assert_int_eq(getsockname(l, (struct sockaddr *)in, &len), 0);
+	ck_assert_int_eq(connect(taken, (struct sockaddr *)in, len), 0);
+	ck_assert_int_eq(poll(&(struct pollfd){ l, POLLIN, 0 }, 1, -1), 1);
+	return l;
+}
+
+/* portd has begun to connect to the forwarder, which has no place for it. */
+static int
+connecting(uint32_t id)
+{
+	struct sockaddr_in in;
+	int l = full_listener(&in);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+
+	ck_assert_int_eq(connect(fd, (struct sockaddr *)&in, sizeof(in)), -1);
+	ck_assert_int_eq(errno, EINPROGRESS);
+	ipc_send(t.portd, IPC_TUNNEL_FD, &fd, 1, "{s:I}", "id", (json_int_t)id);
+	UNTIL(strstr(http("GET", "/forwards/dump", ""), "tunnel connecting"));
+	return l;
+}
+
+/* Nothing is said, and no answer waited for, before it is connected. */
+START_TEST(connects_late)
+{
+	char in[SHAKELEN];
+	int fd, l;
+
+	begin("plain", "mux-handshake");
+	fd = tcp_client();
+	UNTIL(t.opens == 1);
+	l = connecting(t.last_open);
+	tcp_client(); /* waits, too */
+	close(accept(l, NULL, NULL));
+	UNTIL((fw = accept4(l, NULL, NULL, SOCK_NONBLOCK)) != -1);
+	ck_assert_uint_eq(get(fw, in, SHAKELEN), SHAKELEN);
+	ck_assert_mem_eq(in, SHAKE, SHAKELEN);
+	put(fw, SHAKE, SHAKELEN);
+	say(MUX_WINDOW, expect_open(), 10);
+	ck_assert_uint_eq(expect_open(), FIRST + 1);
+	put(fd, "x", 1);
+	ck_assert_uint_eq(expect(MUX_DATA), FIRST);
+	ck_assert_uint_eq(counter("tunnels"), 1);
+}
+END_TEST
+
+/* The other end refuses it after a while. */
+START_TEST(connects_never)
+{
+	int fd[2];
+
+	begin_mux();
+	fd[0] = tcp_client();
+	UNTIL(t.opens == 1);
+	fd[1] = tcp_client();
+	close(connecting(t.last_open));
+	ck_assert(was_reset(fd[0]));
+	ck_assert(was_reset(fd[1]));
+	ck_assert_uint_eq(counter("tunnels-refused"), 1);
+	ck_assert_uint_eq(counter("tunnels"), 0);
+	ck_assert_uint_eq(t.opens, 1);
+	tcp_client();
+	UNTIL(t.opens == 2);
+}
+END_TEST
+
 /* portd dies while it is asked: the next one is asked again. */
 START_TEST(portd_dies)
 {
@@ -1123,13 +1201,13 @@ main(int argc, char *argv[])
 {
 	const TTest *const tests[] = { silent_forwarder, forwarder_shakes_hands,
 		slow_to_shake_hands, slow_and_gone, handshake_wanted,
-		unix_destination, no_tunnel, portd_dies, udp_clients_go,
-		toward_the_vm, toward_the_client, refused_in_the_vm,
-		closed_by_the_vm, client_vanishes, client_never_reads,
-		forwarder_never_reads, tunnel_lost, not_frames, five_hundred,
-		one_after_another, datagrams, many_early, burst,
-		client_gone_and_back, bad_datagrams, year_2017, year_2017_bulk,
-		year_2017_datagrams };
+		unix_destination, no_tunnel, connects_late, connects_never,
+		portd_dies, udp_clients_go, toward_the_vm, toward_the_client,
+		refused_in_the_vm, closed_by_the_vm, client_vanishes,
+		client_never_reads, forwarder_never_reads, tunnel_lost,
+		not_frames, five_hundred, one_after_another, datagrams,
+		many_early, burst, client_gone_and_back, bad_datagrams,
+		year_2017, year_2017_bulk, year_2017_datagrams };
 
 	return frontlab_main(argc, argv, "tunnel", tests, nitems(tests));
 }
