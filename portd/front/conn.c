@@ -89,6 +89,22 @@ refuse(struct ipc *from, struct ipc_msg *m)
 	    (json_int_t)ipc_u64(m, "id"));
 }
 
+/*
+ * A place for one more, if need be that of who has taken nothing for longest
+ * of what its VM, which has gone, left for it.
+ */
+static bool
+make_room(struct front *f)
+{
+	if (f->nconn < f->maxconn && f->nending < MUX_MAXCHANS)
+		return true;
+	front_count(f, FRONTS_CONN_LIMIT);
+	if (TAILQ_EMPTY(&f->ending))
+		return false;
+	conn_reset(TAILQ_FIRST(&f->ending));
+	return true;
+}
+
 void
 conn_open(struct daemon *d, struct ipc *from, struct ipc_msg *m)
 {
@@ -96,9 +112,7 @@ conn_open(struct daemon *d, struct ipc *from, struct ipc_msg *m)
 	struct fwd *w = fwd_find(f, (uint32_t)ipc_u64(m, "forward"));
 	struct conn *c;
 
-	if (f->nconn >= f->maxconn)
-		front_count(f, FRONTS_CONN_LIMIT);
-	if (w == NULL || w->state == FWD_LEAVING || f->nconn >= f->maxconn ||
+	if (w == NULL || w->state == FWD_LEAVING || !make_room(f) ||
 	    (c = conn_new(f, w, m->fd[0], m->nfd > 1 ? m->fd[1] : -1)) ==
 		NULL) {
 		refuse(from, m);
@@ -264,4 +278,6 @@ conns_fini(struct front *f)
 {
 	while (!TAILQ_EMPTY(&f->conns))
 		conn_free(TAILQ_FIRST(&f->conns));
+	while (!TAILQ_EMPTY(&f->ending))
+		conn_free(TAILQ_FIRST(&f->ending));
 }

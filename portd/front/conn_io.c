@@ -23,7 +23,6 @@
 #define UDP_TIMES  16
 #define OUT_MAX	   65536 /* of a transport of its own */
 #define UDP_IDLE   (120 * USEC_SEC)
-#define FLUSH_SEC  60. /* without progress, the VM being gone */
 
 static void client_read_cb(struct ev_loop *, struct ev_io *, int);
 static void client_write_cb(struct ev_loop *, struct ev_io *, int);
@@ -90,7 +89,8 @@ conn_free(struct conn *c)
 	if (f->portd != NULL && c->portd == f->nportd)
 		ipc_send(f->portd, IPC_TUNNEL_CLOSE, NULL, 0, "{s:I}", "id",
 		    (json_int_t)c->id);
-	TAILQ_REMOVE(&f->conns, c, entry);
+	TAILQ_REMOVE(c->ending ? &f->ending : &f->conns, c, entry);
+	f->nending -= c->ending;
 	f->nconn--;
 	front_now(f, FRONTS_CONNS, -1);
 	free(c);
@@ -349,6 +349,21 @@ input_datagrams(struct conn *c, const uint8_t *p, size_t n)
 	return len == -1 ? -1 : 0;
 }
 
+/*
+ * Only the client has to take the rest, and has just taken some: it is the last
+ * of those that may have to give way to a new one.
+ */
+static void
+ending(struct conn *c)
+{
+	struct front *f = c->f;
+
+	TAILQ_REMOVE(c->ending ? &f->ending : &f->conns, c, entry);
+	TAILQ_INSERT_TAIL(&f->ending, c, entry);
+	f->nending += !c->ending;
+	c->ending = true;
+}
+
 /* Everything is written: what the VM has said about its end counts now. */
 static void
 flushed(struct conn *c)
@@ -378,8 +393,8 @@ conn_flush(struct conn *c)
 		}
 		buf_take(&c->tohost, (size_t)n);
 		taken(c, (size_t)n);
-		if (c->vm_closed)
-			ev_timer_again(loop_of(c), &c->timer);
+		if (c->ending)
+			ending(c);
 	}
 	flushed(c);
 }
@@ -436,7 +451,8 @@ conn_vm_eof(struct conn *c)
 
 /*
  * It is gone.  A client that it has told nothing was refused, and is shown
- * just that; others get what is still here, in their own time.
+ * just that; others get what is still here, in their own time: TCP itself
+ * finds those that have died.
  */
 void
 conn_vm_closed(struct conn *c)
@@ -450,8 +466,7 @@ conn_vm_closed(struct conn *c)
 	} else if (c->tohost.len == 0) {
 		flushed(c);
 	} else {
-		c->timer.repeat = FLUSH_SEC;
-		ev_timer_again(loop_of(c), &c->timer);
+		ending(c);
 		conn_watch(c);
 	}
 }
@@ -463,7 +478,7 @@ timer_cb(struct ev_loop *loop, struct ev_timer *w, int revents)
 	struct front *f = c->f;
 	usec_t left = c->last + UDP_IDLE - usec_now(loop);
 
-	if (conn_udp(c) && left > 0) {
+	if (left > 0) {
 		w->repeat = (double)left / USEC_SEC + 0.1;
 		ev_timer_again(loop, w);
 		return;

@@ -111,6 +111,7 @@ front_start(struct daemon *d)
 	TAILQ_INIT(&f->clients);
 	TAILQ_INIT(&f->fwds);
 	TAILQ_INIT(&f->conns);
+	TAILQ_INIT(&f->ending);
 	LIST_INIT(&f->vias);
 	/* Two descriptors each, and three for a moment. */
 	f->maxconn = nofile > 2 * FDS_RESERVE

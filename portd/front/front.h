@@ -235,7 +235,7 @@ struct conn {
 	uint16_t fport;
 	int fd, early; /* owned; early: datagrams that came before */
 	struct ev_io rd, wr;
-	struct ev_timer timer;	 /* idle, or flushing without progress */
+	struct ev_timer timer;	 /* idle */
 	usec_t last;		 /* datagram */
 	struct buf tohost, tovm; /* waiting for room */
 	struct mux_chan *chan;	 /* NULL: not open, or not any more */
@@ -246,6 +246,7 @@ struct conn {
 	bool host_eof;		/* the client sends no more */
 	bool vm_eof, vm_closed; /* nor does the VM; it is gone */
 	bool heard;		/* the VM has said something */
+	bool ending;		/* only the client has to take the rest */
 	TAILQ_ENTRY(conn) entry;
 };
 
@@ -309,8 +310,9 @@ struct front {
 	size_t nfwd;
 	uint32_t next_fwd, next_ask;
 	struct tunnel tunnel;
-	struct conn_list conns; /* owned; who was served longest ago first */
-	size_t nconn, maxconn;
+	struct conn_list conns;	 /* owned; who was served longest ago first */
+	struct conn_list ending; /* the same of who took something */
+	size_t nconn, maxconn, nending;
 	uint32_t next_conn;
 	LIST_HEAD(, via) vias; /* owned */
 	size_t nvia;

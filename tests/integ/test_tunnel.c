@@ -2,11 +2,13 @@
  * The tunnel of a real front, with this program as the forwarder in the VM, of
  * every generation, and as the clients of forwards.
  *
- * The first argument is the executable, portd's.
+ * The first argument is the executable, portd's; the second may be "few", for
+ * few descriptors, or "long".
  */
 
 #include "tests/integ/frontlab.h"
 
+#include <sys/resource.h>
 #include <signal.h>
 #include <netinet/in.h>
 
@@ -56,9 +58,12 @@ connected(uint32_t id)
 	return sv[0];
 }
 
-/* Two ends of a TCP connection, which a UNIX socket is not when it resets. */
+/*
+ * Two ends of a TCP connection, which a UNIX socket is not when it resets.
+ * rcvbuf, sndbuf: of the first and the second; 0: the system's.
+ */
 static void
-tcp_pair(int sv[2])
+tcp_pair(int sv[2], int rcvbuf, int sndbuf)
 {
 	struct sockaddr_in in = { .sin_family = AF_INET,
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
@@ -69,9 +74,13 @@ tcp_pair(int sv[2])
 	ck_assert_int_eq(listen(l, 1), 0);
 	ck_assert_int_eq(getsockname(l, (struct sockaddr *)&in, &len), 0);
 	sv[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (rcvbuf != 0)
+		setsockopt(sv[0], SOL_SOCKET, SO_RCVBUF, &rcvbuf, sizeof(int));
 	ck_assert_int_eq(connect(sv[0], (struct sockaddr *)&in, len), 0);
 	sv[1] = accept4(l, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	ck_assert_int_ne(sv[1], -1);
+	if (sndbuf != 0)
+		setsockopt(sv[1], SOL_SOCKET, SO_SNDBUF, &sndbuf, sizeof(int));
 	fcntl(sv[0], F_SETFL, O_NONBLOCK);
 	close(l);
 }
@@ -92,7 +101,18 @@ tcp_client(void)
 {
 	int sv[2];
 
-	tcp_pair(sv);
+	tcp_pair(sv, 0, 0);
+	offer(tcp_id, &sv[1], 1);
+	return sv[0];
+}
+
+/* One that takes little at a time, and whose kernel keeps so much for it. */
+static int
+slow_client(int sndbuf)
+{
+	int sv[2];
+
+	tcp_pair(sv, 2048, sndbuf);
 	offer(tcp_id, &sv[1], 1);
 	return sv[0];
 }
@@ -656,6 +676,121 @@ START_TEST(closed_by_the_vm)
 }
 END_TEST
 
+/* All that a window allows, and the end. */
+static void
+say_all(uint32_t id)
+{
+	static uint8_t out[MUX_WIN];
+	size_t i;
+
+	for (i = 0; i < sizeof(out); i++)
+		out[i] = pattern(i);
+	say_data(id, out, sizeof(out));
+	say(MUX_CLOSE, id, 0);
+	while (frame().cmd != MUX_CLOSE)
+		continue;
+}
+
+/* The client takes so much of it, from there. */
+static void
+take(int fd, size_t at, size_t n)
+{
+	static uint8_t in[MUX_WIN];
+
+	ck_assert_uint_eq(get(fd, in, n), n);
+	check_pattern(in, n, at);
+}
+
+/* Or it is reset before the end. */
+static bool
+took_all(int fd)
+{
+	static uint8_t in[MUX_WIN];
+	size_t n;
+
+	errno = 0;
+	n = get(fd, in, sizeof(in));
+	check_pattern(in, n, 0);
+	if (n < sizeof(in)) {
+		ck_assert_int_eq(errno, ECONNRESET);
+		return false;
+	}
+	is_eof(fd);
+	return true;
+}
+
+#define FEW 128 /* connections, with few descriptors */
+
+/*
+ * Clients that take nothing keep their places, and what is left for them,
+ * until somebody new needs one: then one of those is reset, and none that has
+ * just taken something.
+ */
+START_TEST(stalled_give_way)
+{
+	int fd[FEW], i, resets = 0;
+
+	begin_mux();
+	for (i = 0; i < FEW; i++) {
+		fd[i] = slow_client(2048);
+		UNTIL(t.opens == 1);
+		if (i == 0)
+			fw = connected(t.last_open);
+		say_all(expect_open());
+	}
+	/* More than the kernel has, less than all: front has written some. */
+	take(fd[0], 0, 30000);
+	tcp_client();
+	expect_open();
+	ck_assert_uint_eq(counter("refused-connections"), 1);
+	ck_assert_uint_eq(counter("tunnel-connections"), FEW);
+	take(fd[0], 30000, MUX_WIN - 30000);
+	is_eof(fd[0]);
+	for (i = 1; i < FEW; i++)
+		resets += !took_all(fd[i]);
+	ck_assert_int_eq(resets, 1);
+	UNTIL(t.closes == FEW);
+}
+END_TEST
+
+/* When all of them are served, the new one is refused. */
+START_TEST(no_place)
+{
+	uint32_t id;
+	int i, fd;
+
+	begin_mux();
+	first_client(&id);
+	for (i = 1; i < FEW; i++) {
+		tcp_client();
+		expect_open();
+	}
+	fd = tcp_client();
+	ck_assert(was_reset(fd));
+	ck_assert_uint_eq(counter("refused-connections"), 1);
+	ck_assert_uint_eq(counter("tunnel-connections"), FEW);
+}
+END_TEST
+
+/* However long a client pauses, it gets all of it. */
+START_TEST(long_pause)
+{
+	usec_t until = plat_now() + 70 * USEC_SEC;
+	int fd;
+
+	begin_mux();
+	fd = slow_client(2048);
+	UNTIL(t.opens == 1);
+	fw = connected(t.last_open);
+	say_all(expect_open());
+	while (plat_now() < until)
+		turn(-1, 0);
+	take(fd, 0, MUX_WIN);
+	is_eof(fd);
+	UNTIL(t.closes == 1);
+}
+END_TEST
+
 /* A client goes in the middle of bytes: they are dropped, others not. */
 START_TEST(client_vanishes)
 {
@@ -1208,6 +1343,17 @@ main(int argc, char *argv[])
 		not_frames, five_hundred, one_after_another, datagrams,
 		many_early, burst, client_gone_and_back, bad_datagrams,
 		year_2017, year_2017_bulk, year_2017_datagrams };
+	const TTest *const few[] = { stalled_give_way, no_place };
+	const TTest *const slow[] = { long_pause };
+	const struct rlimit rl = { 1024, 1024 };
 
-	return frontlab_main(argc, argv, "tunnel", tests, nitems(tests));
+	if (argc > 2 && strcmp(argv[2], "long") == 0)
+		return frontlab_main(
+		    argc, argv, "tunnel-long", slow, nitems(slow));
+	if (argc < 3)
+		return frontlab_main(
+		    argc, argv, "tunnel", tests, nitems(tests));
+	if (setrlimit(RLIMIT_NOFILE, &rl) == -1)
+		return 2;
+	return frontlab_main(argc, argv, "tunnel-few", few, nitems(few));
 }
