@@ -71,6 +71,8 @@ bool plat_stopped(pid_t);
 bool plat_ended(int fd);
 /* Bytes written to a local socket that its other end has not read. */
 size_t plat_unread(int fd);
+/* Bytes written to a TCP socket, and its end, that were not sent yet. */
+size_t plat_unsent(int fd);
 
 /* Children. */
 struct plat_spawn {

@@ -188,6 +188,14 @@ plat_unread(int fd)
 	return ioctl(fd, SIOCOUTQ, &n) == 0 && n > 0 ? (size_t)n : 0;
 }
 
+size_t
+plat_unsent(int fd)
+{
+	int n = 0;
+
+	return ioctl(fd, SIOCOUTQNSD, &n) == 0 && n > 0 ? (size_t)n : 0;
+}
+
 /* Whether the file is there for good: else a touch could be a SIGBUS. */
 static bool
 is_sealed(int fd, size_t size)

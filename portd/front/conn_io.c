@@ -17,12 +17,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/plat/plat.h"
 #include "portd/front/front.h"
 
 #define PUMP_TIMES 4
 #define UDP_TIMES  16
 #define OUT_MAX	   65536 /* of a transport of its own */
 #define UDP_IDLE   (120 * USEC_SEC)
+#define LOOK_SEC   1. /* between two looks at what the kernel keeps */
 
 static void client_read_cb(struct ev_loop *, struct ev_io *, int);
 static void client_write_cb(struct ev_loop *, struct ev_io *, int);
@@ -67,23 +69,32 @@ conn_init(struct conn *c)
 	ev_timer_again(loop_of(c), &c->timer);
 }
 
+/* The way to the VM is not needed any more. */
+static void
+leave_vm(struct conn *c)
+{
+	if (c->chan != NULL)
+		mux_close(c->chan);
+	c->chan = NULL;
+	ev_io_stop(loop_of(c), &c->trd);
+	ev_io_stop(loop_of(c), &c->twr);
+	if (c->tfd != -1)
+		close(c->tfd);
+	c->tfd = -1;
+}
+
 void
 conn_free(struct conn *c)
 {
 	struct front *f = c->f;
 
-	if (c->chan != NULL)
-		mux_close(c->chan);
+	leave_vm(c);
 	ev_io_stop(loop_of(c), &c->rd);
 	ev_io_stop(loop_of(c), &c->wr);
-	ev_io_stop(loop_of(c), &c->trd);
-	ev_io_stop(loop_of(c), &c->twr);
 	ev_timer_stop(loop_of(c), &c->timer);
 	close(c->fd);
 	if (c->early != -1)
 		close(c->early);
-	if (c->tfd != -1)
-		close(c->tfd);
 	buf_free(&c->tohost);
 	buf_free(&c->tovm);
 	if (f->portd != NULL && c->portd == f->nportd)
@@ -103,6 +114,59 @@ conn_reset(struct conn *c)
 
 	(void)setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
 	conn_free(c);
+}
+
+/*
+ * Only the client has to take the rest, and has just taken some: it is the last
+ * of those that may have to give way to a new one.
+ */
+static void
+ending(struct conn *c)
+{
+	struct front *f = c->f;
+
+	TAILQ_REMOVE(c->ending ? &f->ending : &f->conns, c, entry);
+	TAILQ_INSERT_TAIL(&f->ending, c, entry);
+	f->nending += !c->ending;
+	c->ending = true;
+}
+
+/* When all is sent, or the client's TCP has died, close() cuts nothing. */
+static void
+look_cb(struct ev_loop *loop, struct ev_timer *w, int revents)
+{
+	struct conn *c = w->data;
+	socklen_t len = sizeof(int);
+	int error = 0;
+	size_t unsent = plat_unsent(c->fd);
+
+	(void)getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &len);
+	if (unsent == 0 || error != 0) {
+		conn_free(c);
+	} else if (unsent < c->unsent) {
+		c->unsent = unsent;
+		ending(c);
+	}
+}
+
+/*
+ * Both have said their last.  What a client has no room for the kernel forgets
+ * some minutes after close(): until it is sent the socket stays open.
+ */
+static void
+conn_done(struct conn *c)
+{
+	c->unsent = plat_unsent(c->fd);
+	if (c->unsent == 0) {
+		conn_free(c);
+		return;
+	}
+	leave_vm(c);
+	ending(c);
+	conn_watch(c);
+	ev_set_cb(&c->timer, look_cb);
+	c->timer.repeat = LOOK_SEC;
+	ev_timer_again(loop_of(c), &c->timer);
 }
 
 /*
@@ -294,7 +358,7 @@ conn_pump(struct conn *c)
 	if (r == -1)
 		conn_reset(c);
 	else if (finished(c))
-		conn_free(c);
+		conn_done(c);
 	else
 		conn_watch(c);
 }
@@ -349,21 +413,6 @@ input_datagrams(struct conn *c, const uint8_t *p, size_t n)
 	return len == -1 ? -1 : 0;
 }
 
-/*
- * Only the client has to take the rest, and has just taken some: it is the last
- * of those that may have to give way to a new one.
- */
-static void
-ending(struct conn *c)
-{
-	struct front *f = c->f;
-
-	TAILQ_REMOVE(c->ending ? &f->ending : &f->conns, c, entry);
-	TAILQ_INSERT_TAIL(&f->ending, c, entry);
-	f->nending += !c->ending;
-	c->ending = true;
-}
-
 /* Everything is written: what the VM has said about its end counts now. */
 static void
 flushed(struct conn *c)
@@ -371,7 +420,7 @@ flushed(struct conn *c)
 	if (c->vm_eof || c->vm_closed)
 		(void)shutdown(c->fd, SHUT_WR);
 	if (c->vm_closed || finished(c))
-		conn_free(c);
+		conn_done(c);
 	else
 		conn_watch(c);
 }
@@ -560,7 +609,7 @@ vm_write_cb(struct ev_loop *loop, struct ev_io *w, int revents)
 	if (c->tovm.len == 0 && c->host_eof)
 		(void)shutdown(c->tfd, SHUT_WR);
 	if (finished(c))
-		conn_free(c);
+		conn_done(c);
 	else
 		conn_watch(c);
 }

@@ -235,7 +235,8 @@ struct conn {
 	uint16_t fport;
 	int fd, early; /* owned; early: datagrams that came before */
 	struct ev_io rd, wr;
-	struct ev_timer timer;	 /* idle */
+	struct ev_timer timer;	 /* idle, or the next look at: */
+	size_t unsent;		 /* by the kernel, both being done */
 	usec_t last;		 /* datagram */
 	struct buf tohost, tovm; /* waiting for room */
 	struct mux_chan *chan;	 /* NULL: not open, or not any more */

@@ -676,9 +676,9 @@ START_TEST(closed_by_the_vm)
 }
 END_TEST
 
-/* All that a window allows, and the end. */
+/* All that a window allows, and an end to which front has to say its own. */
 static void
-say_all(uint32_t id)
+say_all(uint32_t id, uint8_t end)
 {
 	static uint8_t out[MUX_WIN];
 	size_t i;
@@ -686,7 +686,7 @@ say_all(uint32_t id)
 	for (i = 0; i < sizeof(out); i++)
 		out[i] = pattern(i);
 	say_data(id, out, sizeof(out));
-	say(MUX_CLOSE, id, 0);
+	say(end, id, 0);
 	while (frame().cmd != MUX_CLOSE)
 		continue;
 }
@@ -719,6 +719,41 @@ took_all(int fd)
 	return true;
 }
 
+/*
+ * All of it fits the kernel's buffer, but not the client's: the socket stays
+ * until that has been sent, or the client is gone.
+ */
+START_TEST(kernel_keeps)
+{
+	uint32_t id;
+	int fd[3], i;
+
+	begin_mux();
+	for (i = 0; i < 3; i++) {
+		fd[i] = slow_client(4 * MUX_WIN);
+		UNTIL(t.opens == 1);
+		if (i == 0)
+			fw = connected(t.last_open);
+		id = expect_open();
+		/* The client of one has said its last before. */
+		if (i == 1) {
+			shutdown(fd[i], SHUT_WR);
+			say(MUX_WINDOW, id, 1);
+			ck_assert_uint_eq(expect(MUX_SHUTDOWN), id);
+		}
+		say_all(id, i == 1 ? MUX_SHUTDOWN : MUX_CLOSE);
+	}
+	http("GET", "/", "");
+	ck_assert_uint_eq(t.closes, 0);
+	close(fd[2]);
+	UNTIL(t.closes == 1);
+	for (i = 0; i < 2; i++)
+		ck_assert(took_all(fd[i]));
+	UNTIL(t.closes == 3);
+	ck_assert_uint_eq(counter("tunnel-connections"), 0);
+}
+END_TEST
+
 #define FEW 128 /* connections, with few descriptors */
 
 /*
@@ -736,7 +771,7 @@ START_TEST(stalled_give_way)
 		UNTIL(t.opens == 1);
 		if (i == 0)
 			fw = connected(t.last_open);
-		say_all(expect_open());
+		say_all(expect_open(), MUX_CLOSE);
 	}
 	/* More than the kernel has, less than all: front has written some. */
 	take(fd[0], 0, 30000);
@@ -782,7 +817,7 @@ START_TEST(long_pause)
 	fd = slow_client(2048);
 	UNTIL(t.opens == 1);
 	fw = connected(t.last_open);
-	say_all(expect_open());
+	say_all(expect_open(), MUX_CLOSE);
 	while (plat_now() < until)
 		turn(-1, 0);
 	take(fd, 0, MUX_WIN);
@@ -1338,11 +1373,11 @@ main(int argc, char *argv[])
 		slow_to_shake_hands, slow_and_gone, handshake_wanted,
 		unix_destination, no_tunnel, connects_late, connects_never,
 		portd_dies, udp_clients_go, toward_the_vm, toward_the_client,
-		refused_in_the_vm, closed_by_the_vm, client_vanishes,
-		client_never_reads, forwarder_never_reads, tunnel_lost,
-		not_frames, five_hundred, one_after_another, datagrams,
-		many_early, burst, client_gone_and_back, bad_datagrams,
-		year_2017, year_2017_bulk, year_2017_datagrams };
+		refused_in_the_vm, closed_by_the_vm, kernel_keeps,
+		client_vanishes, client_never_reads, forwarder_never_reads,
+		tunnel_lost, not_frames, five_hundred, one_after_another,
+		datagrams, many_early, burst, client_gone_and_back,
+		bad_datagrams, year_2017, year_2017_bulk, year_2017_datagrams };
 	const TTest *const few[] = { stalled_give_way, no_place };
 	const TTest *const slow[] = { long_pause };
 	const struct rlimit rl = { 1024, 1024 };
