@@ -79,7 +79,8 @@ const struct ipc_desc ipc_desc[IPC__MAX] = {
 	    { F_IP("gateway-ip"), F_IP("host-ip"), F_IP("lowest-ip"),
 	    F_NAMES("gateway-names"), F_NAMES("host-names"),
 	    F_NAMES("vm-names"), { "in-turn", F_BOOL, 0, 0 },
-	    { "offline-after", F_INT, 0, INT32_MAX } } },
+	    { "offline-after", F_INT, 0, INT32_MAX },
+	    { "network", F_INT, 0, UINT32_MAX } } },
 	/*
 	 * A server, and names with their addresses ("ADDRESS NAME"), for the
 	 * conf-dns that follows: that replaces everything at once.

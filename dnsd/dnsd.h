@@ -77,6 +77,7 @@ struct dnsd {
 	struct cache *cache;   /* owned */
 	bool in_turn;	       /* one after the other, as in a resolv.conf */
 	unsigned offline_after;
+	uint32_t network; /* the number of the one we are on */
 	/* Of a configuration that is under way. */
 	struct names *next_hosts; /* owned */
 	struct route next_route;

@@ -118,21 +118,9 @@ dnsd_hosts(struct daemon *dm, struct ipc *from, struct ipc_msg *m)
 			stats_inc(&dm->stats, DNSS_BAD_CONF);
 }
 
-/*
- * Other servers may know other things of every name, and so may the same ones
- * on another network, which is why we are told of them again.
- */
 static void
-take_route(struct dnsd *d, bool in_turn)
+servers_replace(struct dnsd *d, bool in_turn)
 {
-	cache_flush(d->cache);
-	stats_set(&d->d->stats, DNSS_CACHED, 0);
-	if (route_equal(&d->route, &d->next_route) && d->in_turn == in_turn) {
-		route_clear(&d->next_route);
-		upstream_renew(d);
-		return;
-	}
-	lookups_cancel(d);
 	upstream_fini(d);
 	route_clear(&d->route);
 	d->route = d->next_route;
@@ -142,6 +130,32 @@ take_route(struct dnsd *d, bool in_turn)
 		log_warn("configuration");
 		route_clear(&d->route);
 	}
+}
+
+/*
+ * Other servers may know other things of every name, and so may the same ones
+ * on another network: what they were asked before is asked anew, or an answer
+ * from there would be kept here.
+ */
+static void
+take_route(struct dnsd *d, bool in_turn, uint32_t network)
+{
+	bool same =
+	    route_equal(&d->route, &d->next_route) && d->in_turn == in_turn;
+
+	if (same && network == d->network) {
+		route_clear(&d->next_route);
+		return;
+	}
+	d->network = network;
+	cache_flush(d->cache);
+	stats_set(&d->d->stats, DNSS_CACHED, 0);
+	lookups_cancel(d);
+	if (same) {
+		route_clear(&d->next_route);
+		upstream_renew(d);
+	} else
+		servers_replace(d, in_turn);
 	lookups_restart(d);
 }
 
@@ -167,7 +181,7 @@ dnsd_conf(struct daemon *dm, struct ipc *from, struct ipc_msg *m)
 	conf_names(d, m, "host-names", "host-ip");
 	conf_names(d, m, "vm-names", "lowest-ip");
 	d->offline_after = (unsigned)ipc_u64(m, "offline-after");
-	take_route(d, ipc_bool(m, "in-turn"));
+	take_route(d, ipc_bool(m, "in-turn"), (uint32_t)ipc_u64(m, "network"));
 	log_info("%zu names of our own, %zu of the hosts file, %zu servers",
 	    names_count(d->names), names_count(d->hosts), d->route.n);
 	if (d->route.n == 0)

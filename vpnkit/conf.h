@@ -28,6 +28,7 @@ struct conf {
 	 */
 	json_t *dns_servers, *resolv_servers;
 	uint32_t offline_after;
+	uint32_t network; /* how often it may have become another one */
 	json_t *dns_search;  /* owned: of the file of --dns, for DHCP */
 	bool search_changed; /* when it was last read */
 	json_t *hosts;	     /* owned: array of "ADDRESS NAME" */

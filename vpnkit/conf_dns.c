@@ -296,12 +296,12 @@ conf_send_dns(const struct conf *c, struct ipc *ipc)
 	send_servers(servers_of(c), ipc);
 	send_hosts(c->hosts, ipc);
 	ipc_send(ipc, IPC_CONF_DNS, NULL, 0,
-	    "{s:s, s:s, s:s, s:o, s:o, s:o, s:b, s:I}", "gateway-ip",
+	    "{s:s, s:s, s:s, s:o, s:o, s:o, s:b, s:I, s:I}", "gateway-ip",
 	    ipaddr_str(&op->gateway_ip, gw), "host-ip",
 	    ipaddr_str(&op->host_ip, host), "lowest-ip",
 	    ipaddr_str(&op->lowest_ip, low), "gateway-names",
 	    conf_names(&op->gateway_names), "host-names",
 	    conf_names(&op->host_names), "vm-names", conf_names(&op->vm_names),
 	    "in-turn", c->dns_servers == NULL, "offline-after",
-	    (json_int_t)c->offline_after);
+	    (json_int_t)c->offline_after, "network", (json_int_t)c->network);
 }

@@ -65,6 +65,7 @@ resolv_changed(void *arg)
 		/* portd first: dnsd may use the new ones at once. */
 		sup_resend(s, ROLE_PORT);
 	}
+	s->conf.network++;
 	sup_resend(s, ROLE_DNS);
 }
 

@@ -25,6 +25,7 @@ settle_cb(struct ev_loop *loop, struct ev_timer *w, int revents)
 	ev_timer_stop(loop, w);
 	s->net.since = 0;
 	log_info("the host's network has changed");
+	s->conf.network++;
 	sup_resend(s, ROLE_DNS);
 }
 

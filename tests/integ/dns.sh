@@ -139,6 +139,8 @@ rm "$DIR/dns.conf"
 follows "the file is removed" 198.51.100.1 one.example
 echo "10.3.3.4 inhosts.example" >"$DIR/hosts"
 follows "another hosts file" 10.3.3.4 inhosts.example
+check "which says nothing of the servers' answers" \
+    comes '.dnsd["cache-entries"] > 0' counters dnsd
 rm "$DIR/hosts"
 check "a hosts file that goes" asks 198.51.100.1 one.example
 

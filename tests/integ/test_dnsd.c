@@ -51,6 +51,7 @@ static struct {
 	unsigned again; /* sockets for which that was asked */
 	uint64_t done;	/* sockets that portd need not keep */
 	enum { GIVE, REFUSE, IGNORE } portd;
+	uint32_t network;    /* dnsd was told of */
 	const char *refusal; /* NULL: EMFILE */
 	unsigned asked;	     /* sock-open messages */
 	unsigned asked_tcp;
@@ -219,9 +220,11 @@ conf_server(const char *addr, int order, int timeout_ms, const char *zone)
 	    0);
 }
 
+/* The rest of it; on the network of before, or another one. */
 static void
-conf_end_after(bool in_turn, int offline_after)
+conf_end_network(bool in_turn, int offline_after, uint32_t network)
 {
+	t.network = network;
 	ck_assert_int_eq(
 	    ipc_send(t.sup, IPC_DNS_HOSTS, NULL, 0, "{s:[s,s,s,s]}", "names",
 		"10.1.1.1 one.example", "fd00::1 six.example",
@@ -229,13 +232,19 @@ conf_end_after(bool in_turn, int offline_after)
 	    0);
 	ck_assert_int_eq(
 	    ipc_send(t.sup, IPC_CONF_DNS, NULL, 0,
-		"{s:s,s:s,s:s,s:[s],s:[s,s],s:[s],s:b,s:i}", "gateway-ip",
+		"{s:s,s:s,s:s,s:[s],s:[s,s],s:[s],s:b,s:i,s:I}", "gateway-ip",
 		"192.168.65.1", "host-ip", "192.168.65.2", "lowest-ip",
 		"192.168.65.3", "gateway-names", "gateway.internal",
 		"host-names", "host.internal", "host.docker.internal",
 		"vm-names", "vm.internal", "in-turn", in_turn, "offline-after",
-		offline_after),
+		offline_after, "network", (json_int_t)network),
 	    0);
+}
+
+static void
+conf_end_after(bool in_turn, int offline_after)
+{
+	conf_end_network(in_turn, offline_after, t.network + 1);
 }
 
 static void
@@ -2158,6 +2167,19 @@ START_TEST(test_tcp)
 }
 END_TEST
 
+/* As a server's end of a connection. */
+static void
+hang_up(int up)
+{
+	size_t i;
+
+	for (i = 0; i < t.nserver; i++) {
+		if (t.server[i].fd == up)
+			t.server[i].fd = -1;
+	}
+	close(up);
+}
+
 /* The same servers, perhaps on another network; when dnsd knows of it. */
 static void
 other_network(int fd)
@@ -2180,15 +2202,15 @@ other_network(int fd)
 }
 
 /*
- * A connection of another network is not asked any more, but what is under way
- * over it may still be answered.
+ * A connection of another network is not asked any more: what is under way over
+ * it is asked anew over another one.
  */
 START_TEST(test_tcp_network)
 {
 	static const char q[] = "\0\x1d" HDR OTHER A_IN;
-	uint8_t buf[600], old[600];
+	uint8_t buf[600];
 	int fd, dgram, one, two;
-	size_t n, m;
+	size_t n;
 
 	conf("192.0.2.7", NULL);
 	fd = flow(1, "tcp");
@@ -2203,31 +2225,89 @@ START_TEST(test_tcp_network)
 	ck_assert_uint_eq(get(one, buf, sizeof(buf)), 0);
 	put(fd, q, sizeof(q) - 1);
 	do
-		two = asked(NULL, old, sizeof(old), &m);
+		two = asked(NULL, buf, sizeof(buf), &n);
 	while (two == one);
 	other_network(dgram);
-	put(fd, "\0\x21" HDR NUMBERED A_IN, 2 + NUMBERED_LEN);
-	one = asked(NULL, buf, sizeof(buf), &n);
-	ck_assert_int_ne(one, two);
-	ck_assert_uint_eq(n, 2 + NUMBERED_LEN);
-	old[4] |= 0x80;
-	put(two, old, m);
-	ck_assert_uint_eq(get(fd, buf, sizeof(buf)), m);
+	ck_assert_uint_eq(get(two, buf, sizeof(buf)), 0);
+	hang_up(one);
+	hang_up(two);
+	two = asked(NULL, buf, sizeof(buf), &n);
+	buf[4] |= 0x80;
+	put(two, buf, n);
+	ck_assert_uint_eq(get(fd, buf, sizeof(buf)), n);
 }
 END_TEST
 
-/* As a server's end of a connection. */
-static void
-hang_up(int up)
+/*
+ * What was asked on another network is asked anew: an answer from there is
+ * nobody's, and not kept for here.
+ */
+START_TEST(test_network_under_way)
 {
-	size_t i;
+	uint8_t buf[600];
+	int fd, old, up;
+	size_t n;
 
-	for (i = 0; i < t.nserver; i++) {
-		if (t.server[i].fd == up)
-			t.server[i].fd = -1;
-	}
-	close(up);
+	conf("192.0.2.7", NULL);
+	fd = flow(1, "dns");
+	ask(fd, DGRAM(HDR OTHER A_IN));
+	old = asked_name("\3www", buf);
+	other_network(fd);
+	n = answer_to(buf, 0, 1, 0, DGRAM(RR("\0\0\1\0")));
+	ck_assert_int_eq(write(old, buf, n), -1);
+	hang_up(old);
+	do {
+		up = asked_name("\3www", buf);
+		n = answer_to(buf, 0, 1, 0, DGRAM(RR("\0\0\1\0")));
+		/* It may be a try before that, which nobody waits for. */
+	} while (write(up, buf, n) != (ssize_t)n);
+	do
+		n = get(fd, buf, sizeof(buf));
+	while (!same_letters(buf + PREFIX + 12, OTHER));
+	ck_assert_uint_eq(buf[PREFIX + 3] & 15, 0);
+	wait_counter("cache-entries", 1);
 }
+END_TEST
+
+/* Other names of our own are no reason to forget what servers have said. */
+START_TEST(test_hosts_alone)
+{
+	static const char q[] = HDR "\3new\7example\0" A_IN;
+	uint8_t buf[600], wait[600];
+	size_t n, len;
+	int fd, up, i;
+
+	conf_server("192.0.2.7", 0, 60000, NULL);
+	conf_end(true);
+	fd = flow(1, "dns");
+	ask(fd, DGRAM(HDR OTHER A_IN));
+	up = asked_name("\3www", buf);
+	put(up, buf, answer_to(buf, 0, 1, 0, DGRAM(RR("\0\0\1\0"))));
+	(void)get(fd, buf, sizeof(buf));
+	ask_numbered(fd, 1);
+	up = asked(NULL, wait, sizeof(wait), &len);
+	conf_server("192.0.2.7", 0, 60000, NULL);
+	ck_assert_int_eq(ipc_send(t.sup, IPC_DNS_HOSTS, NULL, 0, "{s:[s]}",
+			     "names", "10.1.1.9 new.example"),
+	    0);
+	conf_end_network(true, 5, t.network);
+	/* Until that has come; what went to the server meanwhile is ours. */
+	do {
+		ask(fd, DGRAM(q));
+		while ((i = (int)recv(fd, buf, sizeof(buf), MSG_DONTWAIT)) <= 0)
+			serve_only("\3new");
+	} while (i != PREFIX + (int)sizeof(q) - 1 + 16);
+	ck_assert_mem_eq(buf + i - 4, "\x0a\1\1\x09", 4);
+	ck_assert_uint_eq(counter("cache-entries"), 1);
+	ask(fd, DGRAM(HDR OTHER A_IN));
+	n = get(fd, buf, sizeof(buf));
+	ck_assert_uint_eq(n, PREFIX + 29 + 16);
+	ck_assert_uint_eq(counter("cache-hits"), 1);
+	wait[2] |= 0x80;
+	put(up, wait, len);
+	ck_assert_uint_eq(get(fd, buf, sizeof(buf)), PREFIX + len);
+}
+END_TEST
 
 /*
  * TC counts wherever the answer was cut: the whole is fetched by TCP, and where
@@ -2921,6 +3001,8 @@ main(int argc, char *argv[])
 	tcase_add_test(tc, test_bare_error);
 	tcase_add_test(tc, test_tcp_closed);
 	tcase_add_test(tc, test_tcp_network);
+	tcase_add_test(tc, test_network_under_way);
+	tcase_add_test(tc, test_hosts_alone);
 	tcase_add_test(tc, test_tcp_midway);
 	tcase_add_test(tc, test_tcp_one_each);
 	tcase_add_test(tc, test_tcp_no_progress);

@@ -366,10 +366,10 @@ send_conf(struct sup *s)
 {
 	ck_assert_int_eq(
 	    ipc_send(s->bus, IPC_CONF_DNS, NULL, 0,
-		"{s:s, s:s, s:s, s:[], s:[], s:[], s:b, s:i}", "gateway-ip",
-		"192.168.65.1", "host-ip", "192.168.65.2", "lowest-ip",
-		"192.168.65.3", "gateway-names", "host-names", "vm-names",
-		"in-turn", 1, "offline-after", 5),
+		"{s:s, s:s, s:s, s:[], s:[], s:[], s:b, s:i, s:i}",
+		"gateway-ip", "192.168.65.1", "host-ip", "192.168.65.2",
+		"lowest-ip", "192.168.65.3", "gateway-names", "host-names",
+		"vm-names", "in-turn", 1, "offline-after", 5, "network", 0),
 	    0);
 }
 

@@ -398,11 +398,11 @@ START_TEST(test_long)
 	for (i = 0; i < 3; i++)
 		ck_assert_int_eq(
 		    ipc_send(b.ipc, IPC_CONF_DNS, NULL, 0,
-			"{s:s s:s s:s s:O s:O s:O s:b s:i}", "gateway-ip",
+			"{s:s s:s s:s s:O s:O s:O s:b s:i s:i}", "gateway-ip",
 			"10.0.0.1", "host-ip", "10.0.0.2", "lowest-ip",
 			"10.0.0.3", "gateway-names", names, "host-names", names,
-			"vm-names", names, "in-turn", 1,
-			"offline-after", 5),
+			"vm-names", names, "in-turn", 1, "offline-after", 5,
+			"network", 0),
 		    0);
 	json_decref(names);
 	turns(30);
