@@ -9,7 +9,9 @@
  *	client.c    the guest's side: datagrams and streams that netstackd holds
  *		    the other end of
  *	lookup.c    one query: answered here, or by the servers
+ *	asking.c    what is asked of one server for it
  *	race.c	    which servers, when, and whom to believe
+ *	health.c    which of them are there
  *	upstream.c  the servers: one question asked of one
  *	pool.c	    UDP sockets for that, from portd
  *	conn.c	    TCP connections to them
@@ -27,6 +29,7 @@
 #include "common/nitems.h"
 #include "dnsd/cache.h"
 #include "dnsd/client.h"
+#include "dnsd/health.h"
 #include "dnsd/lookup.h"
 #include "dnsd/names.h"
 #include "dnsd/records.h"
@@ -90,7 +93,7 @@ struct dnsd {
 	LIST_HEAD(lookups, lookup) lookups; /* owned */
 	struct lookups spare;		    /* owned; not in use */
 	size_t nspare;
-	struct lookups same[DNSD_SAME];	    /* by question */
+	struct lookups same[DNSD_SAME]; /* by question */
 	struct batch batch;
 	struct resolve *resolve;     /* owned: names for proxyd */
 	struct dnstab_file *records; /* owned mapping; NULL: none */

@@ -247,26 +247,37 @@ lookup_end(struct lookup *l)
 	count_lookups(l->d, 1);
 }
 
-/* What was kept before is wrong now, also when this may not be kept. */
+/*
+ * What was kept before is wrong now, also when this may not be kept.  But that
+ * there is no such name is for the server to say that comes first.
+ */
 static void
 lookup_keep(struct lookup *l, const uint8_t *msg, size_t len)
 {
-	const struct asker *first = TAILQ_FIRST(&l->askers);
 	unsigned rcode = msg[3] & 15;
 	struct dnsd *d = l->d;
 	struct msg_facts f;
 	struct msg_head h;
 
-	if (!l->q.plain || (rcode != DNS_NOERROR && rcode != DNS_NXDOMAIN) ||
+	if (!l->q.plain || l->unsure ||
+	    (rcode != DNS_NOERROR && rcode != DNS_NXDOMAIN) ||
 	    msg_head(rd_init(msg, len), &h) == -1 ||
 	    msg_facts(rd_init(msg, len), &h, &f) == -1)
 		return;
 	if (f.cacheable)
 		(void)cache_put(d->cache, usec_now(d->d->loop), &l->q, msg, len,
-		    f.ttl, ipc_vm(first->client->guest->link));
+		    f.ttl, l->vm);
 	else
 		cache_forget(d->cache, &l->q);
+	l->kept = true;
 	stats_set(&d->d->stats, DNSS_CACHED, cache_count(d->cache));
+}
+
+void
+lookup_late(struct lookup *l, const uint8_t *msg, size_t len)
+{
+	if (!l->kept)
+		lookup_keep(l, msg, len);
 }
 
 static bool
@@ -488,6 +499,7 @@ lookup_new(struct client *c, const uint8_t *origin, struct rd msg,
 	l->rank = RANK_NONE;
 	l->d = d;
 	l->tcp = c->tcp;
+	l->vm = ipc_vm(c->guest->link);
 	TAILQ_INIT(&l->askers);
 	memcpy(l->msg, msg.p, msg.len);
 	query_move(&l->q, q, l->msg);

@@ -7,6 +7,7 @@
  * better are the chances of a forged answer to one of them (RFC 5452 5).
  *
  *	lookup.c  what is known here: names, hosts, the cache; and its end
+ *	asking.c  what is asked of one server
  *	race.c	  whom to ask, when, and whom to believe
  */
 
@@ -42,9 +43,13 @@ struct asking {
 	} state;
 	bool tcp;      /* over a connection from now on */
 	bool cut;      /* since its answer by UDP had TC */
-	bool probe;    /* offline: asked, but not waited for */
+	bool probe;    /* offline: asked once */
+	bool silent;   /* has been for long enough to be counted */
+	bool answered; /* whatever it was */
 	usec_t since;  /* first asked */
 	usec_t last;   /* asked */
+	usec_t wait;   /* how long it is waited for, by who has nothing */
+	usec_t hold;   /* ... and by who has a later one's no */
 	unsigned sent; /* how often */
 };
 
@@ -53,7 +58,8 @@ enum rank {
 	RANK_NONE,
 	RANK_ERROR,
 	RANK_NXDOMAIN,
-	RANK_CUT, /* TC, and no connection brought more */
+	RANK_EMPTY, /* the name, but not of that type */
+	RANK_CUT,   /* TC, and no connection brought more */
 	RANK_GOOD,
 };
 
@@ -91,6 +97,9 @@ struct lookup {
 	unsigned tick;
 	bool failed;	  /* the network said no */
 	bool all_offline; /* when it began: then they are waited for */
+	bool unsure;	  /* of its answer: who comes first has not said so */
+	bool kept;	  /* its answer is, or need not be */
+	uint32_t vm;	  /* of the first who asked */
 	/* The best answer so far, while a better may come. */
 	enum rank rank;
 	uint32_t rank_order; /* of its server */
@@ -121,6 +130,24 @@ void lookup_free(struct lookup *);
 /* Both end the lookup. */
 void lookup_finish(struct lookup *, uint8_t *msg, size_t len);
 void lookup_fail(struct lookup *);
+/* An answer after that: for the next who asks. */
+void lookup_late(struct lookup *, const uint8_t *msg, size_t len);
+
+/* asking.c */
+struct asking *asking_of(struct lookup *, const struct server *);
+void asking_begin(struct lookup *, struct asking *);
+/* Asks, once more if it was asked before. */
+void asking_send(struct lookup *, struct asking *);
+/* Asks over a connection for the whole of an answer that was cut. */
+void asking_whole(struct lookup *, struct asking *);
+bool asking_under_way(const struct lookup *, const struct server *);
+/* Time is over: if it is silent this is one question missed, however often. */
+void asking_silent(struct asking *);
+/* Nothing more is expected. */
+void asking_done(struct lookup *, struct asking *);
+/* When it is given up; and the next time at which one of its times is over. */
+usec_t asking_ends(const struct asking *);
+usec_t asking_next(const struct asking *, usec_t now);
 
 /* race.c; the lookup may be gone after each of these. */
 void race_start(struct lookup *);

@@ -4,12 +4,16 @@
  * The servers of a lookup are in groups of one order.  A group is asked all at
  * once, and its first good answer is taken.  The next group is asked when this
  * one has nothing good to say or has kept silent for a moment; what it answers
- * counts when the groups before it have failed.  A server that has left
- * questions unanswered is offline: it is not waited for any more, but still
- * asked now and then, and any answer of its brings it back.
+ * counts when the groups before it have failed.  A server that is offline, see
+ * health.h, is asked and not waited for.
  *
  * The servers of a resolv.conf are groups of one server each, and there what
- * any of them says of a name is believed, also that there is none.
+ * any of them knows of a name is believed at once.
+ *
+ * That there is no such name is another thing: the first server may be the only
+ * one that knows it, as in a company's network.  So who has a later one's no
+ * waits for those before it, also for one that is offline, as it may be back;
+ * and what they have not confirmed in time is not kept.
  */
 
 #include <stdlib.h>
@@ -17,16 +21,11 @@
 
 #include "dnsd/dnsd.h"
 
-#define HEDGE	       (800 * USEC_MS) /* silence before the next group */
-#define HEDGE_IN_TURN  (400 * USEC_MS)
-#define MISSED_IN_TURN 2
-#define PROBE_EVERY    USEC_SEC
-#define ALL_OFFLINE    USEC_SEC /* the wait when no server is in sight */
-#define GHOST_SEC      2.
-#define LONGEST	       (10 * USEC_SEC)
-#define CUT_WAIT       (2 * USEC_SEC) /* for the whole of what was cut */
-#define TCP_ALONE      3	      /* times silent, before UDP as well */
-#define LATE	       (50 * USEC_MS) /* for a timer: nobody ran */
+#define HEDGE	      (800 * USEC_MS) /* silence before the next group */
+#define HEDGE_IN_TURN (400 * USEC_MS)
+#define ALL_OFFLINE   USEC_SEC	     /* the wait when no server is in sight */
+#define TCP_ALONE     3		     /* times silent, before UDP as well */
+#define LATE	      (50 * USEC_MS) /* for a timer: nobody ran */
 
 /* When to ask the silent ones again, since the beginning; then each second. */
 static const unsigned resend_ms[] = { 400, 800, 1200, 2000, 2800, 3600, 4400 };
@@ -47,201 +46,24 @@ next_resend(const struct lookup *l)
 	return l->start + ms * USEC_MS;
 }
 
-static struct asking *
-ask_of(struct lookup *l, const struct server *s)
-{
-	size_t i;
-
-	for (i = 0; i < l->nask; i++)
-		if (l->ask[i].server == s)
-			return &l->ask[i];
-	return NULL;
-}
-
 static uint32_t
 order_of(const struct lookup *l, size_t i)
 {
 	return l->ask[i].server->conf->order;
 }
 
-static bool
-has_attempt(const struct lookup *l, const struct server *s)
-{
-	size_t i;
-
-	for (i = 0; i < l->nattempt; i++)
-		if (l->attempt[i].server == s)
-			return true;
-	return false;
-}
-
-static void
-cancel_attempts(struct lookup *l, const struct server *s)
-{
-	size_t i;
-
-	for (i = 0; i < l->nattempt; i++)
-		if (s == NULL || l->attempt[i].server == s)
-			upstream_cancel(&l->attempt[i]);
-}
-
 void
 race_cancel(struct lookup *l)
 {
-	cancel_attempts(l, NULL);
+	struct asking *ask;
+
+	for (ask = l->ask; ask < l->ask + l->nask; ask++)
+		asking_done(l, ask);
 	free(l->best);
 	l->best = NULL;
 	l->by = NULL;
 	l->rank = RANK_NONE;
 	l->nask = 0;
-}
-
-/*
- * What a server's silence and its answers mean to others.
- */
-
-/*
- * Who has answered others since it was last asked this is not silent: the
- * question was lost on its way, or it has nothing to say to it.
- */
-static bool
-is_silent(const struct asking *ask)
-{
-	return ask->server->heard < ask->last;
-}
-
-static void
-log_server(struct server *s, const char *what)
-{
-	char addr[IPADDR_STRLEN];
-	unsigned missed;
-
-	if (log_rate_ok(&s->log, usec_now(s->d->d->loop), &missed))
-		log_info("%s#%u %s (%u more changes)",
-		    ipaddr_str(&s->conf->addr, addr), s->conf->port, what,
-		    missed);
-}
-
-/* n questions, of which the first was asked then. */
-static void
-server_missed(struct server *s, unsigned n, usec_t since)
-{
-	struct dnsd *d = s->d;
-
-	if (s->missed == 0)
-		s->unheard = since;
-	s->missed += n;
-	upstream_flush(s);
-	records_missed(s, n);
-	if (s->offline ||
-	    s->missed <= (d->in_turn ? MISSED_IN_TURN - 1 : d->offline_after))
-		return;
-	s->offline = true;
-	s->probed = usec_now(d->d->loop);
-	stats_inc(&d->d->stats, DNSS_OFFLINE);
-	records_missed(s, 0);
-	log_server(s, "does not answer");
-}
-
-static void
-server_alive(struct server *s)
-{
-	s->missed = 0;
-	s->heard = usec_now(s->d->d->loop);
-	if (!s->offline)
-		return;
-	s->offline = false;
-	records_missed(s, 0);
-	log_server(s, "answers again");
-}
-
-/*
- * Asking.
- */
-
-/*
- * A free place, or that of the attempt at this server which is there longest,
- * also when sockets are scarce: asking again must not take the last ones from
- * those who have not asked yet.
- */
-static struct attempt *
-attempt_place(struct lookup *l, const struct server *s)
-{
-	bool scarce = l->d->nsock >= l->d->maxsock / 2;
-	bool may_add = !(scarce && has_attempt(l, s));
-	size_t i;
-
-	for (i = 0; may_add && i < l->nattempt; i++)
-		if (l->attempt[i].server == NULL)
-			return &l->attempt[i];
-	if (may_add && i < nitems(l->attempt)) {
-		l->nattempt++;
-		l->attempt[i].server = NULL;
-		return &l->attempt[i];
-	}
-	for (i = 0; i < l->nattempt; i++) {
-		if (l->attempt[i].server == s) {
-			upstream_cancel(&l->attempt[i]);
-			return &l->attempt[i];
-		}
-	}
-	return NULL;
-}
-
-static void
-ask_done(struct lookup *l, struct asking *ask)
-{
-	ask->state = ASK_DONE;
-	cancel_attempts(l, ask->server);
-}
-
-static void
-ask_send(struct lookup *l, struct asking *ask)
-{
-	struct attempt *a = attempt_place(l, ask->server);
-
-	if (a == NULL)
-		return;
-	a->lookup = l;
-	ask->last = now_of(l);
-	if (ask->sent++ > 0)
-		stats_inc(&l->d->d->stats, DNSS_RETRIES);
-	records_asked(ask->server);
-	if (upstream_ask(ask->server, a, ask->tcp) == 0)
-		return;
-	if (ask->tcp && !ask->cut) {
-		/* Without TCP it may still be asked the common way. */
-		ask->tcp = false;
-		if (upstream_ask(ask->server, a, false) == 0)
-			return;
-	}
-	l->failed = true;
-	if (!has_attempt(l, ask->server))
-		ask_done(l, ask);
-}
-
-static void
-ask_begin(struct lookup *l, struct asking *ask, bool all_offline)
-{
-	struct server *s = ask->server;
-
-	ask->state = ASK_PENDING;
-	ask->since = now_of(l);
-	ask->tcp = l->tcp;
-	ask->probe = s->offline && !all_offline;
-	if (ask->probe && ask->since - s->probed < PROBE_EVERY) {
-		ask->state = ASK_DONE;
-		return;
-	}
-	if (s->offline)
-		s->probed = ask->since;
-	ask_send(l, ask);
-}
-
-static usec_t
-timeout_of(const struct server *s)
-{
-	return s->conf->timeout_ms * USEC_MS;
 }
 
 static bool
@@ -264,40 +86,42 @@ static bool
 long_silent(const struct lookup *l)
 {
 	const struct server *s;
-	usec_t most;
 	size_t i;
 
 	for (i = 0; i < l->nask; i++) {
 		s = l->ask[i].server;
-		most = timeout_of(s) < LONGEST ? timeout_of(s) : LONGEST;
-		if (now_of(l) - s->unheard >= most)
+		if (now_of(l) - s->unheard >= health_timeout(s))
 			return true;
 	}
 	return false;
-}
-
-/* When a server is given up. */
-static usec_t
-ends_at(const struct asking *ask)
-{
-	usec_t most = timeout_of(ask->server);
-
-	/* By then the guest may as well have what there is. */
-	if (ask->cut && most > CUT_WAIT)
-		most = CUT_WAIT;
-	return ask->since + most;
 }
 
 /*
  * Deciding.
  */
 
+static bool
+is_no(enum rank rank)
+{
+	return rank == RANK_NXDOMAIN || rank == RANK_EMPTY;
+}
+
+static bool
+is_waited_for(const struct lookup *l, const struct asking *ask, bool no)
+{
+	return ask->state == ASK_PENDING &&
+	       now_of(l) - ask->since < (no ? ask->hold : ask->wait);
+}
+
 /* Whether one of [i, end) may still say something that is waited for. */
 static bool
 group_waits(const struct lookup *l, size_t i, size_t end)
 {
+	bool no = l->rank != RANK_NONE && l->rank < RANK_CUT &&
+		  order_of(l, i) < l->rank_order;
+
 	for (; i < end; i++)
-		if (l->ask[i].state == ASK_PENDING && !l->ask[i].probe)
+		if (is_waited_for(l, &l->ask[i], no))
 			return true;
 	return false;
 }
@@ -315,17 +139,15 @@ group_end(const struct lookup *l, size_t i)
 static void
 arm(struct lookup *l)
 {
-	usec_t now = now_of(l), at = next_resend(l), t;
-	size_t i;
+	usec_t now = now_of(l), at = next_resend(l), next;
+	struct asking *ask;
 
 	if (l->deadline < at)
 		at = l->deadline;
-	for (i = 0; i < l->nask; i++) {
-		if (l->ask[i].state != ASK_PENDING)
-			continue;
-		t = ends_at(&l->ask[i]);
-		if (t < at)
-			at = t;
+	for (ask = l->ask; ask < l->ask + l->nask; ask++) {
+		next = asking_next(ask, now);
+		if (next < at)
+			at = next;
 	}
 	l->due = at > now ? at : now;
 	ev_timer_stop(l->d->d->loop, &l->timer);
@@ -348,6 +170,27 @@ look_first(struct lookup *l, usec_t now)
 	return true;
 }
 
+/* Whether all who come before a server of this order have answered. */
+static bool
+is_confirmed(const struct lookup *l, uint32_t order)
+{
+	size_t i;
+
+	for (i = 0; i < l->nask && order_of(l, i) < order; i++)
+		if (!l->ask[i].answered)
+			return false;
+	return true;
+}
+
+static void
+race_finish(struct lookup *l, enum rank rank, const struct server *by,
+    uint8_t *msg, size_t len)
+{
+	l->by = by;
+	l->unsure = is_no(rank) && !is_confirmed(l, by->conf->order);
+	lookup_finish(l, msg, len);
+}
+
 static void
 race_end(struct lookup *l)
 {
@@ -358,23 +201,45 @@ race_end(struct lookup *l)
 		return;
 	}
 	l->best = NULL;
-	lookup_finish(l, best, l->bestlen);
+	race_finish(l, l->rank, l->by, best, l->bestlen);
 	free(best);
+}
+
+/* Whether who says this knows, if nobody before it says otherwise. */
+static bool
+is_answer(const struct lookup *l, enum rank rank)
+{
+	return rank == RANK_GOOD || rank == RANK_EMPTY ||
+	       (rank == RANK_NXDOMAIN && l->d->in_turn);
+}
+
+/* Whether the best there is of this group ends the lookup. */
+static bool
+group_decides(const struct lookup *l, size_t i, size_t end)
+{
+	return l->rank_order == order_of(l, i) &&
+	       (is_answer(l, l->rank) ||
+		   (l->rank == RANK_CUT && !group_waits(l, i, end)));
 }
 
 /* Asks the group that begins at i; true: what it has said decides. */
 static bool
 group_step(struct lookup *l, size_t i, size_t end, bool alone)
 {
-	bool all = l->all_offline;
 	size_t k;
 
 	for (k = i; k < end; k++)
 		if (l->ask[k].state == ASK_IDLE)
-			ask_begin(l, &l->ask[k], all);
-	return alone && l->rank_order == order_of(l, i) &&
-	       (l->rank == RANK_GOOD ||
-		   (l->rank == RANK_CUT && !group_waits(l, i, end)));
+			asking_begin(l, &l->ask[k]);
+	return alone && group_decides(l, i, end);
+}
+
+/* In turn nobody is asked after who has said that there is no such name. */
+static bool
+is_behind_no(const struct lookup *l, size_t i)
+{
+	return l->d->in_turn && is_no(l->rank) &&
+	       order_of(l, i) > l->rank_order;
 }
 
 /* Goes on as far as is possible now.  The lookup may be gone. */
@@ -385,7 +250,7 @@ race_step(struct lookup *l)
 	bool waiting = false;
 	size_t i, end;
 
-	for (i = 0; i < l->nask; i = end) {
+	for (i = 0; i < l->nask && !is_behind_no(l, i); i = end) {
 		end = group_end(l, i);
 		if (group_step(l, i, end, !waiting)) {
 			race_end(l);
@@ -414,7 +279,7 @@ race_start(struct lookup *l)
 	l->nask =
 	    route_select(&d->route, l->q.head.name, l->q.head.namelen, list);
 	l->tick = 0;
-	l->failed = false;
+	l->failed = l->unsure = l->kept = false;
 	l->start = now_of(l);
 	for (i = 0; i < l->nask; i++) {
 		l->ask[i] = (struct asking){ .server = &d->server[list[i]] };
@@ -423,8 +288,8 @@ race_start(struct lookup *l)
 	}
 	l->all_offline = all_offline(l);
 	l->deadline = longest * USEC_MS + (d->in_turn ? 0 : HEDGE);
-	if (l->deadline > LONGEST)
-		l->deadline = LONGEST;
+	if (l->deadline > HEALTH_LONGEST)
+		l->deadline = HEALTH_LONGEST;
 	if (l->all_offline && l->deadline > ALL_OFFLINE && long_silent(l))
 		l->deadline = ALL_OFFLINE;
 	l->deadline += l->start;
@@ -435,14 +300,17 @@ static void
 expire(struct lookup *l, usec_t now)
 {
 	struct asking *ask;
+	bool over;
 
 	for (ask = l->ask; ask < l->ask + l->nask; ask++) {
-		if (ask->state != ASK_PENDING ||
-		    (now < ends_at(ask) && now < l->deadline))
+		if (ask->state != ASK_PENDING)
 			continue;
-		if (is_silent(ask))
-			server_missed(ask->server, ask->sent, ask->since);
-		ask_done(l, ask);
+		over = now >= asking_ends(ask) || now >= l->deadline;
+		if (over || (!ask->probe && now - ask->since >= ask->wait))
+			asking_silent(ask);
+		/* Until then it may answer the next who asks. */
+		if (now >= asking_ends(ask))
+			asking_done(l, ask);
 	}
 }
 
@@ -456,13 +324,13 @@ resend(struct lookup *l)
 	for (ask = l->ask; ask < l->ask + l->nask; ask++) {
 		if (ask->state != ASK_PENDING || ask->probe)
 			continue;
-		if (l->d->in_turn && is_silent(ask))
-			server_missed(ask->server, 1, ask->since);
+		if (l->d->in_turn && now_of(l) - ask->since >= HEDGE_IN_TURN)
+			asking_silent(ask);
 		/* A firewall may swallow TCP where UDP gets through. */
 		if (ask->tcp && !ask->cut && l->tick == TCP_ALONE)
 			ask->tcp = false;
 		if (!ask->tcp)
-			ask_send(l, ask);
+			asking_send(l, ask);
 	}
 }
 
@@ -503,7 +371,9 @@ rank_of(const struct msg_head *h, bool tcp)
 	default:
 		return RANK_ERROR;
 	}
-	return (h->flags & DNS_TC) != 0 && !tcp ? RANK_CUT : RANK_GOOD;
+	if ((h->flags & DNS_TC) != 0 && !tcp)
+		return RANK_CUT;
+	return h->count[SEC_ANSWER] > 0 ? RANK_GOOD : RANK_EMPTY;
 }
 
 static void
@@ -529,15 +399,39 @@ keep_best(struct lookup *l, enum rank rank, const struct server *s,
 static bool
 decides(const struct lookup *l, const struct asking *ask, enum rank rank)
 {
+	uint32_t order = ask->server->conf->order;
 	size_t i;
 
-	if (l->d->in_turn)
-		return rank == RANK_GOOD || rank == RANK_NXDOMAIN;
-	for (i = 0; i < l->nask && order_of(l, i) < ask->server->conf->order;
-	     i++)
-		if (group_waits(l, i, i + 1))
+	if (l->d->in_turn && rank == RANK_GOOD)
+		return true;
+	if (!is_answer(l, rank))
+		return false;
+	for (i = 0; i < l->nask && order_of(l, i) < order; i++)
+		if (is_waited_for(l, &l->ask[i], is_no(rank)))
 			return false;
-	return rank == RANK_GOOD;
+	return true;
+}
+
+/* There is nobody any more whom a ghost could wait for. */
+static void
+ghost_step(struct lookup *l)
+{
+	struct asking *ask;
+
+	for (ask = l->ask; ask < l->ask + l->nask; ask++)
+		if (ask->state == ASK_PENDING)
+			return;
+	lookup_free(l);
+}
+
+static void
+ghost_answer(struct lookup *l, const struct asking *ask, enum rank rank,
+    const uint8_t *msg, size_t len)
+{
+	l->unsure = is_no(rank) && !is_confirmed(l, ask->server->conf->order);
+	if (rank != RANK_CUT)
+		lookup_late(l, msg, len);
+	ghost_step(l);
 }
 
 void
@@ -546,29 +440,24 @@ lookup_answer(struct lookup *l, struct attempt *a, uint8_t *msg, size_t len,
 {
 	struct server *s = a->server;
 	enum rank rank = rank_of(h, a->tcp);
-	struct asking *ask;
+	struct asking *ask = asking_of(l, s);
 
-	server_alive(s);
-	if (l->ghost || (ask = ask_of(l, s)) == NULL) {
-		lookup_free(l);
-		return;
-	}
+	health_heard(s);
 	/* Asked twice, it is not known which of them it answers. */
 	records_answered(s, ask->sent == 1 ? now_of(l) - ask->since : 0);
-	ask_done(l, ask);
+	ask->answered = true;
+	asking_done(l, ask);
+	if (l->ghost) {
+		ghost_answer(l, ask, rank, msg, len);
+		return;
+	}
 	if (decides(l, ask, rank)) {
-		l->by = s;
-		lookup_finish(l, msg, len);
+		race_finish(l, rank, s, msg, len);
 		return;
 	}
 	keep_best(l, rank, s, msg, len);
-	if (rank == RANK_CUT) {
-		stats_inc(&l->d->d->stats, DNSS_CUT);
-		ask->state = ASK_PENDING;
-		ask->since = now_of(l);
-		ask->tcp = ask->cut = true;
-		ask_send(l, ask);
-	}
+	if (rank == RANK_CUT)
+		asking_whole(l, ask);
 	race_step(l);
 }
 
@@ -576,63 +465,75 @@ void
 lookup_attempt_failed(struct lookup *l, struct attempt *a)
 {
 	struct server *s = a->server;
+	struct asking *ask = asking_of(l, s);
 	bool tcp = a->tcp;
-	struct asking *ask;
 
 	upstream_cancel(a);
-	if (l->ghost || (ask = ask_of(l, s)) == NULL) {
-		lookup_free(l);
-		return;
-	}
 	l->failed = true;
-	if (tcp && !ask->cut) {
+	if (tcp && !ask->cut && !l->ghost) {
 		ask->tcp = false;
-		ask_send(l, ask);
-	} else if (!has_attempt(l, s)) {
-		if (!tcp)
-			server_missed(s, 1, ask->since);
-		ask_done(l, ask);
+		asking_send(l, ask);
+	} else if (!asking_under_way(l, s)) {
+		if (!tcp) {
+			health_silent(s, ask->since, ask->silent);
+			ask->silent = true;
+		}
+		asking_done(l, ask);
 	}
-	race_step(l);
+	if (l->ghost)
+		ghost_step(l);
+	else
+		race_step(l);
 }
 
 void
 lookup_ask_again(struct lookup *l, struct attempt *a)
 {
-	struct server *s = a->server;
-	struct asking *ask;
+	struct asking *ask = asking_of(l, a->server);
 
 	upstream_cancel(a);
-	if (l->ghost || (ask = ask_of(l, s)) == NULL) {
-		lookup_free(l);
-		return;
-	}
-	ask_send(l, ask);
-	race_step(l);
+	asking_send(l, ask);
+	if (!l->ghost)
+		race_step(l);
 }
 
 /*
- * The guests have their answer, but a server that was thought to be gone has
- * not given one: the lookup stays, without a guest, until it has or a moment is
- * over.
+ * Whether its answer is still of use: a server of which nothing is heard may be
+ * there again, and what it says is kept for the next who asks.  One lookup for
+ * each such server is enough.
+ */
+static bool
+lingers(const struct lookup *l, const struct asking *ask)
+{
+	const struct server *s = ask->server;
+
+	return ask->state == ASK_PENDING && s->missed > 0 && s->ghost == NULL &&
+	       asking_under_way(l, s) && asking_ends(ask) > now_of(l);
+}
+
+/*
+ * The guests have their answer, or none: the lookup stays without a guest until
+ * those have answered whose time is not over.
  */
 bool
 race_linger(struct lookup *l)
 {
-	bool any = false;
+	usec_t now = now_of(l), until = now;
 	struct asking *ask;
 
 	for (ask = l->ask; ask < l->ask + l->nask; ask++) {
-		if (ask->state == ASK_PENDING && ask->probe &&
-		    has_attempt(l, ask->server))
-			any = true;
-		else
-			cancel_attempts(l, ask->server);
+		if (!lingers(l, ask)) {
+			asking_done(l, ask);
+			continue;
+		}
+		ask->server->ghost = l;
+		if (asking_ends(ask) > until)
+			until = asking_ends(ask);
 	}
-	if (!any)
+	if (until == now)
 		return false;
 	ev_timer_stop(l->d->d->loop, &l->timer);
-	ev_timer_set(&l->timer, GHOST_SEC, 0.);
+	ev_timer_set(&l->timer, (double)(until - now) / USEC_SEC, 0.);
 	ev_timer_start(l->d->d->loop, &l->timer);
 	return true;
 }

@@ -100,9 +100,15 @@ records_asked(struct server *s)
 }
 
 void
-records_missed(struct server *s, unsigned n)
+records_unanswered(struct server *s)
 {
-	s->seen.missed += n;
+	s->seen.missed++;
+	server_changed(s);
+}
+
+void
+records_state(struct server *s)
+{
 	server_changed(s);
 }
 

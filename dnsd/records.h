@@ -21,10 +21,15 @@ void records_take(struct daemon *, struct ipc *, struct ipc_msg *);
 void records_fini(struct dnsd *);
 /* There are other servers. */
 void records_servers(struct dnsd *);
-/* What happened with one: it was asked, has answered, or has not. */
+/*
+ * What happened with one: it was asked, once more or for the first time, has
+ * answered, or has not until the end.
+ */
 void records_asked(struct server *);
 void records_answered(struct server *, usec_t rtt); /* 0: not known */
-void records_missed(struct server *, unsigned n);
+void records_unanswered(struct server *);
+/* It is offline, or is not any more. */
+void records_state(struct server *);
 /* A turn ends: now it is written. */
 void records_turn(struct dnsd *);
 /* A guest's answer.  by: who knew it; NULL: nobody.  a: who waited for it. */

@@ -57,13 +57,15 @@ struct server {
 	struct attempts wait;		 /* for a UDP socket */
 	TAILQ_HEAD(, conn) conns;	 /* owned */
 	size_t nconn;
-	unsigned missed;   /* sends without an answer, since the last one */
-	usec_t unheard;	   /* since when it has not, if it missed any */
-	usec_t heard;	   /* when it last answered anything */
-	usec_t probed;	   /* when it was last asked while offline */
-	bool offline;	   /* not waited for */
-	bool no_case;	   /* does not keep the case of letters */
-	uint8_t case_lost; /* answers in other letters, since one in ours */
+	unsigned missed;      /* questions without an answer, since the last */
+	usec_t unheard;	      /* since when it has not, if it missed any */
+	usec_t heard;	      /* when it last answered anything */
+	usec_t probed;	      /* when it was last asked while offline */
+	usec_t since;	      /* when it was found offline */
+	bool offline;	      /* see health.h */
+	struct lookup *ghost; /* borrowed; waits for it alone; NULL: none */
+	bool no_case;	      /* does not keep the case of letters */
+	uint8_t case_lost;    /* answers in other letters, since one in ours */
 	struct log_rate log;
 	struct dnstab_server seen; /* what others see of it */
 	bool seen_changed;	   /* and shall see when the turn ends */

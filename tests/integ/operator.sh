@@ -83,7 +83,8 @@ check "as the same process" [ "$(pids_of portd)" = "$PORTD" ]
 DNSMASQ=$(pgrep -P $$ -x dnsmasq)
 tell "dig +short one.example"
 kill -STOP "$DNSMASQ"
-tell "dig +short +tries=3 +timeout=5 two.example; true"
+tell "dig +short +tries=1 +timeout=9 two.example three.example \
+    four.example; true"
 silent() {
 	says '.servers[0] | .answers == false and .unanswered > 0' dns
 }

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "common/daemon.h"
+#include "common/dnstab.h"
 #include "common/plat/plat.h"
 #include "dnsd/client.h"
 #include "tests/check_main.h"
@@ -1205,6 +1206,22 @@ START_TEST(test_lossy_server)
 }
 END_TEST
 
+/*
+ * A name that nobody answers for is one question, however often it is asked:
+ * whoever has one cannot take the server from the others.
+ */
+START_TEST(test_dead_name)
+{
+	int fd = flow(1, "dns");
+
+	conf_server("192.0.2.5", 0, _i == 0 ? 5000 : 1000, NULL);
+	conf_end_after(_i == 0, 1);
+	ask(fd, DGRAM(HDR OTHER A_IN));
+	expect_servfail(fd);
+	ck_assert_uint_eq(counter("servers-offline"), 0);
+}
+END_TEST
+
 /* How often this was asked since; nothing is answered. */
 static unsigned
 asked_for(const char *label)
@@ -1229,7 +1246,7 @@ START_TEST(test_slow_way)
 {
 	uint8_t buf[600];
 	uint64_t offline;
-	unsigned seen;
+	unsigned seen, i;
 	usec_t since;
 	size_t len;
 	int fd, up;
@@ -1246,9 +1263,10 @@ START_TEST(test_slow_way)
 		(void)serve(NULL, fd, NULL);
 		since = plat_now();
 		offline = counter("servers-offline");
-		ask(fd, DGRAM(HDR "\5first\7example\0" A_IN));
+		for (i = 0; i < 3; i++)
+			ask_numbered(fd, i);
 		while (counter("servers-offline") == offline)
-			(void)asked_for("\5first");
+			(void)asked_for("\7n0");
 		ask(fd, DGRAM(HDR "\4next\7example\0" A_IN));
 		/* The fourth time is after more than a second. */
 		for (seen = 0; seen < 4; seen += asked_for("\4next"))
@@ -1616,13 +1634,154 @@ START_TEST(test_next_server)
 	ask(fd, DGRAM(HDR OTHER A_IN));
 	first = asked("192.0.2.1", buf, sizeof(buf), &n);
 	up = asked("2001:db8::1", buf, sizeof(buf), &n);
-	buf[2] |= 0x80;
+	n = answer_to(buf, 0, 1, 0, DGRAM(RR("\0\0\0\0")));
 	put(up, buf, n);
-	ck_assert_uint_eq(get(fd, buf, sizeof(buf)), 8 + n);
+	ck_assert_uint_eq(get(fd, buf, sizeof(buf)), PREFIX + n);
+	/* The first one's answer is waited for, but by no guest. */
 	wait_counter("in-flight", 0);
 	ck_assert_int_eq(write(first, buf, n), -1);
 	ask(fd, DGRAM(HDR OTHER A_IN));
 	(void)asked("2001:db8::1", buf, sizeof(buf), &n);
+}
+END_TEST
+
+static const char no_such_name[] = "\0\0\6\0\1\0\0\1\0\0\x16\0\0"
+				   "\0\0\0\1\0\0\0\1\0\0\0\1\0\0\0\1\0\0\0\x3c";
+
+/* The second one has said that there is none: the code the guest gets. */
+static int
+guest_after_no(int fd, const char *first, const char *second, usec_t *since)
+{
+	uint8_t buf[600], late[600];
+	int up, later;
+	size_t n, i;
+
+	(void)all_asked(buf, sizeof(buf), &n, &up);
+	while (recv(fd, buf, sizeof(buf), MSG_DONTWAIT) > 0)
+		continue;
+	*since = plat_now();
+	ask(fd, DGRAM(HDR OTHER A_IN));
+	later = asked(first, late, sizeof(late), &n);
+	up = asked(second, buf, sizeof(buf), &n);
+	put(up, buf, answer_to(buf, 3, 0, 1, DGRAM(no_such_name)));
+	/* When these are answered that has been read. */
+	for (i = 0; i < 2; i++) {
+		ask(fd, builtin[0].in, builtin[0].inlen);
+		n = get(fd, buf, sizeof(buf));
+		if (n != PREFIX + builtin[0].outlen)
+			return buf[PREFIX + 3] & 15;
+	}
+	n = answer_to(late, 0, 1, 0, DGRAM(RR("\0\0\1\0")));
+	(void)!write(later, late, n);
+	(void)get(fd, buf, sizeof(buf));
+	return buf[PREFIX + 3] & 15;
+}
+
+/*
+ * That there is no such name is believed of a later server only when those
+ * before it had time to say otherwise, also when they were found offline.
+ * Where we were late ourselves, once more.
+ */
+START_TEST(test_no_of_later)
+{
+	int fd = flow(1, "dns"), rcode;
+	usec_t since;
+
+	if (_i == 0) {
+		conf("192.0.2.5", "192.0.2.6");
+	} else {
+		conf_server("192.0.2.5", 0, 1500, NULL);
+		conf_server("192.0.2.6", 1, 60000, NULL);
+		conf_end_after(false, 0);
+	}
+	do {
+		while (_i == 1 && counter("servers-offline") == 0) {
+			ask(fd, DGRAM(HDR OTHER A_IN));
+			serve("192.0.2.6", fd, NULL);
+		}
+		rcode = guest_after_no(fd, "192.0.2.5", "192.0.2.6", &since);
+	} while (rcode != 0 && plat_now() - since > USEC_SEC);
+	ck_assert_int_eq(rcode, 0);
+	ck_assert_uint_eq(counter("cache-entries"), 1);
+}
+END_TEST
+
+/* What the first one has not confirmed is told and not kept. */
+START_TEST(test_no_not_kept)
+{
+	int fd = flow(1, "dns"), up;
+	uint8_t buf[600];
+	size_t n;
+
+	conf_server("192.0.2.5", 0, 100, NULL);
+	conf_server("192.0.2.6", 1, 60000, NULL);
+	conf_end(false);
+	ask(fd, DGRAM(HDR OTHER A_IN));
+	up = asked("192.0.2.6", buf, sizeof(buf), &n);
+	n = answer_to(buf, 3, 0, 1, DGRAM(no_such_name));
+	put(up, buf, n);
+	ck_assert_uint_eq(get(fd, buf, sizeof(buf)), PREFIX + n);
+	ck_assert_uint_eq(buf[PREFIX + 3] & 15, 3);
+	ck_assert_uint_eq(counter("cache-entries"), 0);
+}
+END_TEST
+
+/* What dnsd leaves in memory for others. */
+static const struct dnstab_file *
+records(void)
+{
+	int fd = plat_memfd("dnstab", DNSTAB_BYTES);
+	void *p;
+
+	ck_assert_int_ge(fd, 0);
+	p = mmap(NULL, DNSTAB_BYTES, PROT_READ, MAP_SHARED, fd, 0);
+	ck_assert_ptr_ne(p, MAP_FAILED);
+	ck_assert_int_eq(
+	    ipc_send(t.sup, IPC_RECORDS, &fd, 1, "{s:i}", "snaplen", 0), 0);
+	return p;
+}
+
+/*
+ * All servers are offline, and slow: the guest is not kept waiting, but the
+ * answer is for the next who asks, and brings the server back.  One question
+ * is one, in what is counted of it, too.
+ */
+START_TEST(test_late_answer)
+{
+	const struct dnstab_file *seen = records();
+	struct dnstab_server s = { .offline = 0 };
+	uint8_t buf[600], late[600];
+	int fd, up, i;
+	size_t n;
+
+	conf("192.0.2.7", NULL);
+	fd = flow(1, "dns");
+	for (i = 0; i < 3; i++)
+		ask_numbered(fd, (unsigned)i);
+	wait_counter("no-answer", 3);
+	wait_counter("in-flight", 0);
+	while (!s.offline)
+		ck_assert(dnstab_get_server(seen, 0, &s));
+	ck_assert_uint_eq(s.missed, 3);
+	ck_assert_uint_eq(s.answered, 0);
+	ck_assert_uint_ge(s.asked, 3);
+	while (counter("cache-entries") == 0) {
+		(void)all_asked(buf, sizeof(buf), &n, &up);
+		while (recv(fd, buf, sizeof(buf), MSG_DONTWAIT) > 0)
+			continue;
+		ask(fd, DGRAM(HDR OTHER A_IN));
+		up = asked(NULL, buf, sizeof(buf), &n);
+		memcpy(late, buf, n);
+		(void)get(fd, buf, sizeof(buf));
+		ck_assert_uint_eq(buf[PREFIX + 3] & 15, 2);
+		n = answer_to(late, 0, 1, 0, DGRAM(RR("\0\0\1\0")));
+		if (write(up, late, n) == (ssize_t)n)
+			wait_counter("cache-entries", 1);
+	}
+	wait_counter("in-flight", 0);
+	do
+		ck_assert(dnstab_get_server(seen, 0, &s));
+	while (s.offline);
 }
 END_TEST
 
@@ -3017,6 +3176,10 @@ main(int argc, char *argv[])
 	tcase_add_test(tc, test_merged_limit);
 	tcase_add_test(tc, test_ports_again);
 	tcase_add_test(tc, test_ports_portd);
+	tcase_add_loop_test(tc, test_dead_name, 0, 2);
+	tcase_add_loop_test(tc, test_no_of_later, 0, 2);
+	tcase_add_test(tc, test_no_not_kept);
+	tcase_add_test(tc, test_late_answer);
 	tcase_add_test(tc, test_next_server);
 	tcase_add_test(tc, test_slow_server);
 	tcase_add_test(tc, test_answered_meanwhile);
