@@ -78,6 +78,13 @@ health_heard(struct server *s)
 	log_server(s, "answers again");
 }
 
+void
+health_datagram(struct server *s, const uint8_t *p, size_t len)
+{
+	if (len >= DNS_HDRLEN && (p[2] & DNS_QR >> 8) != 0)
+		health_heard(s);
+}
+
 bool
 health_doubtful(const struct server *s)
 {

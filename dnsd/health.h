@@ -17,6 +17,8 @@
  */
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 #include "common/usec.h"
 
@@ -30,6 +32,8 @@ struct server;
  */
 void health_silent(struct server *, usec_t asked, bool again);
 void health_heard(struct server *);
+/* The same if this came to one of its sockets and may be an answer. */
+void health_datagram(struct server *, const uint8_t *, size_t len);
 bool health_doubtful(const struct server *);
 bool health_gone(const struct server *);
 /* How long it may take. */

@@ -138,6 +138,7 @@ usock_stray(struct usock *u)
 				usock_close(u);
 			return;
 		}
+		health_datagram(u->set->server, d->buf, (size_t)n);
 		stats_inc(&d->d->stats, DNSS_LATE);
 	}
 }

@@ -222,6 +222,7 @@ upstream_readable(struct attempt *a)
 			return;
 		}
 		daemon_many(d->d, 1);
+		health_datagram(a->server, d->buf, (size_t)n);
 		if (upstream_judge(a, d->buf, (size_t)n))
 			return;
 	}

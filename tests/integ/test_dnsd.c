@@ -1785,6 +1785,37 @@ START_TEST(test_late_answer)
 }
 END_TEST
 
+/*
+ * An answer that nobody waits for any more still says that the server is there.
+ */
+START_TEST(test_stray_answer)
+{
+	const struct dnstab_file *seen = records();
+	struct dnstab_server s = { .offline = 0 };
+	uint8_t buf[600], many[4 * (PREFIX + NUMBERED_LEN)];
+	int fd, up;
+	size_t n;
+
+	t.keeps = true;
+	conf_server("192.0.2.7", 0, 500, NULL);
+	conf_end(true);
+	fd = flow(1, "dns");
+	put(fd, many, many_numbered(many, 4));
+	up = asked("192.0.2.7", buf, sizeof(buf), &n);
+	wait_counter("no-answer", 4);
+	wait_counter("in-flight", 0);
+	put(up, buf, n); /* a query, and no answer */
+	wait_counter("dropped-wrong-answer", 1);
+	while (!s.offline)
+		ck_assert(dnstab_get_server(seen, 0, &s));
+	buf[2] |= 0x80;
+	put(up, buf, n);
+	do
+		ck_assert(dnstab_get_server(seen, 0, &s));
+	while (s.offline);
+}
+END_TEST
+
 /* It was only slow; whichever of its tries it answers. */
 START_TEST(test_slow_server)
 {
@@ -3180,6 +3211,7 @@ main(int argc, char *argv[])
 	tcase_add_loop_test(tc, test_no_of_later, 0, 2);
 	tcase_add_test(tc, test_no_not_kept);
 	tcase_add_test(tc, test_late_answer);
+	tcase_add_test(tc, test_stray_answer);
 	tcase_add_test(tc, test_next_server);
 	tcase_add_test(tc, test_slow_server);
 	tcase_add_test(tc, test_answered_meanwhile);
