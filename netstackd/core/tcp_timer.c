@@ -121,6 +121,20 @@ window_taken_back(const struct tcp *t)
 }
 
 static void
+repeat(struct net *net, usec_t now, struct tcp *t)
+{
+	stat_inc(net, NETS_TCP_RTO);
+	t->rexmit_at = now + tcp_rto(t);
+	if (t->state < TCPS_ESTABLISHED) {
+		t->ack_due = true;
+		t->rtt_running = false;
+	} else {
+		tcp_cc_timeout(t);
+	}
+	tcp_output(net, now, t);
+}
+
+static void
 rexmit_timeout(struct net *net, usec_t now, struct tcp *t)
 {
 	if (t->list == TCPL_BLOCKED) {
@@ -148,19 +162,10 @@ rexmit_timeout(struct net *net, usec_t now, struct tcp *t)
 	/* Until the guest says something; our FIN is a probe as well. */
 	if (t->persist || t->snd_wnd == 0)
 		t->keeps++;
-	if (t->persist) {
+	if (t->persist)
 		tcp_probe(net, now, t);
-		return;
-	}
-	stat_inc(net, NETS_TCP_RTO);
-	t->rexmit_at = now + tcp_rto(t);
-	if (t->state < TCPS_ESTABLISHED) {
-		t->ack_due = true;
-		t->rtt_running = false;
-	} else {
-		tcp_cc_timeout(t);
-	}
-	tcp_output(net, now, t);
+	else
+		repeat(net, now, t);
 }
 
 static void
