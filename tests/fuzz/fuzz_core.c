@@ -35,7 +35,9 @@ say(struct model *m, struct talk *t, struct tcp_seg *s, size_t len)
 	s->dport = t->dport;
 	if (s->flags & TCP_ACK)
 		model_acked(t, s->ack);
-	world_input(&m->w, t->dst, s, len, s->seq, false);
+	/* A SYN has a number of its own, before those of its data. */
+	world_input(&m->w, t->dst, s, len,
+	    s->seq + (s->flags & TCP_SYN ? 1u : 0), false);
 }
 
 static void
