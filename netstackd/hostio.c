@@ -157,10 +157,10 @@ static int
 event_connect(struct stackd *s, struct hostflow *f, uint32_t id, usec_t now)
 {
 	int error = flow_error(f);
-	bool lost = error == ECONNRESET || error == EPIPE;
+	bool was_there = error == ECONNRESET || error == EPIPE;
 
 	f->connecting = false;
-	if (error != 0 && !lost) {
+	if (error != 0 && !was_there) {
 		net_failed(s->net, now, id, neterr_from_errno(error));
 		return 0;
 	}
