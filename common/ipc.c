@@ -6,14 +6,15 @@
  * "The end of the turn" is an event of the lowest priority that ipc_send()
  * feeds to the loop: libev serves it when all other events of the turn are
  * done, whatever sent (a handler, a timer, a prepare watcher), and before it
- * waits again.  A frame's descriptors go with its first byte, so a write ends
- * before the next frame that has some.  Only such a write is a sendmsg(2);
- * all others are write(2), the only one a sandboxed reader is allowed.
+ * waits again.  The descriptors of a write go with its first byte, and the
+ * header of a frame says how many of later ones have come by then.  Only such a
+ * write is a sendmsg(2); all others are write(2), the only one a sandboxed
+ * reader is allowed.
  *
  * Receiving.  Descriptors are queued in the order in which they came and a
- * frame takes as many as its header says.  None may be left when no frame is
- * under way.  What comes in one turn is bounded, so that a busy peer does not
- * keep the others waiting.  A peer that is held (see ipc_hold()) is not read;
+ * frame takes as many as its header says.  There may be no more than the frames
+ * have announced.  What comes in one turn is bounded, so that a busy peer does
+ * not keep the others waiting.  A peer that is held (see ipc_hold()) is not read;
  * whole frames of its that are here already wait in the buffer.
  *
  * Ending.  Whatever goes wrong, cut() only notes it and the end of the turn
@@ -63,6 +64,7 @@ struct ipc {
 	size_t inlen, incap;
 	int infd[2 * IPC_MAXFDS]; /* owned; no frame has taken them yet */
 	size_t ninfd;
+	size_t ahead; /* of them, announced by the last frame that was taken */
 
 	struct ipc_queue out;
 
@@ -268,6 +270,15 @@ deliver(struct ipc *ipc, char *text, const struct ipc_frame *f)
 		hand_over(ipc, &m, type, f->nfd);
 }
 
+/* How many descriptors can be here when a frame is not, or only in part. */
+static size_t
+fds_announced(const struct ipc *ipc, const struct ipc_frame *f, size_t len)
+{
+	if (len == 0)
+		return ipc->ahead;
+	return len < IPC_HDRLEN ? IPC_MAXFDS : f->nfd + f->ahead;
+}
+
 /*
  * Handles the frame at the front of the bytes.  Its length; -1: the link is
  * cut; -2: there is not all of it yet, and *need is its length so far as
@@ -276,7 +287,7 @@ deliver(struct ipc *ipc, char *text, const struct ipc_frame *f)
 static ssize_t
 take_frame(struct ipc *ipc, uint8_t *p, size_t len, size_t *need)
 {
-	struct ipc_frame f = { 0, 0 };
+	struct ipc_frame f = { 0, 0, 0 };
 	const char *why;
 	int r;
 
@@ -287,18 +298,14 @@ take_frame(struct ipc *ipc, uint8_t *p, size_t len, size_t *need)
 	}
 	if (r == 0)
 		*need = IPC_HDRLEN + f.len;
-	if (len < *need) {
-		/* Descriptors came with the first byte: these are too many. */
-		if (ipc->ninfd > (r == 0 ? f.nfd : len > 0 ? IPC_MAXFDS : 0)) {
-			cut(ipc, "descriptors of no message");
-			return -1;
-		}
+	if (len < *need && ipc->ninfd <= fds_announced(ipc, &f, len))
 		return -2;
-	}
-	if (f.nfd > ipc->ninfd) {
-		cut(ipc, "descriptors missing");
+	if (len < *need || f.nfd + f.ahead > ipc->ninfd) {
+		cut(ipc, len < *need ? "descriptors of no message"
+				     : "descriptors missing");
 		return -1;
 	}
+	ipc->ahead = f.ahead;
 	deliver(ipc, (char *)p + IPC_HDRLEN, &f);
 	return ipc->dead ? -1 : (ssize_t)*need;
 }

@@ -6,8 +6,9 @@
  * non-blocking stream socketpair.
  *
  *	u32 length of the JSON text, little-endian; at most IPC_MAXLEN
- *	u8  number of descriptors that travel with this frame
- *	u8[3] zero
+ *	u8  number of descriptors of this frame
+ *	u8  number of descriptors of later frames that come with this one
+ *	u8[2] zero
  *	the JSON text: an object with the member "msg" (the message's name)
  *	and exactly the fields of its row in ipc_msgs.c
  *

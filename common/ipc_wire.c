@@ -10,6 +10,7 @@
 #include "common/rd.h"
 #include "common/wr.h"
 
+#define IPC_AHEAD_AT 5	/* where it is in the header */
 #define OUT_MIN	 1024	/* first size of the buffer */
 #define OUT_KEEP 65536	/* an empty buffer above it is freed */
 #define TEXT_MIN 512	/* room for a message of usual length */
@@ -19,23 +20,24 @@ int
 ipc_frame_head(
     const uint8_t *p, size_t len, struct ipc_frame *f, const char **why)
 {
-	static const uint8_t zero[3];
+	static const uint8_t zero[2];
 	struct rd r = rd_init(p, len);
-	uint8_t nfd, pad[3];
+	uint8_t nfd, ahead, pad[2];
 	uint32_t n;
 
 	if (rd_le32(&r, &n) == -1 || rd_u8(&r, &nfd) == -1 ||
-	    rd_bytes(&r, pad, sizeof(pad)) == -1)
+	    rd_u8(&r, &ahead) == -1 || rd_bytes(&r, pad, sizeof(pad)) == -1)
 		return -2;
 	*why = NULL;
 	if (memcmp(pad, zero, sizeof(pad)) != 0)
 		*why = "bad header";
 	else if (n > IPC_MAXLEN)
 		*why = "message too long";
-	else if (nfd > IPC_MAXFDS)
+	else if (nfd + ahead > IPC_MAXFDS)
 		*why = "too many descriptors";
 	f->len = n;
 	f->nfd = nfd;
+	f->ahead = ahead;
 	return *why == NULL ? 0 : -1;
 }
 
@@ -55,7 +57,7 @@ ipc_queue_clear(struct ipc_queue *q)
 	if (q->nfd > 0)
 		ipc_close_fds(q->fd + q->fdoff, q->nfd - q->fdoff);
 	q->fdoff = q->nfd = 0;
-	q->off = q->len = q->mid = 0;
+	q->off = q->len = q->mid = q->ahead = 0;
 }
 
 void
@@ -217,7 +219,7 @@ put_frame(struct ipc_queue *q, size_t room, enum ipc_type type,
 		return -1;
 	wr_le32(&head, (uint32_t)text.len);
 	wr_u8(&head, (uint8_t)nfd);
-	wr_zero(&head, 3);
+	wr_zero(&head, IPC_HDRLEN - IPC_AHEAD_AT);
 	q->len += IPC_HDRLEN + text.len;
 	return 0;
 }
@@ -244,24 +246,50 @@ ipc_queue_push(struct ipc_queue *q, enum ipc_type type,
 	return NULL;
 }
 
+/* Whether a frame's descriptors leave with what is in the run already. */
+static bool
+run_takes(const struct ipc_run *run, const struct ipc_frame *f)
+{
+	return run->len == 0 ||
+	       (run->nfd > 0 && run->nfd + f->nfd <= IPC_MAXFDS);
+}
+
+/* Writes into each frame of a run how many descriptors come before theirs. */
+static void
+number_ahead(uint8_t *p, const struct ipc_run *run)
+{
+	size_t at, ahead = run->nfd;
+	struct ipc_frame f;
+	const char *why;
+
+	for (at = 0; ahead > 0; at += IPC_HDRLEN + f.len) {
+		ipc_frame_head(p + at, run->len - at, &f, &why);
+		ahead -= f.nfd;
+		p[at + IPC_AHEAD_AT] = (uint8_t)ahead;
+	}
+}
+
 struct ipc_run
-ipc_queue_next(const struct ipc_queue *q)
+ipc_queue_next(struct ipc_queue *q)
 {
 	struct ipc_run run = { q->buf + q->off, q->mid, NULL, 0 };
-	size_t left = q->len - q->off;
+	size_t left = q->len - q->off, sent = q->ahead;
 	struct ipc_frame f;
 	const char *why;
 
 	while (run.len < left && run.len < RUN_MAX &&
 	       ipc_frame_head(run.p + run.len, left - run.len, &f, &why) == 0) {
-		if (f.nfd > 0 && run.len > 0)
+		if (sent > 0)
+			sent -= f.nfd;
+		else if (f.nfd > 0 && !run_takes(&run, &f))
 			break;
-		if (f.nfd > 0) {
+		else if (f.nfd > 0) {
 			run.fd = q->fd + q->fdoff;
-			run.nfd = f.nfd;
+			run.nfd += f.nfd;
 		}
 		run.len += IPC_HDRLEN + f.len;
 	}
+	number_ahead(q->buf + q->off, &run);
 	return run;
 }
 
@@ -273,6 +301,7 @@ ipc_queue_wrote(struct ipc_queue *q, const struct ipc_run *run, size_t n)
 
 	ipc_close_fds(run->fd, run->nfd);
 	q->fdoff += run->nfd;
+	q->ahead += run->nfd;
 	if (q->fdoff == q->nfd)
 		q->fdoff = q->nfd = 0;
 	while (n > q->mid) {
@@ -280,6 +309,7 @@ ipc_queue_wrote(struct ipc_queue *q, const struct ipc_run *run, size_t n)
 		q->off += q->mid;
 		ipc_frame_head(q->buf + q->off, q->len - q->off, &f, &why);
 		q->mid = IPC_HDRLEN + f.len;
+		q->ahead -= f.nfd;
 	}
 	q->off += n;
 	q->mid -= n;

@@ -17,6 +17,7 @@
 struct ipc_frame {
 	size_t len; /* of the JSON text */
 	size_t nfd;
+	size_t ahead; /* descriptors of later frames, here with this one */
 };
 
 /* 0; -1: the header is wrong, *why says how; -2: need more bytes. */
@@ -30,13 +31,14 @@ struct ipc_queue {
 	size_t mid; /* bytes left of a frame written in part */
 	int *fd;    /* owned, and the descriptors in [fdoff, nfd) */
 	size_t fdoff, nfd, fdcap;
+	size_t ahead; /* written, of frames that are not */
 };
 
 /* What goes in one write; everything borrowed from the queue. */
 struct ipc_run {
 	const uint8_t *p;
 	size_t len;
-	const int *fd; /* those of the frame it starts with */
+	const int *fd; /* those of its frames */
 	size_t nfd;
 };
 
@@ -52,10 +54,10 @@ size_t ipc_queue_fds(const struct ipc_queue *);
 const char *ipc_queue_push(struct ipc_queue *, enum ipc_type,
     const struct ipc_val *, const int *fd, size_t nfd);
 /*
- * The next run: what is left of a frame written in part, then whole frames, up
- * to the next one with descriptors.
+ * The next run.  One with descriptors begins with a frame that has some, and
+ * has no more than IPC_MAXFDS of them.
  */
-struct ipc_run ipc_queue_next(const struct ipc_queue *);
+struct ipc_run ipc_queue_next(struct ipc_queue *);
 /* n bytes of that run were written, and its descriptors with them. */
 void ipc_queue_wrote(struct ipc_queue *, const struct ipc_run *, size_t n);
 

@@ -79,7 +79,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 
 	json_object_seed(1);
 	if (ipc_frame_head(r.p, r.len, &f, &why) == 0)
-		CHECK(f.len <= IPC_MAXLEN && f.nfd <= IPC_MAXFDS);
+		CHECK(f.len <= IPC_MAXLEN && f.nfd + f.ahead <= IPC_MAXFDS);
 	body =
 	    json_loadb((const char *)r.p, r.len, JSON_REJECT_DUPLICATES, NULL);
 	why = NULL;

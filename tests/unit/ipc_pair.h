@@ -206,17 +206,25 @@ teardown(void)
 	close(null_fd);
 }
 
-/* A frame with any text and any number of descriptors in its header. */
+/* A frame with any text and any numbers of descriptors in its header. */
 static inline size_t
-frame(uint8_t *buf, size_t cap, const char *text, size_t len, unsigned nfd)
+frame_ahead(uint8_t *buf, size_t cap, const char *text, unsigned nfd,
+    unsigned ahead)
 {
 	struct wr w = wr_init(buf, cap);
 
-	ck_assert_int_eq(wr_le32(&w, (uint32_t)len), 0);
+	ck_assert_int_eq(wr_le32(&w, (uint32_t)strlen(text)), 0);
 	ck_assert_int_eq(wr_u8(&w, (uint8_t)nfd), 0);
-	ck_assert_int_eq(wr_zero(&w, 3), 0);
+	ck_assert_int_eq(wr_u8(&w, (uint8_t)ahead), 0);
+	ck_assert_int_eq(wr_zero(&w, 2), 0);
 	ck_assert_int_eq(wr_bytes(&w, text, strlen(text)), 0);
 	return w.len;
+}
+
+static inline size_t
+frame(uint8_t *buf, size_t cap, const char *text, unsigned nfd)
+{
+	return frame_ahead(buf, cap, text, nfd, 0);
 }
 
 /* Bytes, with n descriptors of the null device. */
@@ -251,7 +259,7 @@ static inline void
 raw_frame(const char *text, unsigned head_nfd, unsigned nfd)
 {
 	uint8_t buf[1024];
-	size_t n = frame(buf, sizeof(buf), text, strlen(text), head_nfd);
+	size_t n = frame(buf, sizeof(buf), text, head_nfd);
 
 	raw_send(buf, n, nfd);
 }

@@ -172,7 +172,7 @@ START_TEST(test_byte_by_byte)
 	for (i = 0; i < 3; i++) {
 		first[i] = len;
 		n = frame(buf + len, sizeof(buf) - len, i == 1 ? GOOD : GOOD_FD,
-		    strlen(i == 1 ? GOOD : GOOD_FD), i == 1 ? 0 : 1);
+		    i == 1 ? 0 : 1);
 		len += n;
 	}
 	for (i = 0; i < len; i++) {
@@ -187,6 +187,112 @@ START_TEST(test_byte_by_byte)
 }
 END_TEST
 
+/* What a turn has said is one write, with the descriptors of all its frames. */
+START_TEST(test_fds_together)
+{
+	char ctl[CMSG_SPACE(IPC_MAXFDS * sizeof(int))];
+	uint8_t buf[4096];
+	struct iovec iov = { buf, sizeof(buf) };
+	struct msghdr mh = { .msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = ctl,
+		.msg_controllen = sizeof(ctl) };
+	struct ipc_frame f;
+	const char *why;
+	size_t at = 0;
+	ssize_t n;
+	int i;
+
+	link_a(ROLE_PORT, ROLE_STACK);
+	for (i = 0; i < 5; i++)
+		answer_fd(a.ipc, 1);
+	turns(2);
+	ck_assert_int_gt(n = recvmsg(raw, &mh, 0), 0);
+	ck_assert_uint_eq(
+	    CMSG_FIRSTHDR(&mh)->cmsg_len, CMSG_LEN(5 * sizeof(int)));
+	for (i = 0; i < 5; i++) {
+		ck_assert_int_eq(
+		    ipc_frame_head(buf + at, (size_t)n - at, &f, &why), 0);
+		ck_assert_uint_eq(f.nfd, 1);
+		ck_assert_uint_eq(f.ahead, 4 - i);
+		at += IPC_HDRLEN + f.len;
+		close(((int *)(void *)CMSG_DATA(CMSG_FIRSTHDR(&mh)))[i]);
+	}
+	ck_assert_int_eq(n, (ssize_t)at);
+	ck_assert_int_eq(recv(raw, buf, sizeof(buf), 0), -1);
+}
+END_TEST
+
+#define RUN_FRAMES 4
+
+static void
+queue_frames(struct ipc_queue *q)
+{
+	struct ipc_val val[IPC_MAXFIELDS] = { { .kind = V_INT, .i = 5 } };
+	int i, fd;
+
+	for (i = 0; i < RUN_FRAMES; i++) {
+		ck_assert_int_ge(fd = dup(null_fd), 0);
+		ck_assert_ptr_null(
+		    ipc_queue_push(q, IPC_FLOW_FD, val, &fd, 1));
+	}
+}
+
+/* A write that takes a part, any part, has taken all the descriptors. */
+START_TEST(test_run_in_part)
+{
+	uint8_t all[1024];
+	struct ipc_queue q = { .buf = NULL };
+	struct ipc_run run;
+	size_t part, len;
+
+	for (part = 1, len = 2; part < len; part++) {
+		queue_frames(&q);
+		run = ipc_queue_next(&q);
+		ck_assert_uint_eq(run.nfd, RUN_FRAMES);
+		len = run.len;
+		ck_assert_uint_eq(ipc_queue_bytes(&q), len);
+		memcpy(all, run.p, len);
+		ipc_queue_wrote(&q, &run, part);
+		ck_assert_uint_eq(ipc_queue_fds(&q), 0);
+		/* What is said later has to wait for a write of its own. */
+		queue_frames(&q);
+		run = ipc_queue_next(&q);
+		ck_assert_uint_eq(run.nfd, 0);
+		ck_assert_uint_eq(run.len, len - part);
+		ck_assert_mem_eq(run.p, all + part, run.len);
+		ipc_queue_wrote(&q, &run, run.len);
+		run = ipc_queue_next(&q);
+		ck_assert_uint_eq(run.nfd, RUN_FRAMES);
+		ck_assert_uint_eq(run.len, len);
+		ck_assert_mem_eq(run.p, all, len);
+		ipc_queue_wrote(&q, &run, run.len);
+		ck_assert_uint_eq(ipc_queue_bytes(&q), 0);
+	}
+	ipc_queue_fini(&q);
+}
+END_TEST
+
+/* Several frames whose descriptors have come with the first, byte by byte. */
+START_TEST(test_ahead_byte_by_byte)
+{
+	uint8_t buf[1024];
+	size_t i, len = 0;
+
+	link_stack();
+	len += frame_ahead(buf, sizeof(buf), GOOD_FD, 1, 1);
+	len += frame_ahead(buf + len, sizeof(buf) - len, GOOD, 0, 1);
+	len += frame_ahead(buf + len, sizeof(buf) - len, GOOD_FD, 1, 0);
+	for (i = 0; i < len; i++) {
+		raw_send(buf + i, 1, i == 0 ? 2 : 0);
+		turns(1);
+		ck_assert_uint_eq(a.ngone, 0);
+	}
+	ck_assert_uint_eq(a.nmsg, 3);
+	ck_assert_uint_eq(a.nino, 2);
+}
+END_TEST
+
 /* A whole burst in one read: plain frames before and behind one with fds. */
 START_TEST(test_coalesced)
 {
@@ -195,13 +301,11 @@ START_TEST(test_coalesced)
 
 	link_stack();
 	for (i = 0; i < 5; i++)
-		len +=
-		    frame(buf + len, sizeof(buf) - len, GOOD, strlen(GOOD), 0);
+		len += frame(buf + len, sizeof(buf) - len, GOOD, 0);
 	raw_send(buf, len, 0);
-	len = frame(buf, sizeof(buf), GOOD_FD, strlen(GOOD_FD), 1);
+	len = frame(buf, sizeof(buf), GOOD_FD, 1);
 	for (i = 0; i < 5; i++)
-		len +=
-		    frame(buf + len, sizeof(buf) - len, GOOD, strlen(GOOD), 0);
+		len += frame(buf + len, sizeof(buf) - len, GOOD, 0);
 	raw_send(buf, len, 1);
 	turns(2);
 	ck_assert_uint_eq(a.nmsg, 11);
@@ -343,7 +447,7 @@ START_TEST(test_hold)
 	for (;;) {
 		snprintf(text, sizeof(text),
 		    "{\"msg\":\"flow-close\",\"id\":%u}", i + 1);
-		n = frame(buf, sizeof(buf), text, strlen(text), 0);
+		n = frame(buf, sizeof(buf), text, 0);
 		if (send(raw, buf, n, 0) == -1)
 			break;
 		if (++i % 100 == 0)
@@ -422,6 +526,9 @@ add_tests(TCase *t)
 	tcase_add_test(t, test_fds_in_order);
 	tcase_add_test(t, test_many_fds);
 	tcase_add_test(t, test_byte_by_byte);
+	tcase_add_test(t, test_ahead_byte_by_byte);
+	tcase_add_test(t, test_fds_together);
+	tcase_add_test(t, test_run_in_part);
 	tcase_add_test(t, test_coalesced);
 	tcase_add_test(t, test_last_words);
 	tcase_add_test(t, test_own_last_words);

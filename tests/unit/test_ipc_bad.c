@@ -77,6 +77,32 @@ START_TEST(test_surplus)
 }
 END_TEST
 
+/* More of them than it announces, or fewer, for the frames that follow. */
+START_TEST(test_announced)
+{
+	uint8_t buf[256];
+	size_t n = frame_ahead(buf, sizeof(buf), GOOD_FD, 1, 2);
+	unsigned came = (unsigned)_i + 2;
+
+	link_stack();
+	raw_send(buf, n, came);
+	turns(2);
+	ck_assert_uint_eq(a.nmsg, came >= 3);
+	ck_assert_uint_eq(a.ngone, came != 3);
+	ck_assert_str_eq(a.why,
+	    came == 2   ? "descriptors missing"
+	    : came == 4 ? "descriptors of no message"
+			: "");
+	if (came != 3)
+		return;
+	/* The next frame has none left for later ones. */
+	raw_frame(GOOD_FD, 1, 0);
+	turns(2);
+	ck_assert_uint_eq(a.nmsg, 2);
+	ck_assert_str_eq(a.why, "descriptors of no message");
+}
+END_TEST
+
 /* So are those that come drop by drop inside one frame. */
 START_TEST(test_surplus_slowly)
 {
@@ -84,7 +110,7 @@ START_TEST(test_surplus_slowly)
 	size_t i, n;
 
 	link_stack();
-	n = frame(buf, sizeof(buf), GOOD_FD, strlen(GOOD_FD), 1);
+	n = frame(buf, sizeof(buf), GOOD_FD, 1);
 	for (i = 0; i < n && a.ngone == 0; i++) {
 		raw_send(buf + i, 1, 60);
 		turns(2);
@@ -125,7 +151,10 @@ static const struct {
 	{ "one more", { 1, 0, IPC_MAXLEN >> 16 }, -1, "message too long" },
 	{ "huge", { 0xff, 0xff, 0xff, 0xff }, -1, "message too long" },
 	{ "fds", { 0, 0, 0, 0, IPC_MAXFDS + 1 }, -1, "too many descriptors" },
-	{ "first zero", { 2, 0, 0, 0, 0, 1 }, -1, "bad header" },
+	{ "ahead", { 2, 0, 0, 0, 1, IPC_MAXFDS - 1 }, 0, NULL },
+	{ "one more ahead", { 2, 0, 0, 0, 1, IPC_MAXFDS }, -1,
+	    "too many descriptors" },
+	{ "first zero", { 2, 0, 0, 0, 0, 0, 1 }, -1, "bad header" },
 	{ "last zero", { 2, 0, 0, 0, 0, 0, 0, 1 }, -1, "bad header" },
 };
 
@@ -169,7 +198,7 @@ END_TEST
 START_TEST(test_eof)
 {
 	uint8_t buf[256];
-	size_t n = frame(buf, sizeof(buf), GOOD_FD, strlen(GOOD_FD), 1);
+	size_t n = frame(buf, sizeof(buf), GOOD_FD, 1);
 	size_t i;
 
 	for (i = 0; i <= n; i++) {
@@ -255,6 +284,7 @@ add_tests(TCase *t)
 {
 	tcase_add_loop_test(t, test_violation, 0, nitems(bad));
 	tcase_add_test(t, test_surplus);
+	tcase_add_loop_test(t, test_announced, 0, 3);
 	tcase_add_test(t, test_surplus_slowly);
 	tcase_add_test(t, test_out_of_descriptors);
 	tcase_add_loop_test(t, test_head, 0, nitems(heads));
