@@ -14,8 +14,8 @@
  * Receiving.  Descriptors are queued in the order in which they came and a
  * frame takes as many as its header says.  There may be no more than the frames
  * have announced.  What comes in one turn is bounded, so that a busy peer does
- * not keep the others waiting.  A peer that is held (see ipc_hold()) is not read;
- * whole frames of its that are here already wait in the buffer.
+ * not keep the others waiting.  A peer that is held (see ipc_hold()) is not
+ * read; whole frames of its that are here already wait in the buffer.
  *
  * Ending.  Whatever goes wrong, cut() only notes it and the end of the turn
  * tells the owner, once.  Handlers may free the link they are called for: the

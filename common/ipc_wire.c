@@ -10,11 +10,11 @@
 #include "common/rd.h"
 #include "common/wr.h"
 
-#define IPC_AHEAD_AT 5	/* where it is in the header */
-#define OUT_MIN	 1024	/* first size of the buffer */
-#define OUT_KEEP 65536	/* an empty buffer above it is freed */
-#define TEXT_MIN 512	/* room for a message of usual length */
-#define RUN_MAX	 262144 /* more than a socket takes at once */
+#define IPC_AHEAD_AT 5	    /* where it is in the header */
+#define OUT_MIN	     1024   /* first size of the buffer */
+#define OUT_KEEP     65536  /* an empty buffer above it is freed */
+#define TEXT_MIN     512    /* room for a message of usual length */
+#define RUN_MAX	     262144 /* more than a socket takes at once */
 
 int
 ipc_frame_head(

@@ -48,8 +48,8 @@ void ipc_queue_clear(struct ipc_queue *);
 size_t ipc_queue_bytes(const struct ipc_queue *);
 size_t ipc_queue_fds(const struct ipc_queue *);
 /*
- * Adds a checked message: the values of its row's fields.  NULL, and the descriptors are owned by
- * the queue; or what is wrong.
+ * Adds a checked message: the values of its row's fields.  NULL, and the
+ * descriptors are owned by the queue; or what is wrong.
  */
 const char *ipc_queue_push(struct ipc_queue *, enum ipc_type,
     const struct ipc_val *, const int *fd, size_t nfd);

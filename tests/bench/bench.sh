@@ -21,7 +21,7 @@
 # nothing to do.  Only ratios within one run mean anything.
 #
 # Groups: tcp (MTU 1500 and 65520, 1 and 8 streams, both ways), lat, conn, udp,
-# dns, mem, watch (what it takes to look at 10,000 flows of ours, and what top
+# dns (an upstream here, and one FAR_MS away), mem, watch (what it takes to look at 10,000 flows of ours, and what top
 # costs those who are looked at), pub (published ports of the guest, clients on
 # the host: published on its loopback, which pasta joins to the guest's
 # loopback without a stack, and on another address), http (the same guest
@@ -53,6 +53,8 @@ OUT=$(cd "$OUT" && pwd)
 LOAD=$BUILD/tests/bench/load
 SHIM=$BUILD/tests/bench/tapshim
 SERVER=192.0.2.1
+FAR=192.0.2.53 # a name server, FAR_MS away
+FAR_MS=5
 PLAIN=192.0.3 # the same machine's, over a veth of each guest's own
 OTHER=192.0.4 # the same machine's, one for each guest, where no server listens
 
@@ -114,6 +116,8 @@ case " $GROUPS_ " in
 	    --no-hosts --listen-address=$SERVER --bind-dynamic \
 	    --address=/bench/192.0.2.99 \
 	    --user=root --pid-file= --dns-forward-max=10000 --cache-size=0 &
+	ip addr add $FAR/32 dev ext0
+	"$LOAD" dnsdelay $FAR $FAR_MS $SERVER 2>>"$OUT/log" &
 	seq -f 'h%g.bench A' 2000 >"$DIR/queries"
 	seq -f 'h%g.kept A' 2000 >"$DIR/kept"
 	;;
@@ -464,18 +468,15 @@ start_plain() {
 	wait_for in_guest dig +tries=1 +timeout=1 @$plain h1.kept
 }
 
-# One upstream, asked four ways: by the peer's own resolver, names that it may
-# not keep and names that it may; at its own address, through the peer; and
-# past the peer, over a veth between the two namespaces.  The ways take turns
-# within each run as well.
-dns_runs() {
+# dns_turns "TEST SERVER FILE"...: they take turns within each run as well.
+dns_turns() {
 	turn=$(echo "$SECS" | awk '{ print $1 / 4 }')
 	: >"$DIR/turns"
 	for i in 1 2 3 4; do
-		names dns_qps "$dns" "$DIR/queries"
-		names dns_direct $SERVER "$DIR/queries"
-		names dns_kept "$dns" "$DIR/kept"
-		names dns_plain $PLAIN.$((nth * 4 - 3)) "$DIR/queries"
+		for way; do
+			# shellcheck disable=SC2086
+			names $way
+		done
 	done
 	awk '{ n[$1] += $2; t[$1] += $3; c[$1] += $4 }
 	    END { for (i in n) print i, t[i] ? n[i] / t[i] : "null", c[i] }' \
@@ -485,8 +486,27 @@ dns_runs() {
 	done <"$DIR/sums"
 }
 
+# One upstream, asked four ways: by the peer's own resolver, names that it may
+# not keep and names that it may; at its own address, through the peer; and
+# past the peer, over a veth between the two namespaces.
+dns_runs() {
+	dns_turns "dns_qps $dns $DIR/queries" \
+	    "dns_direct $SERVER $DIR/queries" \
+	    "dns_kept $dns $DIR/kept" \
+	    "dns_plain $PLAIN.$((nth * 4 - 3)) $DIR/queries"
+}
+
+# An upstream as far away as one in another network, two ways.
+dns_far_runs() {
+	dns_turns "dns_far $dns $DIR/queries" \
+	    "dns_far_direct $FAR $DIR/queries"
+}
+
 group_dns() {
 	by_turns 1500 start_plain dns_runs
+	echo "nameserver $FAR" >"$DIR/resolv.conf"
+	by_turns 1500 start dns_far_runs
+	echo "nameserver $SERVER" >"$DIR/resolv.conf"
 }
 
 mem_run() {

@@ -9,6 +9,8 @@
  *	load udpecho HOST SIZE WINDOW SECS	echoes, WINDOW on their way
  *	load udpflood HOST SIZE SECS		datagrams to the host
  *	load udppull HOST SIZE SECS		datagrams from the host
+ *	load dnsdelay ADDR MS SERVER		a name server at ADDR that is
+ *						SERVER, but farther away
  *	load http HOST COUNT SECS PORT TARGET [PORT TARGET]
  *						requests over COUNT kept
  *						connections; two ways in turns,
@@ -128,6 +130,8 @@ main(int argc, char *argv[])
 		udp_flood(host, strtoul(argv[3], NULL, 10), atof(argv[4]));
 	else if (argc == 5 && strcmp(verb, "udppull") == 0)
 		udp_pull(host, strtoul(argv[3], NULL, 10), atof(argv[4]));
+	else if (argc == 5 && strcmp(verb, "dnsdelay") == 0)
+		dns_delay(host, atof(argv[3]), argv[4]);
 	else if (argc == 7 && strcmp(verb, "http") == 0)
 		http_load(host, strtoul(argv[3], NULL, 10), atof(argv[4]),
 		    atoi(argv[5]), argv[6], 0, NULL);
@@ -135,8 +139,8 @@ main(int argc, char *argv[])
 		http_load(host, strtoul(argv[3], NULL, 10), atof(argv[4]),
 		    atoi(argv[5]), argv[6], atoi(argv[7]), argv[8]);
 	else if (argc == 6 && strcmp(verb, "httphold") == 0)
-		http_hold(host, atoi(argv[4]), argv[5],
-		    strtoul(argv[3], NULL, 10));
+		http_hold(
+		    host, atoi(argv[4]), argv[5], strtoul(argv[3], NULL, 10));
 	else
 		errx(2, "usage: see the head of load.c");
 	return 0;

@@ -46,6 +46,9 @@ void udp_echo(const char *host, size_t size, int window, double secs);
 void udp_flood(const char *host, size_t size, double secs);
 void udp_pull(const char *host, size_t size, double secs);
 
+/* load_dns.c */
+_Noreturn void dns_delay(const char *addr, double ms, const char *server);
+
 /* load_http.c */
 void http_load(const char *host, size_t count, double secs, int port,
     const char *target, int port2, const char *target2);

@@ -89,6 +89,10 @@ END {
 	row("the same of the upstream itself, through the peer", \
 	    "dns_direct", 0)
 	row("the same of the upstream itself, without a peer", "dns_plain", 0)
+	row("DNS queries per second, not in a cache, upstream 5 ms away", \
+	    "dns_far", 0)
+	row("the same of that upstream itself, through the peer", \
+	    "dns_far_direct", 0)
 	row("DNS queries per second, answers that may be kept", "dns_kept", 0)
 	split("pub_lo pub", pub, " ")
 	where["pub_lo"] = "port on the loopback"

@@ -208,8 +208,8 @@ teardown(void)
 
 /* A frame with any text and any numbers of descriptors in its header. */
 static inline size_t
-frame_ahead(uint8_t *buf, size_t cap, const char *text, unsigned nfd,
-    unsigned ahead)
+frame_ahead(
+    uint8_t *buf, size_t cap, const char *text, unsigned nfd, unsigned ahead)
 {
 	struct wr w = wr_init(buf, cap);
 

@@ -233,8 +233,7 @@ queue_frames(struct ipc_queue *q)
 
 	for (i = 0; i < RUN_FRAMES; i++) {
 		ck_assert_int_ge(fd = dup(null_fd), 0);
-		ck_assert_ptr_null(
-		    ipc_queue_push(q, IPC_FLOW_FD, val, &fd, 1));
+		ck_assert_ptr_null(ipc_queue_push(q, IPC_FLOW_FD, val, &fd, 1));
 	}
 }
 

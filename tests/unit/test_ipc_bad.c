@@ -89,10 +89,9 @@ START_TEST(test_announced)
 	turns(2);
 	ck_assert_uint_eq(a.nmsg, came >= 3);
 	ck_assert_uint_eq(a.ngone, came != 3);
-	ck_assert_str_eq(a.why,
-	    came == 2   ? "descriptors missing"
-	    : came == 4 ? "descriptors of no message"
-			: "");
+	ck_assert_str_eq(a.why, came == 2   ? "descriptors missing"
+				: came == 4 ? "descriptors of no message"
+					    : "");
 	if (came != 3)
 		return;
 	/* The next frame has none left for later ones. */
