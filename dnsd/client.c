@@ -24,14 +24,6 @@
 #define PREFIX_LEN (ORIGIN_LEN + 2) /* and the length */
 #define UDP_MAXLEN 65507	    /* of a payload, IPv4 */
 
-/*
- * With so many queries under way a turn begins so long after the one before:
- * answers come one by one, and each would be a wake-up of this process and of
- * all others on its way.  A turn that comes later by itself is not delayed.
- */
-#define COLLECT_MANY 16
-#define COLLECT_SEC  100e-6
-
 static struct guest *
 guest_find(struct dnsd *d, const struct ipc *link)
 {
@@ -166,8 +158,6 @@ batch_cb(struct ev_loop *loop, struct ev_prepare *w, int revents)
 
 	batch_flush(d);
 	records_turn(d);
-	ev_set_io_collect_interval(
-	    loop, d->nlookup >= COLLECT_MANY ? COLLECT_SEC : 0.);
 }
 
 static void
