@@ -254,7 +254,8 @@ run_takes(const struct ipc_run *run, const struct ipc_frame *f)
 	       (run->nfd > 0 && run->nfd + f->nfd <= IPC_MAXFDS);
 }
 
-/* Writes into each frame of a run how many descriptors come before theirs. */
+/* Writes into each frame of a run how many descriptors of later ones come with
+ * it. */
 static void
 number_ahead(uint8_t *p, const struct ipc_run *run)
 {

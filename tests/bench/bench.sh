@@ -21,11 +21,12 @@
 # nothing to do.  Only ratios within one run mean anything.
 #
 # Groups: tcp (MTU 1500 and 65520, 1 and 8 streams, both ways), lat, conn, udp,
-# dns (an upstream here, and one FAR_MS away), mem, watch (what it takes to look at 10,000 flows of ours, and what top
-# costs those who are looked at), pub (published ports of the guest, clients on
-# the host: published on its loopback, which pasta joins to the guest's
-# loopback without a stack, and on another address), http (the same guest
-# through squid, asking it directly and intercepted; needs squid and nginx).
+# dns (an upstream here, and one FAR_MS away), mem, watch (what it takes to look
+# at 10,000 flows of ours, and what top costs those who are looked at), pub
+# (published ports of the guest, clients on the host: published on its loopback,
+# which pasta joins to the guest's loopback without a stack, and on another
+# address), http (the same guest through squid, asking it directly and
+# intercepted; needs squid and nginx).
 # Needs root, iperf3, ethtool, iproute2, and the peers.
 set -eu
 
@@ -54,7 +55,7 @@ LOAD=$BUILD/tests/bench/load
 SHIM=$BUILD/tests/bench/tapshim
 SERVER=192.0.2.1
 FAR=192.0.2.53 # a name server, FAR_MS away
-FAR_MS=5
+FAR_MS=5       # as table.sh says
 PLAIN=192.0.3 # the same machine's, over a veth of each guest's own
 OTHER=192.0.4 # the same machine's, one for each guest, where no server listens
 
