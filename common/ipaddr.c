@@ -297,6 +297,15 @@ ipaddr_cmp(const struct ipaddr *a, const struct ipaddr *b)
 	return memcmp(a->b, b->b, addr_bytes(a));
 }
 
+bool
+ipaddr_is_loopback(const struct ipaddr *a)
+{
+	static const uint8_t one[16] = { [15] = 1 };
+
+	return a->family == 6 ? memcmp(a->b, one, 16) == 0
+			      : a->family == 4 && a->b[0] == 127;
+}
+
 struct ipaddr
 ipaddr_unmap(const struct ipaddr *a)
 {

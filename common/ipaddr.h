@@ -36,6 +36,8 @@ int ipaddr_parse(const char *, struct ipaddr *);
 /* Writes the RFC 5952 text to buf of IPADDR_STRLEN bytes; returns buf. */
 const char *ipaddr_str(const struct ipaddr *, char *buf);
 int ipaddr_cmp(const struct ipaddr *, const struct ipaddr *);
+/* 127.0.0.0/8 and ::1. */
+bool ipaddr_is_loopback(const struct ipaddr *);
 /* An IPv4 address inside ::ffff:0:0/96 becomes plain IPv4. */
 struct ipaddr ipaddr_unmap(const struct ipaddr *);
 

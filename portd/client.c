@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/plat/plat.h"
 #include "portd/forward.h"
 
 #define ACCEPT_BATCH 64 /* per turn, so that others get one */
@@ -183,6 +184,15 @@ learn_ends(const struct forward *f, int fd, const struct sockaddr_storage *ss,
 		sock_name(&mine, &c->to, &c->tport);
 }
 
+/* On this machine, as far as can be told without asking for our own end. */
+static bool
+client_is_here(const struct forward *f, const struct client *c)
+{
+	return f->proto == FORWARD_TCP &&
+	       (ipaddr_is_loopback(&c->from) ||
+		   ipaddr_cmp(&c->from, &f->addr) == 0);
+}
+
 static void
 accepted(struct portd *p, const struct forward *f, int fd,
     const struct sockaddr_storage *ss)
@@ -198,6 +208,8 @@ accepted(struct portd *p, const struct forward *f, int fd,
 		return;
 	}
 	learn_ends(f, fd, ss, c);
+	if (!ipaddr_is_loopback(&f->addr) && client_is_here(f, c))
+		plat_tcp_here(fd);
 	client_offer(p, f, c, &fd, 1);
 }
 

@@ -12,6 +12,7 @@
 #include <bsd/string.h>
 
 #include "common/log.h"
+#include "common/plat/plat.h"
 #include "portd/forward.h"
 
 #define PORT_PRIVILEGED 1024
@@ -147,6 +148,8 @@ sock_ready(struct portd *p, const struct forward *f, int fd)
 	if (f->proto != FORWARD_UDP) {
 		if (f->proto == FORWARD_TCP)
 			sock_stream_options(fd);
+		if (ipaddr_is_loopback(&f->addr))
+			plat_tcp_here(fd); /* and so all its clients */
 		return listen(fd, backlog);
 	}
 	/*

@@ -228,6 +228,8 @@ sock_tcp(int fd, const struct ipaddr *a, uint16_t port)
 {
 	if (fd == -1)
 		return -1;
+	if (ipaddr_is_loopback(a))
+		plat_tcp_here(fd);
 	if (sock_connect(fd, a, port) == -1 || sock_met_itself(fd, a, port))
 		return sock_fail(fd);
 	return fd;

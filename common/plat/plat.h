@@ -126,6 +126,11 @@ int plat_sockerr_keep(int fd, bool on);
  */
 int plat_sockerr(int fd, struct plat_sockerr *, uint8_t *data, size_t *len);
 /*
+ * A stream, mostly one not connected yet, that does not leave this machine:
+ * there is no path to probe, and it is not paced.
+ */
+void plat_tcp_here(int fd);
+/*
  * Connects a UDP socket that was never bound to the same or another address,
  * from a new port that the system draws.  -1 also where that cannot be had.
  */

@@ -21,6 +21,8 @@
 #include <unistd.h>
 
 #include <net/if.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 
 #include <linux/close_range.h>
 #include <linux/if_tun.h>
@@ -466,6 +468,19 @@ plat_udp_ports(char range[PLAT_PORTSLEN], char reserved[PLAT_PORTSLEN])
 	    "/proc/sys/net/ipv4/ip_local_port_range", range, PLAT_PORTSLEN);
 	file_text("/proc/sys/net/ipv4/ip_local_reserved_ports", reserved,
 	    PLAT_PORTSLEN);
+}
+
+/*
+ * Of those that everybody may choose the only one that is always there, and it
+ * does not pace: without a loss there is no other difference between them.
+ */
+void
+plat_tcp_here(int fd)
+{
+	static const char reno[] = "reno";
+
+	(void)setsockopt(
+	    fd, IPPROTO_TCP, TCP_CONGESTION, reno, sizeof(reno) - 1);
 }
 
 /*

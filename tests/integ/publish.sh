@@ -61,6 +61,17 @@ is() {
 	[ "$got" = "$want" ] || { echo "got '$got'"; return 1; }
 }
 
+# congestion WORD HOST PORT: the control of our end of such a client's stream.
+congestion() {
+	"$PEER" down "$2" "$3" 2000000000 >/dev/null 2>&1 &
+	client=$!
+	eventually sh -c "ss -Htin sport = :$3 | grep -qw '$1'"
+	found=$?
+	kill $client
+	wait $client || :
+	return $found
+}
+
 mkfifo "$DIR/leave"
 "$PEER" serve $SERVER 8888 >/dev/null &
 TAKEN=$!
@@ -95,6 +106,10 @@ guest_start
 check "TCP to the guest" "$PEER" up 127.0.0.1 8000 30000017
 check "TCP from the guest" "$PEER" down 127.0.0.1 8000 30000017
 check "TCP both ways" "$PEER" both 127.0.0.1 8000 10000019
+check "not paced on the loopback" congestion reno 127.0.0.1 8000
+check "nor from there to all addresses" congestion reno 127.0.0.1 8003
+check "from elsewhere as the system has it" congestion \
+    "$(cat /proc/sys/net/ipv4/tcp_congestion_control)" $HOST2 8003
 check "TCP, 60000 bytes and a reset" "$PEER" cut 127.0.0.1 8000 60000
 check "half-close" "$PEER" half 127.0.0.1 8000 1000003
 check "from another address" "$PEER" down $HOST2 8001 1000003

@@ -162,6 +162,27 @@ static const struct {
 	{ "other stays", "::fffe:a00:1", "::fffe:a00:1" },
 };
 
+START_TEST(test_loopback)
+{
+	static const char *const here[] = { "127.0.0.1", "127.255.255.255",
+		"::1" };
+	static const char *const elsewhere[] = { "126.255.255.255", "128.0.0.1",
+		"0.0.0.0", "::", "::2", "1::1", "7f00::1" };
+	struct ipaddr a = { 0 };
+	size_t i;
+
+	ck_assert(!ipaddr_is_loopback(&a));
+	for (i = 0; i < nitems(here); i++) {
+		ck_assert_int_eq(ipaddr_parse(here[i], &a), 0);
+		ck_assert_msg(ipaddr_is_loopback(&a), "%s", here[i]);
+	}
+	for (i = 0; i < nitems(elsewhere); i++) {
+		ck_assert_int_eq(ipaddr_parse(elsewhere[i], &a), 0);
+		ck_assert_msg(!ipaddr_is_loopback(&a), "%s", elsewhere[i]);
+	}
+}
+END_TEST
+
 START_TEST(test_unmap)
 {
 	struct ipaddr a;
@@ -298,6 +319,7 @@ main(void)
 	tcase_add_test(t, test_u32);
 	tcase_add_test(t, test_longest);
 	tcase_add_test(t, test_cmp);
+	tcase_add_test(t, test_loopback);
 	tcase_add_loop_test(t, test_unmap, 0, nitems(unmaps));
 	tcase_add_loop_test(t, test_prefix, 0, nitems(prefixes));
 	tcase_add_loop_test(t, test_match, 0, nitems(matches));
