@@ -116,7 +116,7 @@ case " $GROUPS_ " in
 	dnsmasq --keep-in-foreground --conf-file="$DIR/kept.conf" --no-resolv \
 	    --no-hosts --listen-address=$SERVER --bind-dynamic \
 	    --address=/bench/192.0.2.99 \
-	    --user=root --pid-file= --dns-forward-max=10000 --cache-size=0 &
+	    --user=root --pid-file= --cache-size=0 &
 	ip addr add $FAR/32 dev ext0
 	"$LOAD" dnsdelay $FAR $FAR_MS $SERVER 2>>"$OUT/log" &
 	seq -f 'h%g.bench A' 2000 >"$DIR/queries"
