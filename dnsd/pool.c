@@ -26,7 +26,7 @@
  * busy for so long that everybody else on the way runs dry, and would have
  * left the processors' caches by then.
  */
-#define AGAIN_MANY 40
+#define AGAIN_MANY 20
 
 struct sockset {
 	struct server *server;	     /* borrowed */

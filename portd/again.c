@@ -109,8 +109,10 @@ again_renew(struct portd *p, struct again *s, uint64_t mask)
 		return 0;
 	for (i = 0; i < s->n; i++) {
 		if (s->fd[i] != -1 && (mask >> i & 1) != 0 &&
-		    plat_udp_again(s->fd[i], &ss, len) == 0)
+		    plat_udp_again(s->fd[i], &ss, len) == 0) {
 			fresh |= UINT64_C(1) << i;
+			daemon_many(p->d, 1);
+		}
 	}
 	return fresh;
 }
