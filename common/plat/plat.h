@@ -131,11 +131,20 @@ int plat_sockerr(int fd, struct plat_sockerr *, uint8_t *data, size_t *len);
  */
 void plat_tcp_here(int fd);
 /*
- * Connects a UDP socket that was never bound to the same or another address,
- * from a new port that the system draws.  -1 also where that cannot be had.
+ * Connects a UDP socket that has no port of its own choice to the same or
+ * another address, from a new port that the system draws.  -1 also where that
+ * cannot be had.  from: our own address from now on, without a port, which
+ * saves the system from looking for it each time; NULL: as it was.
  */
 struct sockaddr_storage;
-int plat_udp_again(int fd, const struct sockaddr_storage *, unsigned len);
+int plat_udp_again(int fd, const struct sockaddr_storage *to,
+    const struct sockaddr_storage *from, unsigned len);
+/*
+ * The address, without a port, that the system chooses for who connects there.
+ * fd is a UDP socket that is for nothing else.  -1 with errno.
+ */
+int plat_udp_source(int fd, const struct sockaddr_storage *to,
+    struct sockaddr_storage *from, unsigned len);
 /* The TTL and TOS of packets, and whether they may not be fragmented. */
 int plat_ttl(int fd, int ttl);
 int plat_tos(int fd, int tos);

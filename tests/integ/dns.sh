@@ -57,8 +57,8 @@ until dig +short +tries=1 +timeout=1 @$SERVER ready.example |
     grep -q 192.0.2.77; do
 	:
 done
-dnsmasq_at 192.0.2.2 --address=/ready.example/192.0.2.77 \
-    --address=/corp.example/10.20.0.1 --address=/z255.example/10.20.0.2
+dnsmasq_at 192.0.2.2 --log-queries --log-facility="$DIR/asked" \
+    --address=/ready.example/192.0.2.77 --address=/corp.example/10.20.0.1 --address=/z255.example/10.20.0.2
 ip addr add fd00:2::2/64 dev ext0 nodad
 PORT=5353
 dnsmasq_at fd00:2::2 --address=/ready.example/192.0.2.77 \
@@ -188,6 +188,19 @@ while [ $i -lt 3 ] && [ $FAILED = 0 ]; do
 	    "$DIR/dnsperf"
 done
 [ $FAILED = 0 ] || cat "$DIR/dnsperf"
+
+# What leads to a server may change, and nothing else does that is followed.
+asked_from() {
+	seq -f "$1%.0f.corp.example A" 2000 >"$DIR/queries"
+	guest -- dnsperf -s $GATEWAY -d "$DIR/queries" -n 1 -q 20 -t 60 \
+	    >"$DIR/dnsperf" 2>&1
+	tail -n 100 "$DIR/asked" | grep -q "$1.* from $2" &&
+	    grep -q "NOERROR 2000 (100" "$DIR/dnsperf"
+}
+check "asks by the address that leads there" asked_from a $SERVER
+ip route change local 192.0.2.2 dev ext0 table local scope host src 192.0.2.3
+check "and by another one when that does" asked_from b 192.0.2.3
+ip route change local 192.0.2.2 dev ext0 table local scope host src $SERVER
 rm "$DIR/dns.conf"
 follows "the host's servers again" 198.51.100.1 one.example
 
