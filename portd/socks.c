@@ -204,33 +204,41 @@ sock_stream_options(int fd)
 }
 
 /*
- * A connect to a port of this host where nobody listens succeeds when the
- * system has chosen just that port for our own end (RFC 9293 3.5: both open at
- * once).  Who scans would find a server there that echoes.
+ * What is connected to an address of this host.  A connect to a port where
+ * nobody listens succeeds when the system has chosen just that port for our own
+ * end (RFC 9293 3.5: both open at once).  Who scans would find a server there
+ * that echoes.
  */
-static bool
-sock_met_itself(int fd, const struct ipaddr *a, uint16_t port)
+static int
+sock_here(int fd, uint16_t own, uint16_t port)
 {
-	struct sockaddr_storage own, to;
-	socklen_t len = sizeof(own);
-
-	memset(&own, 0, sizeof(own));
-	if (getsockname(fd, (struct sockaddr *)&own, &len) == -1 ||
-	    len != sock_addr(&to, a, port) || memcmp(&own, &to, len) != 0)
-		return false;
-	errno = ECONNREFUSED;
-	return true;
+	if (own == port) {
+		errno = ECONNREFUSED;
+		return -1;
+	}
+	plat_tcp_here(fd);
+	return 0;
 }
 
 /* A stream about to be connected to a.  fd may be -1; errors close it. */
 static int
 sock_tcp(int fd, const struct ipaddr *a, uint16_t port)
 {
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof(ss);
+	struct ipaddr own;
+	uint16_t own_port;
+
 	if (fd == -1)
 		return -1;
 	if (ipaddr_is_loopback(a))
-		plat_tcp_here(fd);
-	if (sock_connect(fd, a, port) == -1 || sock_met_itself(fd, a, port))
+		plat_tcp_here(fd); /* before it paces */
+	if (sock_connect(fd, a, port) == -1)
+		return sock_fail(fd);
+	if (getsockname(fd, (struct sockaddr *)&ss, &len) == -1)
+		return fd;
+	sock_name(&ss, &own, &own_port);
+	if (ipaddr_cmp(&own, a) == 0 && sock_here(fd, own_port, port) == -1)
 		return sock_fail(fd);
 	return fd;
 }

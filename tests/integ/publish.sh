@@ -192,6 +192,11 @@ GW='"protocol":"%s","external_port":%d,"internal_ip":"%s","internal_port":7000'
 suite --tcpv4-forwards 9000:$SERVER:7000,9001:127.0.0.1:7001 \
     --udpv4-forwards 9000:$SERVER:7000 --gateway-forwards "$DIR/gw"
 check "TCP" once "$PEER" down $GATEWAY 9000 1000003
+once "$PEER" down $GATEWAY 9000 1000000007 &
+transfer=$!
+check "not paced toward an address of the host" eventually sh -c \
+    "ss -Htin dst $SERVER dport = :7000 | grep -qw reno"
+check "all of it" wait $transfer
 check "to the host's loopback" once "$PEER" down $GATEWAY 9001 1000003
 check "UDP" once "$PEER" udp $GATEWAY 9000 9000 5
 check "none" once "$PEER" refused $GATEWAY 9002
