@@ -29,8 +29,6 @@ struct again {
 	uint32_t num;
 	struct sockaddr_storage to, from; /* from: theirs, once it is known */
 	unsigned tolen;
-	struct ipaddr addr;
-	uint16_t port;
 	int scout;	      /* owned; finds out what from would be */
 	usec_t looked;	      /* when it last did */
 	uint64_t bound;	      /* those that keep from */
@@ -95,7 +93,7 @@ again_keep(struct portd *p, struct ipc *owner, const struct ipaddr *a,
 
 	if (!again_room(p, n) || (s = calloc(1, sizeof(*s))) == NULL)
 		return 0;
-	*s = (struct again){ .owner = owner, .addr = *a, .port = port };
+	s->owner = owner;
 	s->tolen = sock_addr(&s->to, a, port);
 	s->scout = sock_new(p, s->to.ss_family, SOCK_DGRAM);
 	LIST_INSERT_HEAD(&p->again, s, entry);
@@ -151,10 +149,13 @@ again_one(struct portd *p, struct again *s, size_t i)
 static uint64_t
 again_renew(struct portd *p, struct again *s, uint64_t mask)
 {
+	struct ipaddr addr;
+	uint16_t port;
 	uint64_t fresh = 0;
 	size_t i;
 
-	if (mask == 0 || !policy_is_server(&p->policy, &s->addr, s->port) ||
+	sock_name(&s->to, &addr, &port);
+	if (mask == 0 || !policy_is_server(&p->policy, &addr, port) ||
 	    !again_same_way(p, s))
 		return 0;
 	for (i = 0; i < s->n; i++) {

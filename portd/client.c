@@ -184,11 +184,14 @@ learn_ends(const struct forward *f, int fd, const struct sockaddr_storage *ss,
 		sock_name(&mine, &c->to, &c->tport);
 }
 
-/* On this machine, as far as can be told without asking for our own end. */
+/*
+ * On this machine, as far as can be told without asking for our own end, and
+ * not by a port on the loopback, which has passed it on.
+ */
 static bool
 client_is_here(const struct forward *f, const struct client *c)
 {
-	return f->proto == FORWARD_TCP &&
+	return f->proto == FORWARD_TCP && !ipaddr_is_loopback(&f->addr) &&
 	       (ipaddr_is_loopback(&c->from) ||
 		   ipaddr_cmp(&c->from, &f->addr) == 0);
 }
@@ -208,7 +211,7 @@ accepted(struct portd *p, const struct forward *f, int fd,
 		return;
 	}
 	learn_ends(f, fd, ss, c);
-	if (!ipaddr_is_loopback(&f->addr) && client_is_here(f, c))
+	if (client_is_here(f, c))
 		plat_tcp_here(fd);
 	client_offer(p, f, c, &fd, 1);
 }

@@ -58,7 +58,8 @@ until dig +short +tries=1 +timeout=1 @$SERVER ready.example |
 	:
 done
 dnsmasq_at 192.0.2.2 --log-queries --log-facility="$DIR/asked" \
-    --address=/ready.example/192.0.2.77 --address=/corp.example/10.20.0.1 --address=/z255.example/10.20.0.2
+    --address=/ready.example/192.0.2.77 \
+    --address=/corp.example/10.20.0.1 --address=/z255.example/10.20.0.2
 ip addr add fd00:2::2/64 dev ext0 nodad
 PORT=5353
 dnsmasq_at fd00:2::2 --address=/ready.example/192.0.2.77 \
