@@ -28,22 +28,28 @@ static void again(struct user_regs_struct *);
 static long result(const struct user_regs_struct *);
 static uint64_t stack(const struct user_regs_struct *);
 
+/* One that was killed meanwhile is found to be dead with its next step. */
 static void
 set_regs(pid_t pid, struct user_regs_struct *r)
 {
 	struct iovec iov = { r, sizeof(*r) };
 
-	if (ptrace(PTRACE_SETREGSET, pid, REGS_GENERAL, &iov) == -1)
+	if (ptrace(PTRACE_SETREGSET, pid, REGS_GENERAL, &iov) == -1 &&
+	    errno != ESRCH)
 		err(1, "registers");
 }
 
-static void
+/* False: somebody has killed it meanwhile. */
+static bool
 get_regs(pid_t pid, struct user_regs_struct *r)
 {
 	struct iovec iov = { r, sizeof(*r) };
 
-	if (ptrace(PTRACE_GETREGSET, pid, REGS_GENERAL, &iov) == -1)
+	if (ptrace(PTRACE_GETREGSET, pid, REGS_GENERAL, &iov) == 0)
+		return true;
+	if (errno != ESRCH)
 		err(1, "registers");
+	return false;
 }
 
 #if defined(__x86_64__)
@@ -120,7 +126,7 @@ step(pid_t pid, int request, long sig)
 {
 	int status;
 
-	if (ptrace(request, pid, 0, sig) == -1)
+	if (ptrace(request, pid, 0, sig) == -1 && errno != ESRCH)
 		err(1, "ptrace %d", request);
 	if (waitpid(pid, &status, __WALL) == -1)
 		err(1, "waitpid");
@@ -169,7 +175,8 @@ inject_scratch(pid_t pid)
 {
 	struct user_regs_struct r;
 
-	get_regs(pid, &r);
+	if (!get_regs(pid, &r))
+		errx(1, "%d has ended", pid);
 	/* Below the stack, and what a leaf function may use under it. */
 	return (stack(&r) - INJECT_SCRATCH - 1024) & ~UINT64_C(15);
 }
@@ -192,13 +199,18 @@ inject_call(pid_t pid, long nr, const uint64_t *arg, long *res, int *status)
 {
 	struct user_regs_struct own, r;
 
-	get_regs(pid, &own);
+	if (!get_regs(pid, &own))
+		errx(1, "%d has ended", pid);
 	r = own;
 	set_call(pid, &r, nr, arg);
 	*status = to_call(pid); /* the end of this one, even when refused */
 	if (!at_call(*status))
 		return false;
-	get_regs(pid, &r);
+	if (!get_regs(pid, &r)) {
+		if (waitpid(pid, status, __WALL) == -1)
+			err(1, "waitpid");
+		return false;
+	}
 	*res = result(&r);
 	again(&own);
 	set_regs(pid, &own);
