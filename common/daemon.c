@@ -411,7 +411,7 @@ daemon_lock(struct daemon *d)
 	json_t *layers = json_array();
 	size_t i;
 
-	if (sandbox_lock(d->spec->sandbox, &rep) == -1)
+	if (sandbox_lock(d->sandbox, &rep) == -1)
 		fatalx("no sandbox");
 	for (i = 0; i < rep.n; i++)
 		json_array_append_new(layers, json_string(rep.layer[i]));
@@ -464,6 +464,7 @@ daemon_main(const struct daemon_spec *spec, int argc, char *argv[])
 	if ((d = calloc(1, sizeof(*d))) == NULL)
 		fatal("memory");
 	d->spec = spec;
+	d->sandbox = spec->sandbox;
 	daemon_init(d);
 	if (!d->over)
 		daemon_live(d);

@@ -15,8 +15,9 @@
 #include "common/usec.h"
 #include "common/plat/sandbox.h"
 
-#define DAEMON_BUS_FD	3 /* the supervisor's link */
-#define DAEMON_STATS_FD 4 /* the counters' file */
+#define DAEMON_BUS_FD	  3 /* the supervisor's link */
+#define DAEMON_STATS_FD	  4 /* the counters' file */
+#define DAEMON_SERVERS_FD 5 /* of portd and dnsd: common/servtab.h */
 
 /*
  * The priority of a timer that says what has not come: what has come is read
@@ -34,7 +35,7 @@ struct ipc_handler {
 
 struct daemon_spec {
 	enum ipc_role role;
-	enum sandbox_role sandbox;
+	enum sandbox_role sandbox; /* unless start has chosen another */
 	const struct ipc_handler *handler;
 	size_t nhandler;
 	bool crowds; /* may have many at a time to serve: see spin.h */
@@ -54,6 +55,7 @@ struct daemon_spec {
 
 struct daemon {
 	const struct daemon_spec *spec; /* borrowed */
+	enum sandbox_role sandbox;
 	struct ev_loop *loop;
 	struct ipc *sup; /* owned: the supervisor */
 	struct stats stats;

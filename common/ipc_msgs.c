@@ -23,7 +23,6 @@
 #define F_IP(n)	  { n, F_ADDR, 0, 0 }
 #define F_TCPUDPPORT(n) { n, F_INT, 0, 65535 }
 #define F_TEXT(n) { n, F_STR, 0, 255 }
-#define SET_BITS  ((INT64_C(1) << 48) - 1) /* of 48 sockets */
 #define WIDE	  (INT64_C(1) << 53) /* what any reader of JSON keeps */
 #define F_NAMES(n) { n, F_STRS, 0, 64 }
 #define F_RULES(n) { n, F_STRS, 0, 160 }
@@ -238,21 +237,12 @@ const struct ipc_desc ipc_desc[IPC__MAX] = {
 	[IPC_SOCK_FD] = { "sock-fd", P_PORT, P_DNS | P_PROXY, 1, 64,
 	    { F_ID("id") } },
 	/*
-	 * The same for UDP.  The sender has kept a descriptor of each, and can
-	 * give them other ports; it knows them by the number of the set and
-	 * their places in the message, which are bits of a number from here
-	 * on.
+	 * The same for UDP, behind one more, which is for nothing but to see at
+	 * which of our addresses the way to that one begins: the others stay
+	 * at what it was.
 	 */
-	[IPC_SOCK_SET] = { "sock-set", P_PORT, P_DNS, 1, 48,
-	    { F_ID("id"), { "set", F_INT, 1, UINT32_MAX } } },
-	/* Another port for some of them; some are not needed any more. */
-	[IPC_SOCK_AGAIN] = { "sock-again", P_DNS, P_PORT, 0, 0,
-	    { { "set", F_INT, 1, UINT32_MAX },
-	    { "again", F_INT, 0, SET_BITS }, { "done", F_INT, 0, SET_BITS } } },
-	/* Answers it when some were to have another: these have. */
-	[IPC_SOCK_FRESH] = { "sock-fresh", P_PORT, P_DNS, 0, 0,
-	    { { "set", F_INT, 1, UINT32_MAX },
-	    { "fresh", F_INT, 0, SET_BITS } } },
+	[IPC_SOCK_SET] = { "sock-set", P_PORT, P_DNS, 2, 64,
+	    { F_ID("id") } },
 	[IPC_SOCK_REFUSED] = { "sock-refused", P_PORT, P_DNS | P_PROXY, 0, 0,
 	    { F_ID("id"), { "error", F_STR, 1, 32 } } },
 

@@ -81,8 +81,6 @@ enum ipc_type {
 	IPC_SOCK_OPEN,
 	IPC_SOCK_FD,
 	IPC_SOCK_SET,
-	IPC_SOCK_AGAIN,
-	IPC_SOCK_FRESH,
 	IPC_SOCK_REFUSED,
 	/* Socketpairs between those and the stacks. */
 	IPC_PAIR_OPEN,

@@ -150,14 +150,40 @@ client_datagrams(struct ev_loop *loop, struct ev_io *w, int revents)
 	}
 }
 
+/* First the answers: others can go on with them meanwhile. */
+static void
+batch_end(struct dnsd *d)
+{
+	d->batch.turns = 0;
+	ev_idle_stop(d->d->loop, &d->batch.rest);
+	batch_flush(d);
+	upstream_turn(d);
+}
+
+/* Nothing more is ready. */
+static void
+rest_cb(struct ev_loop *loop, struct ev_idle *w, int revents)
+{
+	batch_end(w->data);
+}
+
 /* A turn ends. */
 static void
-batch_cb(struct ev_loop *loop, struct ev_prepare *w, int revents)
+turn_cb(struct ev_loop *loop, struct ev_prepare *w, int revents)
 {
 	struct dnsd *d = w->data;
+	struct batch *b = &d->batch;
 
-	batch_flush(d);
 	records_turn(d);
+	if (b->n == 0 && !d->socks_owe)
+		return;
+	if (d->nlookup == 0 || ++b->turns > DNSD_TURNS) {
+		batch_end(d);
+		return;
+	}
+	if (b->n >= DNSD_HOLD)
+		batch_flush(d);
+	ev_idle_start(loop, &b->rest);
 }
 
 static void
@@ -185,9 +211,10 @@ client_init(struct dnsd *d)
 {
 	struct batch *b = &d->batch;
 
-	ev_prepare_init(&b->flush, batch_cb);
-	b->flush.data = d;
-	ev_prepare_start(d->d->loop, &b->flush);
+	ev_idle_init(&b->rest, rest_cb);
+	ev_prepare_init(&b->turn, turn_cb);
+	b->rest.data = b->turn.data = d;
+	ev_prepare_start(d->d->loop, &b->turn);
 }
 
 void
@@ -195,7 +222,8 @@ client_fini(struct dnsd *d)
 {
 	while (!LIST_EMPTY(&d->guests))
 		client_peer_gone(d, LIST_FIRST(&d->guests)->link);
-	ev_prepare_stop(d->d->loop, &d->batch.flush);
+	ev_idle_stop(d->d->loop, &d->batch.rest);
+	ev_prepare_stop(d->d->loop, &d->batch.turn);
 }
 
 static bool

@@ -71,17 +71,22 @@ struct client {
 
 /*
  * Datagrams go in batches, so that netstackd is woken once for many: answers
- * wait for the end of the turn.
+ * wait for the end of the turn, and while other questions are under way until
+ * nothing more is ready.
  */
 #define DNSD_BATCH 32768 /* bytes of one that holds many */
 #define DNSD_READS 1	 /* of a socket in a turn */
+#define DNSD_HOLD  16	 /* answers */
+#define DNSD_TURNS 8
 
 struct batch {
 	struct client *client; /* borrowed; whose tx is, NULL: empty */
 	unsigned n;
 	size_t len;
 	uint8_t tx[65536], rx[65536];
-	struct ev_prepare flush;
+	unsigned turns; /* it was held for */
+	struct ev_prepare turn;
+	struct ev_idle rest; /* active while it is held */
 };
 
 void client_init(struct dnsd *);

@@ -27,6 +27,7 @@
 #include "common/daemon.h"
 #include "common/log.h"
 #include "common/nitems.h"
+#include "common/servtab.h"
 #include "dnsd/cache.h"
 #include "dnsd/client.h"
 #include "dnsd/health.h"
@@ -77,8 +78,10 @@ struct dnsd {
 	struct names *names, *hosts; /* owned: ours, the hosts file's */
 	struct route route;
 	struct server *server; /* owned; as many as in the route */
-	struct cache *cache;   /* owned */
-	bool in_turn;	       /* one after the other, as in a resolv.conf */
+	bool socks_owe;	       /* used sockets are left for the turn's end */
+	const struct servtab *servers; /* owned mapping; NULL: none */
+	struct cache *cache;	       /* owned */
+	bool in_turn; /* one after the other, as in a resolv.conf */
 	unsigned offline_after;
 	uint32_t network; /* the number of the one we are on */
 	/* Of a configuration that is under way. */

@@ -5,6 +5,7 @@
 #include <bsd/stdlib.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/plat/plat.h"
 #include "dnsd/dnsd.h"
@@ -252,6 +253,23 @@ limits_init(struct dnsd *d)
 		d->maxlookup = DNSD_MAXLOOKUPS;
 }
 
+/*
+ * With it comes the right to connect to what is in there.  That nothing is laid
+ * over it is seen to by addresses that only 64 bits have.
+ */
+static void
+take_servers(struct dnsd *d)
+{
+	if (sizeof(uintptr_t) < sizeof(uint64_t))
+		return;
+	d->servers =
+	    plat_map_at(DAEMON_SERVERS_FD, sizeof(*d->servers), SERVTAB_AT);
+	if (d->servers == NULL)
+		return;
+	close(DAEMON_SERVERS_FD);
+	d->d->sandbox = SANDBOX_RESOLVER;
+}
+
 static int
 dnsd_start(struct daemon *dm)
 {
@@ -264,6 +282,7 @@ dnsd_start(struct daemon *dm)
 	d->d = dm;
 	dm->data = d;
 	LIST_INIT(&d->guests);
+	take_servers(d);
 	lookups_init(d);
 	limits_init(d);
 	arc4random_buf(&d->key, sizeof(d->key));
@@ -294,7 +313,6 @@ static const struct ipc_handler handlers[] = {
 	{ IPC_PAIR_REFUSED, client_pair_refused },
 	{ IPC_SOCK_FD, upstream_sock_fd },
 	{ IPC_SOCK_SET, upstream_sock_set },
-	{ IPC_SOCK_FRESH, upstream_sock_fresh },
 	{ IPC_SOCK_REFUSED, upstream_sock_refused },
 	{ IPC_RESOLVE, dnsd_resolve },
 	{ IPC_RECORDS, records_take },
@@ -302,7 +320,7 @@ static const struct ipc_handler handlers[] = {
 
 static const struct daemon_spec dnsd = {
 	.role = ROLE_DNS,
-	.sandbox = SANDBOX_STACK, /* sockets come from portd */
+	.sandbox = SANDBOX_STACK, /* or more: take_servers() */
 	.crowds = true,
 	.spins = true,
 	.handler = handlers,

@@ -1,41 +1,33 @@
 /*
- * The UDP sockets of a server, in the sets they came in.  One is
+ * The UDP sockets of a server.  One is
  *
  *	idle	with a port that nobody has seen yet
  *	busy	an attempt waits for its answer
- *	spent	its port was used; portd will be asked for another one
- *	asked	portd was asked
+ *	used	its port has been seen: it will be connected again
  *
  * so that a question costs neither a socket nor a descriptor on its way nor
- * a place in the set of those we watch: what is spent stays watched, and what
- * still comes to it is read and forgotten.  Without a number a set's sockets
- * are closed after the first use.
+ * a place in the set of those we watch: what is used stays watched, and what
+ * still comes to it is read and forgotten.  Where we may not connect, as when
+ * the server's address is not shown to us, a socket is for one question.
+ *
+ * The sockets stay at one of our addresses, as long as the way to the server
+ * begins there: one more, the scout, finds out.
  */
 
+#include <sys/socket.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "common/plat/plat.h"
 #include "dnsd/dnsd.h"
 
 #define STRAY_BATCH 8 /* late answers read a turn */
-#define DONE_MANY   8 /* that portd keeps for nothing, before it is told */
-/*
- * Spent ones of a set that are worth a message.  Many more would keep portd
- * busy for so long that everybody else on the way runs dry, and would have
- * left the processors' caches by then.
- */
-#define AGAIN_MANY 20
-
-struct sockset {
-	struct server *server;	     /* borrowed */
-	uint32_t num;		     /* portd's; 0: used once */
-	uint64_t spent, asked, done; /* by place; done: portd not told yet */
-	size_t n, left;
-	LIST_ENTRY(sockset) entry;
-	struct usock sock[];
-};
+/* Used ones that are connected again together, while the caches are warm. */
+#define USED_MANY 24
+/* The way to a server may begin at another address of ours from now on. */
+#define LOOK_USEC 10000
 
 static struct ipc *
 portd_of(const struct server *s)
@@ -43,87 +35,54 @@ portd_of(const struct server *s)
 	return daemon_peer(s->d->d, ROLE_PORT, 0);
 }
 
-static uint64_t
-bit_of(const struct usock *u)
-{
-	return UINT64_C(1) << (u - u->set->sock);
-}
-
-static size_t
-count_of(uint64_t bits)
-{
-	return (size_t)__builtin_popcountll(bits);
-}
-
+/* Ends whatever it was, but busy. */
 static void
-set_tell(struct sockset *set, uint64_t again)
+usock_out(struct usock *u)
 {
-	struct ipc *portd = portd_of(set->server);
+	struct pool *p = &u->server->pool;
 
-	if (portd != NULL && set->num != 0)
-		ipc_send(portd, IPC_SOCK_AGAIN, NULL, 0, "{s:I,s:I,s:I}", "set",
-		    (json_int_t)set->num, "again", (json_int_t)again, "done",
-		    (json_int_t)set->done);
-	set->done = 0;
+	if (u->state == USOCK_IDLE) {
+		TAILQ_REMOVE(&p->idle, u, entry);
+		p->nidle--;
+	} else if (u->state == USOCK_USED) {
+		TAILQ_REMOVE(&p->used, u, entry);
+		p->nused--;
+	}
+	u->state = USOCK_BUSY;
 }
 
-/* The last one takes its set along. */
 static void
 usock_close(struct usock *u)
 {
-	struct sockset *set = u->set;
-	struct server *s = set->server;
-
-	if (u->idle) {
-		TAILQ_REMOVE(&s->pool.idle, u, entry);
-		s->pool.nidle--;
-	}
-	ev_io_stop(s->d->d->loop, &u->io);
+	usock_out(u);
+	ev_io_stop(u->server->d->d->loop, &u->io);
 	close(u->fd);
-	u->fd = -1;
-	u->idle = false;
-	if ((set->spent & bit_of(u)) != 0)
-		s->pool.nspent--;
-	set->spent &= ~bit_of(u);
-	set->done |= bit_of(u);
-	set->left--;
-	if (set->left == 0 || count_of(set->done) >= DONE_MANY)
-		set_tell(set, 0);
-	if (set->left > 0)
-		return;
-	LIST_REMOVE(set, entry);
-	free(set);
-}
-
-static void
-usock_idle(struct usock *u)
-{
-	struct pool *p = &u->set->server->pool;
-
-	u->idle = true;
-	TAILQ_INSERT_HEAD(&p->idle, u, entry);
-	p->nidle++;
+	LIST_REMOVE(u, all);
+	free(u);
 }
 
 /* It has a fresh port: for who waits, or for later. */
 static void
 usock_ready(struct usock *u)
 {
-	struct server *s = u->set->server;
+	struct pool *p = &u->server->pool;
 
-	if (upstream_waiter(s, u))
+	if (upstream_waiter(u->server, u))
 		return;
-	if (s->pool.nidle < POOL_MAX)
-		usock_idle(u);
-	else
+	if (p->nidle >= POOL_MAX) {
 		usock_close(u);
+		return;
+	}
+	u->state = USOCK_IDLE;
+	TAILQ_INSERT_HEAD(&p->idle, u, entry);
+	p->nidle++;
 }
 
 /* What comes to a socket that nobody waits at. */
 static void
 usock_stray(struct usock *u)
 {
-	struct dnsd *d = u->set->server->d;
+	struct dnsd *d = u->server->d;
 	ssize_t n;
 	int i;
 
@@ -132,13 +91,10 @@ usock_stray(struct usock *u)
 		if (n == -1 && (errno == EAGAIN || errno == EINTR))
 			return;
 		if (n == -1) {
-			/* Of the asked ones portd's answer is waited for. */
-			u->broken = true;
-			if ((u->set->asked & bit_of(u)) == 0)
-				usock_close(u);
+			usock_close(u);
 			return;
 		}
-		health_datagram(u->set->server, d->buf, (size_t)n);
+		health_datagram(u->server, d->buf, (size_t)n);
 		stats_inc(&d->d->stats, DNSS_LATE);
 	}
 }
@@ -154,115 +110,187 @@ usock_read(struct ev_loop *loop, struct ev_io *w, int revents)
 		usock_stray(u);
 }
 
+static void
+usock_new(struct server *s, int fd)
+{
+	struct usock *u = calloc(1, sizeof(*u));
+
+	if (u == NULL) {
+		close(fd);
+		return;
+	}
+	u->server = s;
+	u->fd = fd;
+	u->way = s->pool.way;
+	u->state = USOCK_BUSY;
+	LIST_INSERT_HEAD(&s->pool.all, u, all);
+	ev_io_init(&u->io, usock_read, fd, EV_READ);
+	u->io.data = u;
+	ev_io_start(s->d->d->loop, &u->io);
+	usock_ready(u);
+}
+
 void
 pool_init(struct pool *p)
 {
-	LIST_INIT(&p->sets);
+	LIST_INIT(&p->all);
 	TAILQ_INIT(&p->idle);
+	TAILQ_INIT(&p->used);
 	p->target = POOL_START;
+	p->scout = -1;
 }
 
 void
 pool_fini(struct server *s)
 {
-	struct sockset *set;
-	size_t i, left;
+	while (!LIST_EMPTY(&s->pool.all))
+		usock_close(LIST_FIRST(&s->pool.all));
+	if (s->pool.scout != -1)
+		close(s->pool.scout);
+	s->pool.scout = -1;
+}
 
-	while ((set = LIST_FIRST(&s->pool.sets)) != NULL) {
-		left = set->left;
-		for (i = 0; left > 0; i++) {
-			if (set->sock[i].fd == -1)
-				continue;
-			usock_close(&set->sock[i]);
-			left--; /* the last one frees the set */
-		}
+/*
+ * Connecting again.
+ */
+
+static int
+connect_again(const struct server *s, int fd)
+{
+	const struct servtab *t = s->d->servers;
+
+	return plat_udp_again(
+	    fd, &t->place[0].any, &t->place[s->pool.place].any, SERVTAB_LEN);
+}
+
+static void
+close_idle(struct pool *p)
+{
+	while (!TAILQ_EMPTY(&p->idle))
+		usock_close(TAILQ_FIRST(&p->idle));
+}
+
+/* Another way: those that are busy will not be used again either. */
+static void
+pool_lost(struct pool *p)
+{
+	p->way++;
+	p->place = 0;
+	close_idle(p);
+	while (!TAILQ_EMPTY(&p->used))
+		usock_close(TAILQ_FIRST(&p->used));
+}
+
+/* The way to the server still begins at the sockets' address. */
+static bool
+is_same_way(const struct server *s)
+{
+	struct sockaddr_storage from;
+
+	return connect_again(s, s->pool.scout) == 0 &&
+	       plat_udp_source(s->pool.scout, &from) == 0 &&
+	       memcmp(&from, &s->pool.from, sizeof(from)) == 0;
+}
+
+/* Whether they may be connected again at all, now. */
+static bool
+may_connect(struct server *s)
+{
+	struct pool *p = &s->pool;
+	usec_t now = usec_now(s->d->d->loop);
+
+	if (p->place == 0)
+		return false;
+	if (!servtab_has(s->d->servers, p->place) ||
+	    (now - p->looked >= LOOK_USEC && !is_same_way(s))) {
+		pool_lost(p);
+		return false;
 	}
+	if (now - p->looked >= LOOK_USEC)
+		p->looked = now;
+	return true;
+}
+
+/* So many of the used ones get other ports. */
+static void
+pool_renew(struct server *s, size_t n)
+{
+	struct pool *p = &s->pool;
+	struct usock *u;
+
+	for (; n > 0 && may_connect(s); n--) {
+		if ((u = TAILQ_FIRST(&p->used)) == NULL)
+			return;
+		usock_out(u);
+		if (connect_again(s, u->fd) == 0)
+			usock_ready(u);
+		else
+			usock_close(u);
+	}
+}
+
+void
+pool_turn(struct server *s)
+{
+	if (s->pool.nused >= USED_MANY || s->nwait > 0)
+		pool_renew(s, s->pool.nused);
 }
 
 struct usock *
 pool_take(struct server *s)
 {
-	struct usock *u = TAILQ_FIRST(&s->pool.idle);
+	struct pool *p = &s->pool;
+	struct usock *u;
 
-	if (u == NULL)
-		return NULL;
-	TAILQ_REMOVE(&s->pool.idle, u, entry);
-	s->pool.nidle--;
-	u->idle = false;
+	if (p->nidle == 0 && s->nwait == 0)
+		pool_renew(s, 1);
+	if ((u = TAILQ_FIRST(&p->idle)) != NULL)
+		usock_out(u);
 	return u;
-}
-
-/* Asks for other ports for all of a set that need one. */
-static void
-set_again(struct sockset *set)
-{
-	struct pool *p = &set->server->pool;
-	size_t n = count_of(set->spent);
-
-	set_tell(set, set->spent);
-	set->asked = set->spent;
-	set->spent = 0;
-	p->nspent -= n;
-	p->asked += n;
 }
 
 /* After a rush there are more than the next one needs. */
 static bool
 pool_full(const struct pool *p)
 {
-	return p->nidle + p->nspent + p->asked >= 2 * p->target;
+	return p->nidle + p->nused + p->asked >= 2 * p->target;
 }
 
 void
 pool_give(struct usock *u)
 {
-	struct sockset *set = u->set;
-	struct pool *p = &set->server->pool;
+	struct pool *p = &u->server->pool;
 
 	u->attempt = NULL;
-	if (u->broken || set->num == 0 || pool_full(p)) {
+	if (u->broken || p->place == 0 || u->way != p->way || pool_full(p)) {
 		usock_close(u);
 		return;
 	}
-	set->spent |= bit_of(u);
-	p->nspent++;
-	if (set->asked == 0 && count_of(set->spent) >= AGAIN_MANY &&
-	    portd_of(set->server) != NULL)
-		set_again(set);
+	u->state = USOCK_USED;
+	TAILQ_INSERT_TAIL(&p->used, u, entry);
+	p->nused++;
+	if (p->nused >= USED_MANY || u->server->nwait > 0)
+		upstream_owes(u->server->d);
 }
 
 void
 pool_drain(struct server *s)
 {
-	struct usock *u;
-
-	while ((u = TAILQ_FIRST(&s->pool.idle)) != NULL)
-		usock_close(u);
+	close_idle(&s->pool);
 	s->pool.target = POOL_START;
-}
-
-static void
-pool_again(struct server *s)
-{
-	struct sockset *set;
-
-	LIST_FOREACH (set, &s->pool.sets, entry) {
-		if (set->spent != 0 && set->asked == 0)
-			set_again(set);
-	}
 }
 
 void
 pool_fill(struct server *s)
 {
 	struct pool *p = &s->pool;
-	size_t want = p->target + s->nwait, have = p->nidle + p->asked, n;
+	size_t want = p->target + s->nwait, n;
+	size_t have = p->nidle + p->nused + p->asked;
 
 	if ((s->nwait <= p->asked && have > p->target / 2) ||
 	    portd_of(s) == NULL)
 		return;
-	pool_again(s);
-	for (have = p->nidle + p->asked; have < want; have += n) {
+	for (; have < want; have += n) {
 		n = want - have < POOL_CHUNK ? want - have : POOL_CHUNK;
 		upstream_want(s, false, n);
 	}
@@ -278,78 +306,34 @@ pool_grow(struct server *s)
 		p->target *= 2;
 }
 
-bool
-pool_add(struct server *s, uint32_t num, struct ipc_msg *m)
+/* Where the new ones are; those that are elsewhere have done. */
+static void
+pool_move(struct server *s, int scout)
 {
-	size_t i, n = m->nfd;
-	struct sockset *set =
-	    calloc(1, sizeof(*set) + n * sizeof(set->sock[0]));
-	struct usock *u;
+	struct sockaddr_storage to = { 0 }, from;
+	socklen_t len = sizeof(to);
+	struct pool *p = &s->pool;
 
-	if (set == NULL)
-		return false; /* the message closes them */
-	set->server = s;
-	set->num = num;
-	set->n = set->left = n;
-	LIST_INSERT_HEAD(&s->pool.sets, set, entry);
-	for (i = 0; i < n; i++) {
-		u = &set->sock[i];
-		u->set = set;
-		u->fd = ipc_take_fd(m, i);
-		ev_io_init(&u->io, usock_read, u->fd, EV_READ);
-		u->io.data = u;
-		ev_io_start(s->d->d->loop, &u->io);
-	}
-	/* Each of them may end the set that is left without it. */
-	for (i = 0; i < n; i++)
-		usock_ready(&set->sock[i]);
-	return true;
-}
-
-bool
-pool_fresh(struct server *s, uint32_t num, uint64_t fresh)
-{
-	struct sockset *set;
-	struct usock *u;
-	uint64_t asked;
-	size_t i, n;
-
-	LIST_FOREACH (set, &s->pool.sets, entry) {
-		if (set->num == num)
-			break;
-	}
-	if (set == NULL)
-		return false;
-	asked = set->asked;
-	set->asked = 0;
-	s->pool.asked -= count_of(asked);
-	for (i = 0, n = set->n; i < n && asked >> i != 0; i++) {
-		if ((asked >> i & 1) == 0)
-			continue;
-		u = &set->sock[i];
-		if ((fresh >> i & 1) != 0 && !u->broken)
-			usock_ready(u);
-		else
-			usock_close(u);
-	}
-	return true;
+	if (p->scout != -1)
+		close(p->scout);
+	p->scout = scout;
+	if (s->d->servers == NULL ||
+	    getpeername(scout, (struct sockaddr *)&to, &len) == -1 ||
+	    plat_udp_source(scout, &from) == -1)
+		return;
+	if (p->place != 0 && memcmp(&from, &p->from, sizeof(from)) != 0)
+		pool_lost(p);
+	p->from = from;
+	p->looked = usec_now(s->d->d->loop);
+	p->place = servtab_find(s->d->servers, &to);
 }
 
 void
-pool_portd(struct server *s)
+pool_add(struct server *s, struct ipc_msg *m)
 {
-	struct sockset *set, *next;
-	uint64_t old;
-	size_t i, n;
+	size_t i;
 
-	s->pool.asked = 0;
-	LIST_FOREACH_SAFE(set, &s->pool.sets, entry, next)
-	{
-		old = set->spent | set->asked;
-		set->num = 0;
-		set->asked = 0;
-		for (i = 0, n = set->n; i < n && old >> i != 0; i++)
-			if ((old >> i & 1) != 0)
-				usock_close(&set->sock[i]);
-	}
+	pool_move(s, ipc_take_fd(m, 0));
+	for (i = 1; i < m->nfd; i++)
+		usock_new(s, ipc_take_fd(m, i));
 }

@@ -331,35 +331,36 @@ upstream_sock_fd(struct daemon *dm, struct ipc *from, struct ipc_msg *m)
 
 	if (s == NULL)
 		return;
-	if ((id & REQ_TCP) == 0)
-		pool_add(s, 0, m);
 	for (i = 0; (id & REQ_TCP) != 0 && i < m->nfd; i++)
 		conn_take_fd(s, ipc_take_fd(m, i));
 }
 
-/* portd keeps a set for as long as it is not told that it is not needed. */
 void
 upstream_sock_set(struct daemon *dm, struct ipc *from, struct ipc_msg *m)
 {
-	uint32_t num = (uint32_t)ipc_u64(m, "set");
-	struct server *s = request_server(dm->data, (uint32_t)ipc_u64(m, "id"));
+	uint32_t id = (uint32_t)ipc_u64(m, "id");
+	struct server *s = request_server(dm->data, id);
 
-	if (s == NULL || !pool_add(s, num, m))
-		ipc_send(from, IPC_SOCK_AGAIN, NULL, 0, "{s:I,s:I,s:I}", "set",
-		    (json_int_t)num, "again", (json_int_t)0, "done",
-		    (json_int_t)((UINT64_C(1) << m->nfd) - 1));
+	if (s != NULL && (id & REQ_TCP) == 0)
+		pool_add(s, m);
 }
 
 void
-upstream_sock_fresh(struct daemon *dm, struct ipc *from, struct ipc_msg *m)
+upstream_owes(struct dnsd *d)
 {
-	struct dnsd *d = dm->data;
-	struct server *s;
+	d->socks_owe = true;
+}
 
-	for (s = d->server; s < d->server + d->route.n; s++)
-		if (pool_fresh(
-			s, (uint32_t)ipc_u64(m, "set"), ipc_u64(m, "fresh")))
-			return;
+void
+upstream_turn(struct dnsd *d)
+{
+	size_t i;
+
+	if (!d->socks_owe)
+		return;
+	d->socks_owe = false;
+	for (i = 0; d->server != NULL && i < d->route.n; i++)
+		pool_turn(&d->server[i]);
 }
 
 /*
@@ -401,7 +402,7 @@ upstream_portd(struct dnsd *d)
 
 	d->generation++;
 	for (s = d->server; s < d->server + d->route.n; s++) {
-		pool_portd(s);
+		s->pool.asked = 0;
 		if (s->nwait > 0 || s->num == 0)
 			pool_fill(s);
 		conns_again(s);

@@ -84,8 +84,10 @@ void upstream_cancel(struct attempt *);
 void upstream_flush(struct server *);
 void upstream_sock_fd(struct daemon *, struct ipc *, struct ipc_msg *);
 void upstream_sock_set(struct daemon *, struct ipc *, struct ipc_msg *);
-void upstream_sock_fresh(struct daemon *, struct ipc *, struct ipc_msg *);
 void upstream_sock_refused(struct daemon *, struct ipc *, struct ipc_msg *);
+/* What is left for the end of a turn: that there is, and does it. */
+void upstream_owes(struct dnsd *);
+void upstream_turn(struct dnsd *);
 /* portd is there, or there again: what was asked of it is asked anew. */
 void upstream_portd(struct dnsd *);
 

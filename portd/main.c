@@ -2,12 +2,15 @@
  * portd: opens sockets for the others.  See portd.h.
  */
 
+#include <sys/mman.h>
 #include <bsd/stdlib.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/log.h"
 #include "common/plat/plat.h"
+#include "common/servtab.h"
 #include "portd/forward.h"
 
 const char *const portd_stat_name[PORTS__MAX] = {
@@ -49,6 +52,22 @@ const char *const portd_stat_name[PORTS__MAX] = {
 	[PORTS_VIA_REFUSED] = "flows-via-socket-refused",
 };
 
+/* dnsd may connect to these, and to no other any more. */
+static void
+show_servers(const struct portd *p)
+{
+	struct sockaddr_storage ss[POLICY_MAXSERVERS];
+	const struct policy_server *s;
+	size_t i;
+
+	for (i = 0; i < p->policy.nserver; i++) {
+		s = &p->policy.server[i];
+		sock_addr(&ss[i], &s->addr, s->port);
+	}
+	if (p->servers != NULL)
+		servtab_put(p->servers, ss, i);
+}
+
 static void
 portd_conf(struct daemon *d, struct ipc *from, struct ipc_msg *m)
 {
@@ -79,6 +98,7 @@ portd_conf(struct daemon *d, struct ipc *from, struct ipc_msg *m)
 		    -1)
 			stats_inc(&d->stats, PORTS_BAD_SERVER);
 	}
+	show_servers(p);
 	limits_set_max(&p->limits, (int64_t)ipc_u64(m, "max-connections"));
 	policy_clear_binds(&p->policy);
 	for (i = 0; i < ipc_nstr(m, "allowed-bind"); i++)
@@ -112,7 +132,6 @@ portd_peer_gone(struct daemon *d, struct ipc *link)
 	forward_owner_gone(p, link);
 	client_peer_gone(p, link);
 	host_forget(p, link);
-	again_forget(p, link);
 	pairs_forget(p, link);
 	if (ipc_peer(link) == ROLE_FRONT)
 		opener_front_gone(p);
@@ -131,6 +150,19 @@ portd_peer(struct daemon *d, struct ipc *link)
 	if (vm_new(p, link) == NULL)
 		log_warn("stack of VM %u", ipc_vm(link));
 	pairs_stack(p, link);
+}
+
+/* Without it dnsd asks for sockets each time. */
+static void
+take_servers(struct portd *p)
+{
+	void *at = mmap(NULL, sizeof(*p->servers), PROT_READ | PROT_WRITE,
+	    MAP_SHARED, DAEMON_SERVERS_FD, 0);
+
+	if (at == MAP_FAILED)
+		return;
+	p->servers = at;
+	close(DAEMON_SERVERS_FD);
 }
 
 static int
@@ -153,7 +185,7 @@ portd_start(struct daemon *d)
 	/* The file outlives the process; what is counted down starts anew. */
 	stats_set(&d->stats, PORTS_FLOWS, 0);
 	LIST_INIT(&p->vms);
-	LIST_INIT(&p->again);
+	take_servers(p);
 	opener_init(p);
 	ahead_init(p);
 	pairs_init(p);
@@ -170,11 +202,12 @@ portd_stop(struct daemon *d)
 	while (!LIST_EMPTY(&p->vms))
 		vm_free(p, LIST_FIRST(&p->vms));
 	forward_fini(p);
-	again_forget(p, NULL);
 	pairs_forget(p, NULL);
 	opener_fini(p);
 	ahead_fini(p);
 	routes_fini(p);
+	if (p->servers != NULL)
+		munmap(p->servers, sizeof(*p->servers));
 	free(p);
 	d->data = NULL;
 }
@@ -185,7 +218,6 @@ static const struct ipc_handler handlers[] = {
 	{ IPC_FLOW_OPEN, opener_flow_open },
 	{ IPC_FLOW_CLOSE, opener_flow_close },
 	{ IPC_SOCK_OPEN, socks_open },
-	{ IPC_SOCK_AGAIN, again_ask },
 	{ IPC_PAIR_OPEN, pairs_open },
 	{ IPC_FETCH_OPEN, http_fetch },
 	{ IPC_RAW_FD, icmp_raw_fd },

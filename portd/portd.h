@@ -6,7 +6,7 @@
  * messages and reads nothing from the sockets it makes.
  *
  * A socket is sent away as soon as it exists, a TCP one while it still
- * connects, and portd's own copy is closed (but for those of again.c): a thousand destinations that never
+ * connects, and portd's own copy is closed: a thousand destinations that never
  * answer cost descriptors of the guest that asked for them and delay nobody.
  * What stays here is a struct flow, for the limits and for the local port of
  * the guest's UDP port.
@@ -81,7 +81,7 @@ struct vm;
 struct client;
 struct forward;
 struct hostreq;
-struct again;
+struct servtab;
 struct pair_early;
 
 struct flow {
@@ -163,6 +163,7 @@ struct portd {
 	struct daemon *d; /* borrowed */
 	usec_t again_until; /* a predecessor's UDP ports may not be free yet */
 	struct policy policy;
+	struct servtab *servers; /* owned mapping; NULL: none */
 	uint32_t gateway_ip;
 	struct limits limits;
 	struct ports ports; /* UDP, of the host */
@@ -183,12 +184,10 @@ struct portd {
 	TAILQ_HEAD(, client) unsent;   /* of UDP forwards, not yet offered */
 	LIST_HEAD(, hostreq) hostreqs; /* owned */
 	size_t nhostreq;
-	uint32_t next_client, next_host, next_via, next_again;
+	uint32_t next_client, next_host, next_via;
 	TAILQ_HEAD(, pair_early) early; /* owned; pairs.c */
 	size_t nearly;
 	struct ev_timer early_look; /* runs while one waits */
-	LIST_HEAD(, again) again; /* owned; again.c */
-	size_t nagain;		  /* sockets in there */
 	struct limits_vm front_used; /* by clients of the tunnel */
 	struct ev_timer resume;	     /* who waits for descriptors */
 	int backlog;
@@ -283,15 +282,6 @@ bool ahead_drop(struct portd *); /* descriptors are short; false: none there */
 
 /* front.c: the other role of this program, a process of its own. */
 int front_main(int argc, char *argv[]);
-
-/* again.c: UDP sockets of dnsd's that get another port. */
-#define AGAIN_SETMAX 48	  /* of one message; as bits of one number */
-#define AGAIN_MAX    2048 /* in all */
-/* The number of the set; 0: not kept.  The descriptors stay the caller's. */
-uint32_t again_keep(struct portd *, struct ipc *, const struct ipaddr *,
-    uint16_t port, const int *fd, size_t n);
-void again_forget(struct portd *, const struct ipc *); /* NULL: everybody's */
-void again_ask(struct daemon *, struct ipc *, struct ipc_msg *);
 
 /* pairs.c: what a stack and dnsd or proxyd hold the ends of. */
 void pairs_init(struct portd *);

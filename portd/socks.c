@@ -360,19 +360,51 @@ sock_any(struct portd *p, bool tcp, const struct ipaddr *a, uint16_t port)
 	return sock_connect(fd, a, port) == 0 ? fd : sock_fail(fd);
 }
 
-/* All of them or none; 0 or the error. */
+/*
+ * A UDP socket that stays at our address that the way to a begins at, so that
+ * the system does not look for it each time it is connected anew.
+ */
+static int
+sock_udp_from(struct portd *p, const struct sockaddr_storage *from,
+    const struct ipaddr *a, uint16_t port)
+{
+	unsigned len = from->ss_family == AF_INET6 ? sizeof(struct sockaddr_in6)
+						   : sizeof(struct sockaddr_in);
+	int fd = sock_new(p, from->ss_family, SOCK_DGRAM);
+
+	if (fd == -1)
+		return -1;
+	if (plat_udp_from(fd, from, len) == -1 ||
+	    sock_connect(fd, a, port) == -1)
+		return sock_fail(fd);
+	return fd;
+}
+
+/*
+ * All of them or none; 0 or the error.  The first of UDP is at no address by
+ * itself: it finds the one that the others are at.
+ */
 static int
 socks_make(struct portd *p, const struct ipc_msg *m, int *fd, size_t n)
 {
 	struct ipaddr a = ipc_addr(m, "addr");
 	uint16_t port = (uint16_t)ipc_u64(m, "port");
 	bool tcp = strcmp(ipc_str(m, "proto"), "tcp") == 0;
+	struct sockaddr_storage from = { 0 };
 	size_t i;
 	int error;
 
 	for (i = 0; i < n; i++) {
-		if ((fd[i] = sock_any(p, tcp, &a, port)) == -1)
+		if (tcp || i == 0)
+			fd[i] = sock_any(p, tcp, &a, port);
+		else
+			fd[i] = sock_udp_from(p, &from, &a, port);
+		if (fd[i] == -1)
 			break;
+		if (!tcp && i == 0 && plat_udp_source(fd[i], &from) == -1) {
+			sock_fail(fd[i]);
+			break;
+		}
 	}
 	if (i == n)
 		return 0;
@@ -397,14 +429,12 @@ socks_open(struct daemon *d, struct ipc *from, struct ipc_msg *m)
 {
 	struct portd *p = d->data;
 	const char *proto = ipc_str(m, "proto");
+	bool udp = strcmp(proto, "udp") == 0;
 	json_int_t id = (json_int_t)ipc_u64(m, "id");
-	size_t n = (size_t)ipc_u64(m, "count");
-	struct ipaddr addr = ipc_addr(m, "addr");
+	size_t n = (size_t)ipc_u64(m, "count") + udp;
 	int fd[SOCK_MAXCOUNT], error;
-	uint32_t set = 0;
 
-	if ((strcmp(proto, "tcp") != 0 && strcmp(proto, "udp") != 0) ||
-	    n > nitems(fd)) {
+	if ((!udp && strcmp(proto, "tcp") != 0) || n > nitems(fd)) {
 		daemon_bad_peer(d, from, "sock-open of an unknown kind");
 		return;
 	}
@@ -416,12 +446,6 @@ socks_open(struct daemon *d, struct ipc *from, struct ipc_msg *m)
 		return;
 	}
 	stats_add(&d->stats, PORTS_SOCKS, n);
-	if (strcmp(proto, "udp") == 0)
-		set = again_keep(
-		    p, from, &addr, (uint16_t)ipc_u64(m, "port"), fd, n);
-	if (set != 0)
-		ipc_send(from, IPC_SOCK_SET, fd, n, "{s:I,s:I}", "id", id,
-		    "set", (json_int_t)set);
-	else
-		ipc_send(from, IPC_SOCK_FD, fd, n, "{s:I}", "id", id);
+	ipc_send(
+	    from, udp ? IPC_SOCK_SET : IPC_SOCK_FD, fd, n, "{s:I}", "id", id);
 }

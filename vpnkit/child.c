@@ -25,6 +25,7 @@
 #include "common/ipc_wire.h"
 #include "common/log.h"
 #include "common/plat/plat.h"
+#include "common/servtab.h"
 #include "common/tape.h"
 #include "config.h"
 
@@ -127,24 +128,47 @@ close_file(int fd)
 		close(fd);
 }
 
-/* Its descriptors are the bus, the counters, and our stderr unless log is. */
+/* Of the name servers' addresses: portd writes them.  -1: not for this one. */
+static int
+servers_file(const struct child *c)
+{
+	if (c->all->servers_fd == -1)
+		return -1;
+	if (c->role == ROLE_PORT)
+		return fcntl(c->all->servers_fd, F_DUPFD_CLOEXEC, 0);
+	return c->role == ROLE_DNS ? plat_memfd_ro(c->all->servers_fd) : -1;
+}
+
+/* Its descriptors are the bus, files, and our stderr unless log is one. */
 static pid_t
 launch(const struct child *c, const char *path, int bus, int log)
 {
-	const int fdmap[][2] = { { bus, DAEMON_BUS_FD },
-		{ c->stats_fd, DAEMON_STATS_FD }, { log, STDERR_FILENO } };
+	int fdmap[4][2] = { { bus, DAEMON_BUS_FD },
+		{ c->stats_fd, DAEMON_STATS_FD } };
 	char arg0[32], arg1[32];
 	char *argv[] = { arg0, c->role == ROLE_FRONT ? arg1 : NULL, NULL };
-	const struct plat_spawn sp = { .path = path,
+	struct plat_spawn sp = { .path = path,
 		.argv = argv,
 		.fdmap = fdmap,
-		.nfdmap = log != -1 ? 3 : 2,
+		.nfdmap = 2,
 		.pidns = true,
 		.nofile = c->role == ROLE_STACK ? c->all->stack_fds : 0 };
+	int servers = servers_file(c);
+	pid_t pid;
 
+	if (servers != -1) {
+		fdmap[sp.nfdmap][0] = servers;
+		fdmap[sp.nfdmap++][1] = DAEMON_SERVERS_FD;
+	}
+	if (log != -1) {
+		fdmap[sp.nfdmap][0] = log;
+		fdmap[sp.nfdmap++][1] = STDERR_FILENO;
+	}
 	snprintf(arg0, sizeof(arg0), "%s", program_name(c->role));
 	snprintf(arg1, sizeof(arg1), "%s", ipc_role_name[c->role]);
-	return plat_spawn(&sp);
+	pid = plat_spawn(&sp);
+	close_file(servers);
+	return pid;
 }
 
 /* Who it is, for a record of the log. */
@@ -572,6 +596,9 @@ children_init(struct children *all, struct ev_loop *loop,
 	all->ev = ev;
 	all->data = data;
 	all->log_level = (int)log_get_level();
+	all->servers_fd = plat_memfd("servers", sizeof(struct servtab));
+	if (all->servers_fd == -1)
+		log_warn("name servers are asked more slowly");
 	TAILQ_INIT(&all->list);
 }
 

@@ -46,6 +46,7 @@ struct children {
 	int log_level;	     /* of whoever has none of its own */
 	uint32_t snaplen;    /* of the packets that stacks keep */
 	unsigned stack_fds;  /* descriptors of a stack, see vm.h */
+	int servers_fd;	     /* owned; common/servtab.h; -1: none */
 	struct logdest *log; /* borrowed; NULL: daemons write to our stderr */
 };
 

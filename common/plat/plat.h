@@ -46,6 +46,8 @@ int plat_unix_connect(const char *path);  /* a stream; waits for no accept */
 int plat_memfd(const char *name, size_t size);
 /* A read-only descriptor of a memory file: cannot be mapped writable. */
 int plat_memfd_ro(int fd);
+/* Maps a memory file for reading, at that address or not at all: NULL. */
+const void *plat_map_at(int fd, size_t size, uintptr_t at);
 /* Maps a memory file of size bytes twice in a row; NULL on error. */
 void *plat_map_ring(int fd, size_t size, bool writable);
 void plat_unmap_ring(void *, size_t size);
@@ -133,18 +135,19 @@ void plat_tcp_here(int fd);
 /*
  * Connects a UDP socket that has no port of its own choice to the same or
  * another address, from a new port that the system draws.  -1 also where that
- * cannot be had.  from: our own address from now on, without a port, which
- * saves the system from looking for it each time; NULL: as it was.
+ * cannot be had.  none is an address of AF_UNSPEC, of the same length.
  */
+struct sockaddr;
 struct sockaddr_storage;
-int plat_udp_again(int fd, const struct sockaddr_storage *to,
-    const struct sockaddr_storage *from, unsigned len);
+int plat_udp_again(int fd, const struct sockaddr *none,
+    const struct sockaddr *to, unsigned len);
 /*
- * The address, without a port, that the system chooses for who connects there.
- * fd is a UDP socket that is for nothing else.  -1 with errno.
+ * Our own address of a UDP socket, without its port; and for one that has none
+ * yet, whatever it will be connected to: it saves the system from looking for
+ * it each time.  -1 with errno.
  */
-int plat_udp_source(int fd, const struct sockaddr_storage *to,
-    struct sockaddr_storage *from, unsigned len);
+int plat_udp_source(int fd, struct sockaddr_storage *from);
+int plat_udp_from(int fd, const struct sockaddr_storage *from, unsigned len);
 /* The TTL and TOS of packets, and whether they may not be fragmented. */
 int plat_ttl(int fd, int ttl);
 int plat_tos(int fd, int tos);

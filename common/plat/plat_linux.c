@@ -213,6 +213,23 @@ is_sealed(int fd, size_t size)
 	return false;
 }
 
+/* Linux before 4.17 takes the address for a wish. */
+const void *
+plat_map_at(int fd, size_t size, uintptr_t at)
+{
+	void *want = (void *)at, *p;
+
+	if (!is_sealed(fd, size))
+		return NULL;
+	p = mmap(
+	    want, size, PROT_READ, MAP_SHARED | MAP_FIXED_NOREPLACE, fd, 0);
+	if (p == want)
+		return p;
+	if (p != MAP_FAILED)
+		munmap(p, size);
+	return NULL;
+}
+
 void *
 plat_map_ring(int fd, size_t size, bool writable)
 {

@@ -10,7 +10,8 @@
 
 enum sandbox_role {
 	SANDBOX_READER, /* ethd, diagd: fds it was handed, nothing else */
-	SANDBOX_STACK,	/* netstackd, dnsd, proxyd: no accept, no pairs */
+	SANDBOX_STACK,	/* netstackd, proxyd: no accept, no pairs */
+	SANDBOX_RESOLVER, /* dnsd: as STACK, and connect to common/servtab.h */
 	SANDBOX_SERVER, /* front: as STACK, and accept */
 	SANDBOX_OPENER, /* portd: socket, bind, listen, accept, connect */
 	SANDBOX_SUPERVISOR, /* vpnkit: starts children, reads files; no ptrace,

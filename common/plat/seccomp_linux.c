@@ -1,10 +1,10 @@
 /*
  * The system calls of each role.
  *
- * READER, STACK, SERVER and OPENER have lists of what is allowed; whatever is
- * not on them kills the process with SIGSYS.  The supervisor has a list of what
- * is not: its children inherit its filter and still need nearly everything to
- * build their own sandboxes.
+ * READER, STACK, RESOLVER, SERVER and OPENER have lists of what is allowed;
+ * whatever is not on them kills the process with SIGSYS.  The supervisor has a
+ * list of what is not: its children inherit its filter and still need nearly
+ * everything to build their own sandboxes.
  *
  * Where a call is safe with some arguments only, the arguments are part of
  * the row; several rows of one call mean any of them.  Pointers cannot be
@@ -14,6 +14,13 @@
  * abstract sockets only since Linux 6.12.  setsockopt() is on the lists only
  * with options that cannot lead a packet elsewhere: IP_OPTIONS with a source
  * route could, SO_BINDTODEVICE too.
+ *
+ * RESOLVER may connect its sockets to the addresses of one page, which it can
+ * read only (common/servtab.h): the pointer must be that of a place in it, and
+ * the length the one that all have.  What it says there it cannot change,
+ * since the page cannot be written to, cut out or laid over: mmap() places
+ * nothing where it is told to, munmap() and mremap() begin above 4 GiB, and the
+ * page is below.
  *
  * Builds with SANITIZER_CALLS are for tests.  AddressSanitizer needs a few
  * more calls to print its report.  LeakSanitizer would need clone, ptrace and
@@ -39,6 +46,7 @@
 #include <seccomp.h>
 
 #include "common/log.h"
+#include "common/servtab.h"
 #include "common/plat/seccomp_linux.h"
 
 #include "config.h"
@@ -49,7 +57,8 @@
 #define ST  (1u << SANDBOX_STACK)
 #define SV  (1u << SANDBOX_SERVER)
 #define OP  (1u << SANDBOX_OPENER)
-#define ALL (RD | ST | SV | OP)
+#define RE  (1u << SANDBOX_RESOLVER)
+#define ALL (RD | ST | RE | SV | OP)
 
 struct rule {
 	unsigned roles; /* bits of enum sandbox_role */
@@ -66,6 +75,11 @@ struct rule {
 #define INT(i, v)	 { i, SCMP_CMP_MASKED_EQ, 0xffffffffu, v }
 #define BITS(i, mask, v) { i, SCMP_CMP_MASKED_EQ, mask, v }
 #define NOPTR(i)	 { i, SCMP_CMP_EQ, 0, 0 }
+#define ABOVE_4G(i)	 { i, SCMP_CMP_GE, UINT64_C(1) << 32, 0 }
+/* A place of the page, whichever: the bits that count them are not looked at. */
+#define SERVER(i) \
+	BITS(i, ~(sizeof(struct servtab) - sizeof(struct servtab_place)), \
+	    SERVTAB_AT)
 
 #define CALL(roles, name)	    { roles, SCMP_SYS(name), 0, { { 0 } } }
 #define CALL1(roles, name, a)	    { roles, SCMP_SYS(name), 1, { a } }
@@ -75,7 +89,7 @@ struct rule {
 #define FCNTL(cmd) CALL1(ALL, fcntl, INT(1, cmd))
 #define IOCTL(cmd) CALL1(ALL, ioctl, INT(1, cmd))
 #define SOCKOPT(level, name) \
-	CALL2(RD | ST | SV, setsockopt, INT(1, level), INT(2, name))
+	CALL2(RD | ST | RE | SV, setsockopt, INT(1, level), INT(2, name))
 #define SOCKTYPE (0xffffffffu & ~(unsigned)(SOCK_CLOEXEC | SOCK_NONBLOCK))
 #define SOCKET(af, type, proto) \
 	CALL3(OP, socket, INT(0, af), BITS(1, SOCKTYPE, type), INT(2, proto))
@@ -139,6 +153,7 @@ static const struct rule rules[] = {
 	SOCKET(AF_UNIX, SOCK_STREAM, 0),
 	SOCKET(AF_UNIX, SOCK_DGRAM, 0),
 	CALL(OP, bind), CALL(OP, listen), CALL(OP, connect),
+	CALL2(RE, connect, SERVER(1), INT(2, SERVTAB_LEN)),
 
 	/* The event loop. */
 	CALL(ALL, epoll_create1), CALL(ALL, epoll_ctl),
@@ -149,8 +164,12 @@ static const struct rule rules[] = {
 	CALL(ALL, signalfd4),
 
 	/* Memory, never executable. */
-	CALL(ALL, brk), CALL(ALL, munmap), CALL(ALL, mremap),
-	CALL(ALL, madvise), CALL1(ALL, mmap, BITS(2, PROT_EXEC, 0)),
+	CALL(ALL, brk), CALL(ALL, madvise),
+	CALL(ALL & ~RE, munmap), CALL1(RE, munmap, ABOVE_4G(0)),
+	CALL(ALL & ~RE, mremap),
+	CALL2(RE, mremap, ABOVE_4G(0), INT(3, MREMAP_MAYMOVE)),
+	CALL1(ALL & ~RE, mmap, BITS(2, PROT_EXEC, 0)),
+	CALL2(RE, mmap, NOPTR(0), BITS(2, PROT_EXEC, 0)),
 	CALL1(ALL, mprotect, BITS(2, PROT_EXEC, 0)),
 
 	/* Time, random, itself. */
@@ -165,12 +184,13 @@ static const struct rule rules[] = {
 	CALL(ALL, rt_sigaction), CALL(ALL, rt_sigprocmask),
 	CALL(ALL, rt_sigreturn), CALL(ALL, rt_sigpending),
 	CALL(ALL, futex), CALL(ALL, sched_yield), CALL(ALL, rseq),
-	CALL2(RD | ST | OP, sched_setscheduler, INT(0, 0), INT(1, SCHED_OTHER)),
-	CALL2(RD | ST | OP, sched_setscheduler, INT(0, 0), INT(1, SCHED_BATCH)),
+	CALL2(ALL & ~SV, sched_setscheduler, INT(0, 0), INT(1, SCHED_OTHER)),
+	CALL2(ALL & ~SV, sched_setscheduler, INT(0, 0), INT(1, SCHED_BATCH)),
 	CALL(ALL, set_robust_list), CALL(ALL, restart_syscall),
 	CALL(ALL, exit), CALL(ALL, exit_group),
 
 #if SANITIZER_CALLS
+	CALL(RE, mmap), CALL(RE, munmap), CALL(RE, mremap),
 	CALL(ALL, open), CALL(ALL, openat), CALL(ALL, access),
 	CALL(ALL, stat), CALL(ALL, lstat), CALL(ALL, newfstatat),
 	CALL(ALL, readlink), CALL(ALL, readlinkat), CALL(ALL, getcwd),

@@ -220,41 +220,32 @@ plat_recv_ttl(
 }
 
 /* Linux gives back what it has chosen itself: a port, and an address. */
-static int
-udp_disconnect(int fd)
+int
+plat_udp_again(int fd, const struct sockaddr *none, const struct sockaddr *to,
+    unsigned len)
 {
-	const struct sockaddr none = { .sa_family = AF_UNSPEC };
-
-	return connect(fd, &none, sizeof(none));
+	return connect(fd, none, len) == -1 ? -1 : connect(fd, to, len);
 }
 
 int
-plat_udp_again(int fd, const struct sockaddr_storage *to,
-    const struct sockaddr_storage *from, unsigned len)
-{
-	if (udp_disconnect(fd) == -1)
-		return -1;
-	if (from != NULL &&
-	    (opt_int(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1) == -1 ||
-		bind(fd, (const struct sockaddr *)from, len) == -1))
-		return -1;
-	return connect(fd, (const struct sockaddr *)to, len);
-}
-
-int
-plat_udp_source(int fd, const struct sockaddr_storage *to,
-    struct sockaddr_storage *from, unsigned len)
+plat_udp_source(int fd, struct sockaddr_storage *from)
 {
 	socklen_t n = sizeof(*from);
 
 	memset(from, 0, sizeof(*from));
-	if (udp_disconnect(fd) == -1 ||
-	    connect(fd, (const struct sockaddr *)to, len) == -1 ||
-	    getsockname(fd, (struct sockaddr *)from, &n) == -1)
+	if (getsockname(fd, (struct sockaddr *)from, &n) == -1)
 		return -1;
 	if (from->ss_family == AF_INET6)
 		((struct sockaddr_in6 *)from)->sin6_port = 0;
 	else
 		((struct sockaddr_in *)from)->sin_port = 0;
 	return 0;
+}
+
+int
+plat_udp_from(int fd, const struct sockaddr_storage *from, unsigned len)
+{
+	if (opt_int(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1) == -1)
+		return -1;
+	return bind(fd, (const struct sockaddr *)from, len);
 }

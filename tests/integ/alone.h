@@ -21,19 +21,29 @@
 
 #define ALONE_STRANGER 12345 /* a user who owns nothing */
 
+/* The file of the name servers' addresses, for those that get it; -1: none. */
+static int alone_servers = -1;
+
 /* Starts it; bus is our end of its link.  log: its stderr, or -1 for ours. */
 static inline pid_t
 alone_start(const char *path, char *const *argv, int log, int *bus,
     struct stats_file **stats)
 {
 	int sv[2], mem = plat_memfd("stats", STATS_BYTES);
-	int map[3][2] = { { -1, DAEMON_BUS_FD }, { mem, DAEMON_STATS_FD },
-		{ log, STDERR_FILENO } };
-	struct plat_spawn spawn = { .path = path,
-		.argv = argv,
-		.fdmap = map,
-		.nfdmap = log == -1 ? 2 : 3 };
+	int map[4][2] = { { -1, DAEMON_BUS_FD }, { mem, DAEMON_STATS_FD } };
+	struct plat_spawn spawn = {
+		.path = path, .argv = argv, .fdmap = map, .nfdmap = 2
+	};
 	pid_t pid;
+
+	if (log != -1) {
+		map[spawn.nfdmap][0] = log;
+		map[spawn.nfdmap++][1] = STDERR_FILENO;
+	}
+	if (alone_servers != -1) {
+		map[spawn.nfdmap][0] = alone_servers;
+		map[spawn.nfdmap++][1] = DAEMON_SERVERS_FD;
+	}
 
 	signal(SIGPIPE, SIG_IGN);
 	ck_assert_int_ne(mem, -1);

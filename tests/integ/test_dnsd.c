@@ -20,6 +20,7 @@
 
 #include "common/daemon.h"
 #include "common/dnstab.h"
+#include "common/servtab.h"
 #include "common/plat/plat.h"
 #include "dnsd/client.h"
 #include "tests/check_main.h"
@@ -47,10 +48,9 @@ static struct {
 	struct stats_file *stats;
 	struct ipc *sup, *stack, *port; /* owned */
 	bool ready, stack_gone, no_pairs;
-	bool keeps;	/* portd gives sockets other ports */
-	bool loses;	/* ... but has lost them */
-	unsigned again; /* sockets for which that was asked */
-	uint64_t done;	/* sockets that portd need not keep */
+	struct servtab *shown; /* to dnsd; owned mapping */
+	int udp; /* owned: a server of UDP that is one; -1: none */
+	struct sockaddr_in from; /* who has asked it last */
 	enum { GIVE, REFUSE, IGNORE } portd;
 	uint32_t network;    /* dnsd was told of */
 	const char *refusal; /* NULL: EMFILE */
@@ -63,52 +63,78 @@ static struct {
 	enum ipc_type flow_answer;
 	int flow_fd; /* owned by the test that asked */
 	struct server server[MAXSERVERS];
-	size_t nserver, nset;
+	size_t nserver;
+	size_t given;  /* sockets to the real one */
 	bool only_tcp; /* asked() looks for no others */
 } t;
 
+/* A server's address and its end, of which there is one only if it is real. */
 static void
-fresh(const struct ipc_msg *m)
+server_add(const struct ipaddr *a, bool tcp, int fd)
 {
-	uint64_t bits = ipc_u64(m, "again");
+	struct server *s = &t.server[t.nserver];
 
-	t.again += (unsigned)__builtin_popcountll(bits);
-	t.done += (unsigned)__builtin_popcountll(ipc_u64(m, "done"));
-	if (bits != 0)
-		ck_assert_int_eq(
-		    ipc_send(t.port, IPC_SOCK_FRESH, NULL, 0, "{s:I,s:I}",
-			"set", (json_int_t)ipc_u64(m, "set"), "fresh",
-			(json_int_t)(t.loses ? 0 : bits)),
-		    0);
+	ck_assert_uint_lt(t.nserver, MAXSERVERS);
+	ipaddr_str(a, s->addr);
+	s->tcp = tcp;
+	s->fd = fd;
+	t.nserver++;
 }
 
+/* dnsd's end of one. */
+static int
+give_one(const struct ipaddr *a, bool tcp)
+{
+	struct sockaddr_in sin;
+	socklen_t len = sizeof(sin);
+	int sv[2];
+
+	if (tcp || t.udp == -1) {
+		ck_assert_int_eq(
+		    plat_socketpair(tcp ? SOCK_STREAM : SOCK_DGRAM, sv), 0);
+		server_add(a, tcp, sv[0]);
+		return sv[1];
+	}
+	ck_assert_int_eq(getsockname(t.udp, (struct sockaddr *)&sin, &len), 0);
+	sv[1] = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+	ck_assert_int_eq(connect(sv[1], (struct sockaddr *)&sin, len), 0);
+	t.given++;
+	return sv[1];
+}
+
+/* Those of UDP behind one that only looks for the way. */
 static void
 give(const struct ipc_msg *m)
 {
 	bool tcp = strcmp(ipc_str(m, "proto"), "tcp") == 0;
 	size_t i, n = (size_t)ipc_u64(m, "count");
 	struct ipaddr a = ipc_addr(m, "addr");
-	int sv[2], fd[64];
+	int fd[64];
 
-	for (i = 0; i < n; i++) {
-		ck_assert_uint_lt(t.nserver, MAXSERVERS);
-		ck_assert_int_eq(
-		    plat_socketpair(tcp ? SOCK_STREAM : SOCK_DGRAM, sv), 0);
-		ipaddr_str(&a, t.server[t.nserver].addr);
-		t.server[t.nserver].tcp = tcp;
-		t.server[t.nserver++].fd = sv[0];
-		fd[i] = sv[1];
-	}
-	if (t.keeps && !tcp)
-		ck_assert_int_eq(
-		    ipc_send(t.port, IPC_SOCK_SET, fd, n, "{s:I,s:I}", "id",
-			(json_int_t)ipc_u64(m, "id"), "set",
-			(json_int_t)++t.nset),
-		    0);
-	else
-		ck_assert_int_eq(ipc_send(t.port, IPC_SOCK_FD, fd, n, "{s:I}",
-				     "id", (json_int_t)ipc_u64(m, "id")),
-		    0);
+	if (!tcp)
+		n++;
+	for (i = 0; i < n; i++)
+		fd[i] = give_one(&a, tcp);
+	if (!tcp && t.udp != -1)
+		server_add(&a, false, dup(t.udp));
+	ck_assert_int_eq(ipc_send(t.port, tcp ? IPC_SOCK_FD : IPC_SOCK_SET, fd,
+			     n, "{s:I}", "id", (json_int_t)ipc_u64(m, "id")),
+	    0);
+}
+
+/* From now on UDP leads to a socket of ours, which dnsd may connect to. */
+static void
+real_server(void)
+{
+	struct sockaddr_storage ss = { .ss_family = AF_INET };
+	struct sockaddr_in *sin = (struct sockaddr_in *)&ss;
+	socklen_t len = sizeof(*sin);
+
+	sin->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	t.udp = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+	ck_assert_int_eq(bind(t.udp, (struct sockaddr *)sin, len), 0);
+	ck_assert_int_eq(getsockname(t.udp, (struct sockaddr *)sin, &len), 0);
+	servtab_put(t.shown, &ss, 1);
 }
 
 /* As portd would, but that our stack gets its end directly. */
@@ -141,10 +167,6 @@ on_port(struct ipc *ipc, struct ipc_msg *m)
 {
 	if (m->type == IPC_PAIR_OPEN) {
 		give_pair(m);
-		return;
-	}
-	if (m->type == IPC_SOCK_AGAIN) {
-		fresh(m);
 		return;
 	}
 	ck_assert_int_eq(m->type, IPC_SOCK_OPEN);
@@ -281,7 +303,14 @@ setup(void)
 	char *argv[] = { (char *)(uintptr_t)t.exe, NULL };
 	int bus;
 
+	int fd = plat_memfd("servers", sizeof(*t.shown));
+
 	plat_nofile();
+	t.udp = -1;
+	t.shown = mmap(
+	    NULL, sizeof(*t.shown), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	ck_assert(t.shown != MAP_FAILED);
+	alone_servers = plat_memfd_ro(fd);
 	t.loop = ev_default_loop(0);
 	t.pid = alone_start(t.exe, argv, -1, &bus, &t.stats);
 	t.sup = ipc_new(t.loop, bus, ROLE_MAIN, ROLE_DNS, 0, &sup_events, NULL);
@@ -346,10 +375,27 @@ get(int fd, void *buf, size_t cap)
 	return (size_t)n;
 }
 
+static bool
+is_real(int fd)
+{
+	size_t i;
+
+	for (i = 0; t.udp != -1 && i < t.nserver; i++)
+		if (t.server[i].fd == fd)
+			return !t.server[i].tcp;
+	return false;
+}
+
+/* A real server answers who has asked last. */
 static void
 put(int fd, const void *p, size_t len)
 {
-	ck_assert_int_eq(write(fd, p, len), (ssize_t)len);
+	const struct sockaddr *to =
+	    is_real(fd) ? (struct sockaddr *)&t.from : NULL;
+
+	ck_assert_int_eq(
+	    sendto(fd, p, len, 0, to, to != NULL ? sizeof(t.from) : 0),
+	    (ssize_t)len);
 }
 
 /* A query as netstackd sends it. */
@@ -368,6 +414,7 @@ ask(int fd, const void *p, size_t len)
 static int
 asked(const char *addr, uint8_t *buf, size_t cap, size_t *len)
 {
+	socklen_t fromlen = sizeof(t.from);
 	ssize_t n;
 	size_t i;
 
@@ -378,7 +425,8 @@ asked(const char *addr, uint8_t *buf, size_t cap, size_t *len)
 			/* Where we are late UDP is asked as well. */
 			if (t.only_tcp && !t.server[i].tcp)
 				continue;
-			n = read(t.server[i].fd, buf, cap);
+			n = recvfrom(t.server[i].fd, buf, cap, 0,
+			    (struct sockaddr *)&t.from, &fromlen);
 			if (n <= 0)
 				continue;
 			*len = (size_t)n;
@@ -1570,57 +1618,68 @@ exchange(int fd, int n)
 	}
 }
 
+/* So many questions; from how many ports they came. */
+static unsigned
+exchange_ports(int fd, unsigned n)
+{
+	static bool seen[65536];
+	unsigned ports = 0;
+
+	memset(seen, 0, sizeof(seen));
+	for (; n > 0; n--) {
+		exchange(fd, 1);
+		ports += !seen[ntohs(t.from.sin_port)];
+		seen[ntohs(t.from.sin_port)] = true;
+	}
+	return ports;
+}
+
 /*
- * A socket whose port was used is not used again before portd has given it
- * another one; what comes late is nobody's, and none is left behind.
+ * Some sockets, and each question from a port that the system has drawn for it;
+ * what comes late is nobody's.
  */
 START_TEST(test_ports_again)
 {
-	unsigned late = 0;
 	uint8_t buf[600];
+	unsigned late;
 	int fd, up;
 	size_t n;
 
-	t.keeps = true;
+	real_server();
 	conf("192.0.2.7", NULL);
 	fd = flow(1, "dns");
-	exchange(fd, 200);
-	/* Two hundred questions, some tens of sockets. */
-	ck_assert_uint_lt(t.nserver, 100);
-	ck_assert_uint_ge(t.again, 100);
+	ck_assert_uint_ge(exchange_ports(fd, 200), 150);
+	ck_assert_uint_lt(t.given, 100);
 	ask(fd, DGRAM(HDR OTHER A_IN));
 	up = asked("192.0.2.7", buf, sizeof(buf), &n);
 	buf[2] |= 0x80;
 	put(up, buf, n);
-	(void)get(fd, buf, sizeof(buf));
-	while (write(up, buf, n) == (ssize_t)n && ++late < 3)
-		continue;
+	(void)get(fd, buf + sizeof(buf) / 2, sizeof(buf) / 2);
+	for (late = 0; late < 3; late++)
+		put(up, buf, n);
 	wait_counter("dropped-wrong-answer", late);
-	/* portd has lost them: others, and all goes on. */
-	t.loses = true;
-	exchange(fd, 100);
-	t.loses = false;
-	exchange(fd, 100);
-	conf("192.0.2.8", NULL);
-	while (t.done < 8)
-		turn();
-	ask(fd, DGRAM(HDR OTHER A_IN));
-	(void)asked("192.0.2.8", buf, sizeof(buf), &n);
+	/* It may not connect there any more: a socket for each question. */
+	servtab_put(t.shown, NULL, 0);
+	n = t.given;
+	ck_assert_uint_ge(exchange_ports(fd, 200), 150);
+	ck_assert_uint_ge(t.given, n + 100);
 }
 END_TEST
 
-/* A new portd knows none of the sockets: they are used once more at most. */
+/* Nobody is asked for them, be there a portd or not. */
 START_TEST(test_ports_portd)
 {
 	int fd;
 
-	t.keeps = true;
+	real_server();
 	conf("192.0.2.7", NULL);
 	fd = flow(1, "dns");
-	exchange(fd, 100);
+	exchange(fd, 10);
 	ipc_free(t.port);
+	t.port = NULL;
+	ck_assert_uint_ge(exchange_ports(fd, 200), 150);
 	t.port = link_to(ROLE_PORT, 0, &port_events);
-	exchange(fd, 200);
+	ck_assert_uint_ge(exchange_ports(fd, 200), 150);
 }
 END_TEST
 
@@ -1796,7 +1855,7 @@ START_TEST(test_stray_answer)
 	int fd, up;
 	size_t n;
 
-	t.keeps = true;
+	real_server();
 	conf_server("192.0.2.7", 0, 500, NULL);
 	conf_end(true);
 	fd = flow(1, "dns");

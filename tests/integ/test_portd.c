@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "common/daemon.h"
+#include "common/servtab.h"
 #include "common/plat/plat.h"
 #include "tests/check_main.h"
 #include "tests/integ/alone.h"
@@ -36,11 +37,9 @@ struct seen {
 	enum ipc_type type;
 	uint32_t id;
 	char text[64]; /* error, or why */
-	int fd[4];     /* owned until taken; -1 */
+	int fd[5];     /* owned until taken; -1 */
 	size_t nfd;
 	uint16_t echo_id; /* of flow-icmp */
-	uint32_t set;	  /* of sock-set and what follows it */
-	uint64_t fresh;
 	bool raw;
 };
 
@@ -57,6 +56,7 @@ static struct {
 	struct ev_loop *loop;
 	pid_t pid;
 	struct stats_file *stats;
+	struct servtab *shown; /* to dnsd; owned mapping */
 	struct end sup, stack[2], dns;
 } t;
 
@@ -77,8 +77,6 @@ on_msg(struct ipc *ipc, struct ipc_msg *m)
 		text = ipc_str(m, "why");
 	snprintf(s->text, sizeof(s->text), "%s", text == NULL ? "" : text);
 	s->echo_id = (uint16_t)ipc_u64(m, "echo-id");
-	s->set = (uint32_t)ipc_u64(m, "set");
-	s->fresh = ipc_u64(m, "fresh");
 	s->raw = ipc_bool(m, "raw");
 	s->nfd = m->nfd;
 	for (i = 0; i < nitems(s->fd); i++)
@@ -159,6 +157,10 @@ start(const char *path, char *const *argv)
 {
 	int bus;
 
+	alone_servers = plat_memfd("servers", sizeof(*t.shown));
+	t.shown = mmap(
+	    NULL, sizeof(*t.shown), PROT_READ, MAP_SHARED, alone_servers, 0);
+	ck_assert(t.shown != MAP_FAILED);
 	t.loop = ev_default_loop(0);
 	t.pid = alone_start(path, argv, -1, &bus, &t.stats);
 	t.sup.ipc =
@@ -605,60 +607,84 @@ START_TEST(sockets_for_dnsd)
 		return;
 	}
 	ck_assert_msg(s->type == IPC_SOCK_SET, "%s", asked[_i].what);
-	ck_assert_uint_eq(s->nfd, (size_t)asked[_i].count);
+	/* And one more, which only looks for the way. */
+	ck_assert_uint_eq(s->nfd, (size_t)asked[_i].count + 1);
 	ck_assert_uint_ne(local_port(s->fd[0]), local_port(s->fd[1]));
 }
 END_TEST
 
-/* What sock-again came to. */
-static uint64_t
-again(uint32_t set, int bits, int done)
+/* The sockets that dnsd has asked for; their number. */
+static size_t
+server_sockets(int port, int fd[4])
 {
-	t.dns.nseen = 0;
-	ck_assert_int_eq(
-	    ipc_send(t.dns.ipc, IPC_SOCK_AGAIN, NULL, 0, "{s:I,s:i,s:i}", "set",
-		(json_int_t)set, "again", bits, "done", done),
-	    0);
-	return wait_msg(&t.dns, IPC_SOCK_FRESH)->fresh;
-}
-
-/* Other ports for the same sockets; four draws of the same are no chance. */
-START_TEST(ports_again)
-{
-	uint16_t port[4];
 	struct seen s;
-	uint64_t set;
-	int i, same = 0;
 
-	begin(-1);
+	t.dns.nseen = 0;
 	ck_assert_int_eq(ipc_send(t.dns.ipc, IPC_SOCK_OPEN, NULL, 0,
 			     "{s:i,s:s,s:s,s:i,s:i}", "id", 5, "proto", "udp",
-			     "addr", "127.0.0.1", "port", 53, "count", 4),
+			     "addr", "127.0.0.1", "port", port, "count", 3),
 	    0);
 	s = *wait_msg(&t.dns, IPC_SOCK_SET);
-	set = s.set;
-	for (i = 0; i < 4; i++)
-		port[i] = local_port(s.fd[i]);
-	ck_assert_uint_eq(again(s.set, 7, 0), 7);
-	for (i = 0; i < 3; i++)
-		same += local_port(s.fd[i]) == port[i];
-	ck_assert_int_lt(same, 3);
-	ck_assert_uint_eq(local_port(s.fd[3]), port[3]);
-	/* Not those that are done with, nor of another set, nor twice. */
-	ck_assert_uint_eq(again(s.set, 3, 2), 1);
-	ck_assert_uint_eq(again(s.set, 7, 0), 5);
-	ck_assert_uint_eq(again(s.set + 1, 7, 0), 0);
-	if (_i == 0) {
-		/* The server is not one any more. */
-		conf_server(-1, "127.0.0.1#54");
-		while (again((uint32_t)set, 1, 0) != 0)
-			continue;
-		conf(-1);
-	} else {
-		ipc_free(t.dns.ipc);
-		link_to(&t.dns, ROLE_DNS, 0);
+	memcpy(fd, s.fd, 4 * sizeof(*fd));
+	return s.nfd;
+}
+
+static unsigned
+shown(int fd)
+{
+	struct sockaddr_storage ss = { 0 };
+	socklen_t len = sizeof(ss);
+
+	ck_assert_int_eq(getpeername(fd, (struct sockaddr *)&ss, &len), 0);
+	return servtab_find(t.shown, &ss);
+}
+
+/*
+ * What dnsd may connect to is shown to it, as long as it is a server: to have
+ * other ports for the same sockets it needs no portd.
+ */
+START_TEST(ports_again)
+{
+	const struct sockaddr *none = &t.shown->place[0].any;
+	struct sockaddr_storage at[2];
+	uint16_t port;
+	unsigned place;
+	int fd[4], i, same = 0;
+
+	begin(-1);
+	ck_assert_uint_eq(server_sockets(53, fd), 4);
+	place = shown(fd[1]);
+	ck_assert_uint_ne(place, 0);
+	for (i = 0; i < 4; i++) {
+		port = local_port(fd[i]);
+		ck_assert_int_eq(plat_udp_again(fd[i], none,
+				     &t.shown->place[place].any, SERVTAB_LEN),
+		    0);
+		same += local_port(fd[i]) == port;
+		ck_assert_int_eq(plat_udp_source(fd[i], &at[i != 0]), 0);
 	}
-	ck_assert_uint_eq(again((uint32_t)set, 1, 0), 0);
+	ck_assert_int_lt(same, 4);
+	ck_assert_mem_eq(&at[0], &at[1], sizeof(at[0]));
+	/* All but the first have their address, whether connected or not. */
+	for (i = 0; i < 4; i++) {
+		ck_assert_int_eq(connect(fd[i], none, SERVTAB_LEN), 0);
+		ck_assert_int_eq(plat_udp_source(fd[i], &at[1]), 0);
+		ck_assert_int_eq(
+		    memcmp(&at[0], &at[1], sizeof(at[0])) == 0, i > 0);
+	}
+	/* The server is not one any more. */
+	conf_server(-1, "127.0.0.1#54");
+	while (servtab_has(t.shown, place))
+		ev_run(t.loop, EVRUN_NOWAIT);
+	ck_assert_uint_eq(server_sockets(54, fd), 4);
+	ck_assert_uint_ne(shown(fd[1]), 0);
+	ck_assert_uint_ne(shown(fd[1]), place);
+	/* And is one again, where it was. */
+	conf(-1);
+	while (!servtab_has(t.shown, place))
+		ev_run(t.loop, EVRUN_NOWAIT);
+	ck_assert_uint_eq(server_sockets(53, fd), 4);
+	ck_assert_uint_eq(shown(fd[1]), place);
 }
 END_TEST
 
@@ -940,7 +966,7 @@ main(int argc, char *argv[])
 	tcase_add_loop_test(tc, violations_cut_the_link, 0, nitems(violations));
 	tcase_add_test(tc, close_of_an_unknown_flow);
 	tcase_add_loop_test(tc, sockets_for_dnsd, 0, nitems(asked));
-	tcase_add_loop_test(tc, ports_again, 0, 2);
+	tcase_add_test(tc, ports_again);
 	suite_add_tcase(s, tc);
 	tc = tcase_create("few descriptors");
 	tcase_set_timeout(tc, 60);

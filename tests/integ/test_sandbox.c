@@ -48,6 +48,7 @@
 #include <ev.h>
 
 #include "common/daemon.h"
+#include "common/servtab.h"
 #include "common/plat/plat.h"
 
 #include "config.h"
@@ -56,7 +57,7 @@
 #define NITEMS(a)     (sizeof(a) / sizeof((a)[0]))
 #define PATIENCE_SECS 20.
 #define SKIP	      77
-#define UDP_FD	      5 /* an unconnected UDP socket every child gets */
+#define UDP_FD	      6 /* an unconnected UDP socket every child gets */
 #define SINLEN	      sizeof(struct sockaddr_in)
 
 /*
@@ -86,6 +87,10 @@ mini_start(struct daemon *d)
 	ev_timer_init(&mini_timer, mini_timer_cb, 0., 0.);
 	ev_signal_init(&mini_signal, mini_signal_cb, SIGUSR1);
 	ev_signal_start(d->loop, &mini_signal);
+	if (d->spec->sandbox == SANDBOX_RESOLVER &&
+	    plat_map_at(
+		DAEMON_SERVERS_FD, sizeof(struct servtab), SERVTAB_AT) == NULL)
+		return -1;
 	return 0;
 }
 
@@ -95,6 +100,9 @@ static const struct daemon_spec mini[] = {
 	    .start = mini_start },
 	[SANDBOX_STACK] = { .role = ROLE_STACK,
 	    .sandbox = SANDBOX_STACK,
+	    .start = mini_start },
+	[SANDBOX_RESOLVER] = { .role = ROLE_DNS,
+	    .sandbox = SANDBOX_RESOLVER,
 	    .start = mini_start },
 	[SANDBOX_SERVER] = { .role = ROLE_FRONT,
 	    .sandbox = SANDBOX_SERVER,
@@ -116,7 +124,8 @@ static const struct daemon_spec mini[] = {
 #define SV  (1u << SANDBOX_SERVER)
 #define OP  (1u << SANDBOX_OPENER)
 #define SUP (1u << SANDBOX_SUPERVISOR)
-#define ALL (RD | ST | SV | OP)
+#define RE  (1u << SANDBOX_RESOLVER)
+#define ALL (RD | ST | RE | SV | OP)
 
 #define ANY   LONG_MIN /* result: whatever it is */
 #define FD_OK LONG_MAX /* result: a descriptor or an address */
@@ -134,12 +143,13 @@ struct scratch {
 #define IN_SCRATCH(field) (IS_POINTER | offsetof(struct scratch, field))
 #define IS_POINTER	  (UINT64_C(1) << 62)
 
-#define PATH  IN_SCRATCH(path)
-#define ADDR  IN_SCRATCH(addr)
-#define MSG   IN_SCRATCH(msg)
-#define ARGV  IN_SCRATCH(argv)
-#define VALUE IN_SCRATCH(value)
-#define MINUS (uint64_t) - 1
+#define PATH   IN_SCRATCH(path)
+#define ADDR   IN_SCRATCH(addr)
+#define MSG    IN_SCRATCH(msg)
+#define ARGV   IN_SCRATCH(argv)
+#define VALUE  IN_SCRATCH(value)
+#define MINUS  (uint64_t) - 1
+#define SERVER (SERVTAB_AT + sizeof(struct servtab_place))
 
 /* clang-format off */
 static const struct try {
@@ -168,11 +178,11 @@ static const struct try {
 	    FD_OK },
 	{ "mprotect PROT_EXEC", ALL, 0, SYS_mprotect,
 	    { 0, 0, PROT_READ | PROT_EXEC }, ANY },
-	{ "socket AF_INET", RD | ST | SV, OP, SYS_socket,
+	{ "socket AF_INET", RD | ST | RE | SV, OP, SYS_socket,
 	    { AF_INET, SOCK_STREAM, 0 }, FD_OK },
-	{ "socket AF_INET6", RD | ST | SV, OP, SYS_socket,
+	{ "socket AF_INET6", RD | ST | RE | SV, OP, SYS_socket,
 	    { AF_INET6, SOCK_DGRAM | SOCK_NONBLOCK, IPPROTO_UDP }, ANY },
-	{ "socket AF_UNIX", RD | ST | SV, OP, SYS_socket,
+	{ "socket AF_UNIX", RD | ST | RE | SV, OP, SYS_socket,
 	    { AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0 }, FD_OK },
 	{ "socket AF_NETLINK", ALL, 0, SYS_socket,
 	    { AF_NETLINK, SOCK_DGRAM, 0 }, ANY },
@@ -180,31 +190,60 @@ static const struct try {
 	    { AF_PACKET, SOCK_DGRAM, 0 }, ANY },
 	{ "socket SOCK_RAW", ALL, 0, SYS_socket,
 	    { AF_INET, SOCK_RAW, IPPROTO_ICMP }, ANY },
-	{ "bind", RD | ST | SV, OP, SYS_bind, { UDP_FD, ADDR, SINLEN }, 0 },
-	{ "connect", RD | ST | SV, OP, SYS_connect, { UDP_FD, ADDR, SINLEN }, 0 },
+	{ "bind", RD | ST | RE | SV, OP, SYS_bind, { UDP_FD, ADDR, SINLEN }, 0 },
+	{ "connect", RD | ST | RE | SV, OP, SYS_connect, { UDP_FD, ADDR, SINLEN }, 0 },
+	{ "connect to a server", 0, RE, SYS_connect,
+	    { UDP_FD, SERVER, SERVTAB_LEN }, 0 },
+	{ "connect to none", 0, RE, SYS_connect,
+	    { UDP_FD, SERVTAB_AT, SERVTAB_LEN }, 0 },
+	{ "connect to a part of a server", RE, 0, SYS_connect,
+	    { UDP_FD, SERVER + 2, SERVTAB_LEN }, ANY },
+	{ "connect to less of a server", RE, 0, SYS_connect,
+	    { UDP_FD, SERVER, SINLEN }, ANY },
+	{ "connect behind the servers", RE, 0, SYS_connect,
+	    { UDP_FD, SERVTAB_AT + sizeof(struct servtab), SERVTAB_LEN }, ANY },
+	{ "connect far above the servers", RE, 0, SYS_connect,
+	    { UDP_FD, SERVER | UINT64_C(1) << 32, SERVTAB_LEN }, ANY },
+	{ "mmap over the servers", RE, 0, SYS_mmap, { SERVTAB_AT, 4096,
+	    PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
+	    MINUS, 0 }, ANY },
+	{ "munmap the servers", RE, 0, SYS_munmap, { SERVTAB_AT, 4096 }, ANY },
+	{ "munmap from below the servers", RE, 0, SYS_munmap,
+	    { SERVTAB_AT - 4096, 8192 }, ANY },
+	{ "munmap", 0, RE, SYS_munmap, { UINT64_C(1) << 32, 4096 }, 0 },
+	{ "mremap the servers", RE, 0, SYS_mremap,
+	    { SERVTAB_AT, 4096, 8192, MREMAP_MAYMOVE }, ANY },
+	{ "mremap over the servers", RE, 0, SYS_mremap, { UINT64_C(1) << 32,
+	    4096, 4096, MREMAP_MAYMOVE | MREMAP_FIXED, SERVTAB_AT }, ANY },
+	{ "mremap", 0, RE, SYS_mremap,
+	    { UINT64_C(1) << 32, 4096, 8192, MREMAP_MAYMOVE }, -EFAULT },
+	{ "mprotect the servers", 0, RE, SYS_mprotect,
+	    { SERVTAB_AT, 4096, PROT_READ | PROT_WRITE }, -EACCES },
+	{ "getrandom into the servers", 0, RE, SYS_getrandom,
+	    { SERVTAB_AT, 16, 0 }, -EFAULT },
 	{ "sendto with an address", ALL, 0, SYS_sendto,
 	    { UDP_FD, PATH, 1, MSG_DONTWAIT, ADDR, SINLEN }, ANY },
 	{ "sendto without an address", 0, ALL, SYS_sendto,
 	    { UDP_FD, PATH, 1, MSG_DONTWAIT, 0, 0 }, -EDESTADDRREQ },
-	{ "sendmsg", RD | ST | SV, OP, SYS_sendmsg,
+	{ "sendmsg", RD | ST | RE | SV, OP, SYS_sendmsg,
 	    { UDP_FD, MSG, MSG_DONTWAIT }, ANY },
-	{ "sendmmsg", RD | ST | SV, OP, SYS_sendmmsg,
+	{ "sendmmsg", RD | ST | RE | SV, OP, SYS_sendmmsg,
 	    { UDP_FD, MSG, 1, MSG_DONTWAIT }, ANY },
-	{ "socketpair", ST | SV, RD | OP, SYS_socketpair,
+	{ "socketpair", ST | RE | SV, RD | OP, SYS_socketpair,
 	    { AF_UNIX, SOCK_STREAM, 0, VALUE }, 0 },
-	{ "accept4", ST, RD | SV | OP, SYS_accept4, { UDP_FD, 0, 0, 0 },
+	{ "accept4", ST | RE, RD | SV | OP, SYS_accept4, { UDP_FD, 0, 0, 0 },
 	    -EOPNOTSUPP },
 	{ "setsockopt SO_SNDBUF", 0, ALL, SYS_setsockopt,
 	    { UDP_FD, SOL_SOCKET, SO_SNDBUF, VALUE, 4 }, 0 },
-	{ "setsockopt IP_OPTIONS", RD | ST | SV, 0, SYS_setsockopt,
+	{ "setsockopt IP_OPTIONS", RD | ST | RE | SV, 0, SYS_setsockopt,
 	    { UDP_FD, IPPROTO_IP, IP_OPTIONS, VALUE, 8 }, ANY },
-	{ "setsockopt SO_BINDTODEVICE", RD | ST | SV, 0, SYS_setsockopt,
+	{ "setsockopt SO_BINDTODEVICE", RD | ST | RE | SV, 0, SYS_setsockopt,
 	    { UDP_FD, SOL_SOCKET, SO_BINDTODEVICE, VALUE, 8 }, ANY },
 	{ "ioctl SIOCGIFCONF", ALL, 0, SYS_ioctl,
 	    { UDP_FD, SIOCGIFCONF, VALUE }, ANY },
 	{ "setrlimit", ALL, 0, SYS_prlimit64,
 	    { 0, RLIMIT_NOFILE, VALUE, 0 }, ANY },
-	{ "sched_setscheduler SCHED_BATCH", SV, RD | ST | OP,
+	{ "sched_setscheduler SCHED_BATCH", SV, RD | ST | RE | OP,
 	    SYS_sched_setscheduler, { 0, SCHED_BATCH, VALUE }, ANY },
 	{ "sched_setscheduler SCHED_FIFO", ALL, 0, SYS_sched_setscheduler,
 	    { 0, SCHED_FIFO, VALUE }, ANY },
@@ -301,15 +340,41 @@ await_ready(struct child *c)
 	ev_timer_stop(c->loop, &t);
 }
 
+/* With one server, for who resolves; -1: it gets none. */
+static int
+servers_file(const struct target *t)
+{
+	struct sockaddr_storage ss = { 0 };
+	struct sockaddr_in *sin = (struct sockaddr_in *)&ss;
+	struct servtab *tab;
+	int fd, ro;
+
+	if (t->sandbox != SANDBOX_RESOLVER)
+		return -1;
+	if ((fd = plat_memfd("servers", sizeof(*tab))) == -1 ||
+	    (ro = plat_memfd_ro(fd)) == -1 ||
+	    (tab = mmap(NULL, sizeof(*tab), PROT_READ | PROT_WRITE, MAP_SHARED,
+		 fd, 0)) == MAP_FAILED)
+		err(1, "servers");
+	sin->sin_family = AF_INET;
+	sin->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	sin->sin_port = htons(53);
+	servtab_put(tab, &ss, 1);
+	munmap(tab, sizeof(*tab));
+	close(fd);
+	return ro;
+}
+
 static void
 child_spawn(struct child *c, const struct target *t)
 {
 	char num[8], self[] = "role", name[32], front[] = "front";
 	char *role = t->role == ROLE_FRONT ? front : NULL;
 	char *argv[] = { name, t->path == NULL ? self : role, num, NULL };
-	int map[3][2] = { { -1, DAEMON_BUS_FD }, { -1, DAEMON_STATS_FD },
-		{ -1, UDP_FD } };
-	struct plat_spawn sp = { t->path, argv, (const int(*)[2])map, 3, true };
+	int map[4][2] = { { -1, DAEMON_BUS_FD }, { -1, DAEMON_STATS_FD },
+		{ -1, UDP_FD }, { servers_file(t), DAEMON_SERVERS_FD } };
+	struct plat_spawn sp = { t->path, argv, (const int(*)[2])map,
+		map[3][0] != -1 ? 4 : 3, true };
 	int sv[2];
 
 	memset(c, 0, sizeof(*c));
@@ -327,6 +392,8 @@ child_spawn(struct child *c, const struct target *t)
 	close(sv[1]);
 	close(map[1][0]);
 	close(map[2][0]);
+	if (map[3][0] != -1)
+		close(map[3][0]);
 	if ((c->loop = ev_loop_new(EVFLAG_AUTO)) == NULL ||
 	    (c->bus = ipc_new(
 		 c->loop, sv[0], ROLE_MAIN, t->role, 0, &events, c)) == NULL)
@@ -450,8 +517,7 @@ reports(const struct target *t, const struct child *c)
 	if (t->sandbox != SANDBOX_SUPERVISOR)
 		for (i = 0; i < NITEMS(daemons); i++)
 			ok = ok && has_layer(c, daemons[i]);
-	if (t->sandbox == SANDBOX_READER || t->sandbox == SANDBOX_STACK ||
-	    t->sandbox == SANDBOX_SERVER)
+	if (t->sandbox != SANDBOX_OPENER && t->sandbox != SANDBOX_SUPERVISOR)
 		ok = ok && has_layer(c, "net-ns");
 	printf("%s: reports", t->name);
 	for (i = 0; i < c->nlayer; i++)
@@ -646,6 +712,7 @@ try_uid(uid_t uid)
 static const struct target minimal[] = {
 	{ "a reader", NULL, ROLE_PROXY, SANDBOX_READER },
 	{ "a stack", NULL, ROLE_STACK, SANDBOX_STACK },
+	{ "a resolver", NULL, ROLE_DNS, SANDBOX_RESOLVER },
 	{ "a server", NULL, ROLE_FRONT, SANDBOX_SERVER },
 	{ "an opener", NULL, ROLE_PORT, SANDBOX_OPENER },
 	{ "a supervisor", NULL, ROLE_ETH, SANDBOX_SUPERVISOR },
@@ -654,7 +721,7 @@ static const struct target minimal[] = {
 static const struct target daemons[] = {
 	{ "ethd", NULL, ROLE_ETH, SANDBOX_READER },
 	{ "netstackd", NULL, ROLE_STACK, SANDBOX_STACK },
-	{ "dnsd", NULL, ROLE_DNS, SANDBOX_STACK },
+	{ "dnsd", NULL, ROLE_DNS, SANDBOX_RESOLVER },
 	{ "proxyd", NULL, ROLE_PROXY, SANDBOX_STACK },
 	{ "portd", NULL, ROLE_PORT, SANDBOX_OPENER },
 	{ "portd", NULL, ROLE_FRONT, SANDBOX_SERVER },
