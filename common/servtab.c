@@ -15,8 +15,9 @@ set_family(struct servtab_place *p, sa_family_t family)
 	__atomic_store_n(&p->any.sa_family, family, __ATOMIC_RELEASE);
 }
 
+/* Be it one at present or not. */
 static bool
-is_it(const struct servtab_place *p, const struct sockaddr_storage *ss)
+has(const struct servtab_place *p, const struct sockaddr_storage *ss)
 {
 	return memcmp((const uint8_t *)p + REST_AT,
 		   (const uint8_t *)ss + REST_AT, REST_LEN) == 0;
@@ -29,7 +30,7 @@ is_listed(
 	size_t i;
 
 	for (i = 0; i < n; i++)
-		if (p->any.sa_family == ss[i].ss_family && is_it(p, &ss[i]))
+		if (p->any.sa_family == ss[i].ss_family && has(p, &ss[i]))
 			return true;
 	return false;
 }
@@ -41,7 +42,7 @@ place_for(struct servtab *t, const struct sockaddr_storage *ss)
 	struct servtab_place *p, *fresh = NULL, *empty = NULL;
 
 	for (p = t->place + 1; p < t->place + SERVTAB_PLACES; p++) {
-		if (is_it(p, ss))
+		if (has(p, ss))
 			return p;
 		if (p->any.sa_family != AF_UNSPEC)
 			continue;
@@ -64,11 +65,22 @@ servtab_put(struct servtab *t, const struct sockaddr_storage *ss, size_t n)
 	for (i = 0; i < n && i < SERVTAB_PLACES / 2; i++) {
 		if ((p = place_for(t, &ss[i])) == NULL)
 			return;
-		if (!is_it(p, &ss[i]))
+		if (!has(p, &ss[i]))
 			memcpy((uint8_t *)p + REST_AT,
 			    (const uint8_t *)&ss[i] + REST_AT, REST_LEN);
 		set_family(p, ss[i].ss_family);
 	}
+}
+
+bool
+servtab_is(
+    const struct servtab *t, unsigned place, const struct sockaddr_storage *ss)
+{
+	const struct servtab_place *p = &t->place[place];
+
+	return __atomic_load_n(&p->any.sa_family, __ATOMIC_ACQUIRE) ==
+		   ss->ss_family &&
+	       has(p, ss);
 }
 
 unsigned
@@ -77,15 +89,7 @@ servtab_find(const struct servtab *t, const struct sockaddr_storage *ss)
 	unsigned i;
 
 	for (i = 1; i < SERVTAB_PLACES; i++)
-		if (t->place[i].any.sa_family == ss->ss_family &&
-		    is_it(&t->place[i], ss))
+		if (servtab_is(t, i, ss))
 			return i;
 	return 0;
-}
-
-bool
-servtab_has(const struct servtab *t, unsigned place)
-{
-	return __atomic_load_n(&t->place[place].any.sa_family,
-		   __ATOMIC_ACQUIRE) != AF_UNSPEC;
 }

@@ -41,7 +41,8 @@ struct servtab {
 void servtab_put(struct servtab *, const struct sockaddr_storage *, size_t n);
 /* Its place; 0: none. */
 unsigned servtab_find(const struct servtab *, const struct sockaddr_storage *);
-/* Whether there is an address at that place, still. */
-bool servtab_has(const struct servtab *, unsigned place);
+/* Whether it is at that place, still. */
+bool servtab_is(
+    const struct servtab *, unsigned place, const struct sockaddr_storage *);
 
 #endif

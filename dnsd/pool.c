@@ -201,7 +201,7 @@ may_connect(struct server *s)
 
 	if (p->place == 0)
 		return false;
-	if (!servtab_has(s->d->servers, p->place) ||
+	if (!servtab_is(s->d->servers, p->place, &p->to) ||
 	    (now - p->looked >= LOOK_USEC && !is_same_way(s))) {
 		pool_lost(p);
 		return false;
@@ -310,22 +310,23 @@ pool_grow(struct server *s)
 static void
 pool_move(struct server *s, int scout)
 {
-	struct sockaddr_storage to = { 0 }, from;
-	socklen_t len = sizeof(to);
+	struct sockaddr_storage from;
 	struct pool *p = &s->pool;
+	socklen_t len = sizeof(p->to);
 
 	if (p->scout != -1)
 		close(p->scout);
 	p->scout = scout;
+	memset(&p->to, 0, sizeof(p->to));
 	if (s->d->servers == NULL ||
-	    getpeername(scout, (struct sockaddr *)&to, &len) == -1 ||
+	    getpeername(scout, (struct sockaddr *)&p->to, &len) == -1 ||
 	    plat_udp_source(scout, &from) == -1)
 		return;
 	if (p->place != 0 && memcmp(&from, &p->from, sizeof(from)) != 0)
 		pool_lost(p);
 	p->from = from;
 	p->looked = usec_now(s->d->d->loop);
-	p->place = servtab_find(s->d->servers, &to);
+	p->place = servtab_find(s->d->servers, &p->to);
 }
 
 void

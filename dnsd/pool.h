@@ -44,7 +44,7 @@ struct pool {
 	unsigned place;
 	int scout;     /* owned; finds out what from would be; -1: none */
 	usec_t looked; /* when it last did */
-	struct sockaddr_storage from; /* the sockets' address, no port */
+	struct sockaddr_storage to, from; /* the sockets'; from without port */
 	unsigned way; /* another number with each other address */
 };
 

@@ -1850,7 +1850,7 @@ END_TEST
 START_TEST(test_stray_answer)
 {
 	const struct dnstab_file *seen = records();
-	struct dnstab_server s = { .offline = 0 };
+	struct dnstab_server s;
 	uint8_t buf[600], many[4 * (PREFIX + NUMBERED_LEN)];
 	int fd, up;
 	size_t n;
@@ -1865,13 +1865,13 @@ START_TEST(test_stray_answer)
 	wait_counter("in-flight", 0);
 	put(up, buf, n); /* a query, and no answer */
 	wait_counter("dropped-wrong-answer", 1);
-	while (!s.offline)
-		ck_assert(dnstab_get_server(seen, 0, &s));
+	/* While it is written it cannot be read. */
+	while (!dnstab_get_server(seen, 0, &s) || !s.offline)
+		continue;
 	buf[2] |= 0x80;
 	put(up, buf, n);
-	do
-		ck_assert(dnstab_get_server(seen, 0, &s));
-	while (s.offline);
+	while (!dnstab_get_server(seen, 0, &s) || s.offline)
+		continue;
 }
 END_TEST
 
