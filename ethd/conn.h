@@ -41,6 +41,7 @@ struct conn {
 	struct vmnet greeting;
 	bool dirty;   /* in the list of those with something to write */
 	bool closing; /* as soon as everything is written */
+	bool early;   /* came before the VM's last TAP had gone: it waits */
 	/* The start of a frame, while it is not in the arena. */
 	uint8_t *stash; /* owned, FRAMER_MAXLEN bytes, or NULL */
 	size_t stash_len;

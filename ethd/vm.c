@@ -59,7 +59,7 @@ vm_watch(struct vm *vm)
 		watch(loop, &vm->chan_wr, chan_blocked(vm->chan));
 	}
 	TAILQ_FOREACH (c, &vm->conns, entry)
-		watch(loop, &c->rd, input);
+		watch(loop, &c->rd, input && !c->early);
 }
 
 void
@@ -180,6 +180,8 @@ vm_chan_write_cb(struct ev_loop *loop, struct ev_io *w, int revents)
 void
 vm_chan(struct vm *vm, struct chan *chan, bool tap)
 {
+	struct conn *c;
+
 	if (vm->chan != NULL)
 		vm_lost(vm, 0);
 	else if (vm->lost && vm->tap == tap)
@@ -192,6 +194,8 @@ vm_chan(struct vm *vm, struct chan *chan, bool tap)
 	ev_io_init(&vm->chan_rd, vm_chan_read_cb, chan->fd, EV_READ);
 	ev_io_init(&vm->chan_wr, vm_chan_write_cb, chan->fd, EV_WRITE);
 	vm->chan_rd.data = vm->chan_wr.data = vm;
+	TAILQ_FOREACH (c, &vm->conns, entry)
+		c->early = c->early && tap;
 	vm_watch(vm);
 }
 
@@ -308,6 +312,7 @@ vm_attach(struct vm *vm, struct conn *c)
 	TAILQ_REMOVE(&e->greetings, c, entry);
 	e->ngreeting--;
 	c->vm = vm;
+	c->early = vm->tap;
 	TAILQ_INSERT_TAIL(&vm->conns, c, entry);
 	vm->nconn++;
 	vm_sender(vm, c);
