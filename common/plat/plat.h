@@ -141,12 +141,13 @@ struct sockaddr;
 struct sockaddr_storage;
 int plat_udp_again(int fd, const struct sockaddr *none,
     const struct sockaddr *to, unsigned len);
-/*
- * Our own address of a UDP socket, without its port; and for one that has none
- * yet, whatever it will be connected to: it saves the system from looking for
- * it each time.  -1 with errno.
- */
+/* Our own address of a UDP socket; its port is left out.  -1 with errno. */
 int plat_udp_source(int fd, struct sockaddr_storage *from);
+/*
+ * Our own address of one that is not connected yet, for good: the system does
+ * not look for it with each connect.  from has no port, and is of len bytes.
+ * -1 with errno.
+ */
 int plat_udp_from(int fd, const struct sockaddr_storage *from, unsigned len);
 /* The TTL and TOS of packets, and whether they may not be fragmented. */
 int plat_ttl(int fd, int ttl);
