@@ -234,6 +234,8 @@ pool_turn(struct server *s)
 {
 	if (s->pool.nused >= USED_MANY || s->nwait > 0)
 		pool_renew(s, s->pool.nused);
+	if (s->nwait > 0)
+		pool_fill(s); /* the way to it may have been lost */
 }
 
 struct usock *
