@@ -281,8 +281,11 @@ conn_close(struct conn *c)
 
 	ev_io_stop(e->d->loop, &c->rd);
 	ev_io_stop(e->d->loop, &c->wr);
-	/* Unread bytes would turn our last answer into ECONNRESET. */
-	if (c->closing)
+	/*
+	 * Unread bytes would turn our last answer into ECONNRESET.  Datagrams
+	 * are already the next client's.
+	 */
+	if (c->closing && c->framing != FRAMING_NONE)
 		(void)recv(c->fd, junk, sizeof(junk), MSG_DONTWAIT);
 	close(c->fd);
 	if (c->framing == FRAMING_NONE)

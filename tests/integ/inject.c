@@ -194,6 +194,13 @@ inject_poke(pid_t pid, uint64_t at, const void *p, size_t len)
 	close(fd);
 }
 
+void
+inject_go(pid_t pid)
+{
+	if (ptrace(PTRACE_DETACH, pid, 0, 0) == -1)
+		err(1, "detach");
+}
+
 bool
 inject_call(pid_t pid, long nr, const uint64_t *arg, long *res, int *status)
 {
@@ -217,7 +224,23 @@ inject_call(pid_t pid, long nr, const uint64_t *arg, long *res, int *status)
 	*status = to_call(pid); /* who gets there is alive */
 	if (!at_call(*status))
 		return false;
-	if (ptrace(PTRACE_DETACH, pid, 0, 0) == -1)
-		err(1, "detach");
+	inject_go(pid);
 	return true;
+}
+
+void
+inject_until(pid_t pid, int error)
+{
+	struct user_regs_struct r;
+	int status;
+
+	do {
+		status = to_call(pid); /* the end of the one it is in */
+		if (at_call(status) && get_regs(pid, &r) &&
+		    result(&r) == -error)
+			return;
+		if (at_call(status))
+			status = to_call(pid);
+	} while (at_call(status));
+	errx(1, "%d ended with %#x", pid, status);
 }

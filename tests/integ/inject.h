@@ -28,4 +28,8 @@ void inject_poke(pid_t, uint64_t at, const void *, size_t len);
  */
 bool inject_call(pid_t, long nr, const uint64_t *arg, long *res, int *status);
 
+/* Lets it go on until a call of its own has failed so, where it is stopped. */
+void inject_until(pid_t, int error);
+void inject_go(pid_t);
+
 #endif
