@@ -228,6 +228,20 @@ upstream_readable(struct attempt *a)
 	}
 }
 
+/* What a socket says of the question before this one it says once. */
+static bool
+is_sent(int fd, const uint8_t *p, size_t n)
+{
+	int i;
+
+	for (i = 0; i < 2; i++)
+		/* A full socket has lost the datagram, as any router may. */
+		if (send(fd, p, n, 0) != -1 || errno == EAGAIN ||
+		    errno == EINTR)
+			return true;
+	return false;
+}
+
 /* -1: this server cannot be reached. */
 static int
 udp_send(struct attempt *a, struct usock *u)
@@ -237,12 +251,10 @@ udp_send(struct attempt *a, struct usock *u)
 
 	a->sock = u;
 	u->attempt = a;
-	/* A full socket has lost the datagram, as any router may. */
-	if (send(u->fd, out, n, 0) == -1 && errno != EAGAIN && errno != EINTR) {
-		u->broken = true;
-		return -1;
-	}
-	return 0;
+	if (is_sent(u->fd, out, n))
+		return 0;
+	u->broken = true;
+	return -1;
 }
 
 bool

@@ -66,6 +66,7 @@ static struct {
 	size_t nserver;
 	size_t given;  /* sockets to the real one */
 	bool only_tcp; /* asked() looks for no others */
+	bool spoiled;  /* sockets to it have failed before */
 } t;
 
 /* A server's address and its end, of which there is one only if it is real. */
@@ -79,6 +80,25 @@ server_add(const struct ipaddr *a, bool tcp, int fd)
 	s->tcp = tcp;
 	s->fd = fd;
 	t.nserver++;
+}
+
+/* Leaves it with an error of what went before: nobody was there. */
+static void
+spoil(int fd)
+{
+	struct sockaddr_in sin = { .sin_family = AF_INET };
+	struct sockaddr *sa = (struct sockaddr *)&sin;
+	struct pollfd pfd = { .fd = fd };
+	socklen_t len = sizeof(sin);
+	int nobody = socket(AF_INET, SOCK_DGRAM, 0);
+
+	sin.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	ck_assert_int_eq(bind(nobody, sa, len), 0);
+	ck_assert_int_eq(getsockname(nobody, sa, &len), 0);
+	close(nobody);
+	ck_assert_int_eq(connect(fd, sa, len), 0);
+	ck_assert_int_eq(send(fd, "x", 1, 0), 1);
+	ck_assert_int_eq(poll(&pfd, 1, -1), 1);
 }
 
 /* dnsd's end of one. */
@@ -95,8 +115,10 @@ give_one(const struct ipaddr *a, bool tcp)
 		server_add(a, tcp, sv[0]);
 		return sv[1];
 	}
-	ck_assert_int_eq(getsockname(t.udp, (struct sockaddr *)&sin, &len), 0);
 	sv[1] = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+	if (t.spoiled)
+		spoil(sv[1]);
+	ck_assert_int_eq(getsockname(t.udp, (struct sockaddr *)&sin, &len), 0);
 	ck_assert_int_eq(connect(sv[1], (struct sockaddr *)&sin, len), 0);
 	t.given++;
 	return sv[1];
@@ -1683,6 +1705,22 @@ START_TEST(test_ports_portd)
 }
 END_TEST
 
+/* What a socket has to say of before is no answer. */
+START_TEST(test_spoiled)
+{
+	uint8_t buf[600];
+	size_t n;
+	int fd;
+
+	real_server();
+	t.spoiled = true;
+	conf("192.0.2.7", NULL);
+	fd = flow(1, "dns");
+	ask(fd, DGRAM(HDR OTHER A_IN));
+	(void)asked("192.0.2.7", buf, sizeof(buf), &n);
+}
+END_TEST
+
 /* The first server is silent: the second is asked, and then asked first. */
 START_TEST(test_next_server)
 {
@@ -3266,6 +3304,7 @@ main(int argc, char *argv[])
 	tcase_add_test(tc, test_merged_limit);
 	tcase_add_test(tc, test_ports_again);
 	tcase_add_test(tc, test_ports_portd);
+	tcase_add_test(tc, test_spoiled);
 	tcase_add_loop_test(tc, test_dead_name, 0, 2);
 	tcase_add_loop_test(tc, test_no_of_later, 0, 2);
 	tcase_add_test(tc, test_no_not_kept);
