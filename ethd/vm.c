@@ -313,6 +313,8 @@ vm_attach(struct vm *vm, struct conn *c)
 	e->ngreeting--;
 	c->vm = vm;
 	c->early = vm->tap;
+	if (c->early)
+		eth_bad(e, ETHS_TAP_IN_USE);
 	TAILQ_INSERT_TAIL(&vm->conns, c, entry);
 	vm->nconn++;
 	vm_sender(vm, c);

@@ -146,6 +146,7 @@ static const struct {
 	{ "ethd", "rx-short", "frames too short for Ethernet" },
 	{ "ethd", "rx-bad-length", "frames with lengths that lie: the machine was cut off" },
 	{ "ethd", "rx-no-channel", "frames while the stack was away" },
+	{ "ethd", "tap-in-use", "connections that wait until their machine's last TAP is gone" },
 	{ "ethd", "tx-too-big", "frames the machine cannot take" },
 	{ "ethd", "switch-flood-limit", "frames for all, too many a second" },
 	{ "ethd", "switch-forged", "frames in the name of another machine" },
@@ -154,7 +155,7 @@ static const struct {
 	{ "ethd", "switch-gone", "frames whose machine was gone" },
 	{ "ethd", "channel-lost", "channels to stacks that broke" },
 	{ "ethd", "dgram-truncated", "datagrams too large for a frame" },
-	{ "ethd", "dgram-gone", "frames whose datagram client was gone" },
+	{ "ethd", "dgram-gone", "clients of datagram sockets that ended" },
 
 	{ "diagd", "refused", "clients beyond the limit" },
 	{ "diagd", "packets-lost", "packets a client of --pcap was too slow for" },

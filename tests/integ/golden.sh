@@ -160,12 +160,25 @@ golden capture.txt packets sh -c "
 	'$STATUS' -s '$SOCK' capture --last -w '$DIR/c'"
 golden refused.txt cat refused
 
+# Each counter is in the manual page of its daemon, by itself or by the word it
+# begins with; front is a role of portd.
+in_manual() {
+	while read -r daemon name; do
+		page="$HERE/../../docs/$daemon.8"
+		[ "$daemon" != front ] || page="$HERE/../../docs/portd.8"
+		grep -qE "^\.(It|Cm) (.* )?($name|${name%%-*}-)( |$)" "$page" ||
+		    { echo "$name is not in $page"; return 1; }
+	done <"$DIR/there"
+}
+
 # What counters mean is said of counters that are there, and of each whose name
 # sounds like a loss.
 sed -nE 's/^\t\{ "([a-z]+)", "([a-z0-9-]+)", .*/\1 \2/p' \
     "$HERE/../../common/view/meaning.c" | sort >"$DIR/said"
 status --json counters --all | jq -r 'to_entries[] |
     (.key | sub("-[0-9]+$"; "")) + " " + (.value | keys[])' | sort >"$DIR/there"
+check "there are counters" [ "$(wc -l <"$DIR/there")" -gt 150 ]
+check "all counters are in the manual" in_manual
 check "all counters with a meaning are there" sh -c "
 	comm -23 '$DIR/said' '$DIR/there' | grep . && exit 1 || exit 0"
 check "all losses have a meaning" sh -c "
