@@ -341,9 +341,9 @@ upstream_sock_fd(struct daemon *dm, struct ipc *from, struct ipc_msg *m)
 	struct server *s = request_server(dm->data, id);
 	size_t i;
 
-	if (s == NULL)
+	if (s == NULL || (id & REQ_TCP) == 0)
 		return;
-	for (i = 0; (id & REQ_TCP) != 0 && i < m->nfd; i++)
+	for (i = 0; i < m->nfd; i++)
 		conn_take_fd(s, ipc_take_fd(m, i));
 }
 

@@ -177,7 +177,7 @@ sed -nE 's/^\t\{ "([a-z]+)", "([a-z0-9-]+)", .*/\1 \2/p' \
     "$HERE/../../common/view/meaning.c" | sort >"$DIR/said"
 status --json counters --all | jq -r 'to_entries[] |
     (.key | sub("-[0-9]+$"; "")) + " " + (.value | keys[])' | sort >"$DIR/there"
-check "there are counters" [ "$(wc -l <"$DIR/there")" -gt 150 ]
+check "there are counters" [ -s "$DIR/there" ]
 check "all counters are in the manual" in_manual
 check "all counters with a meaning are there" sh -c "
 	comm -23 '$DIR/said' '$DIR/there' | grep . && exit 1 || exit 0"
