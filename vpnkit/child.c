@@ -24,6 +24,7 @@
 #include "common/flowtab.h"
 #include "common/ipc_wire.h"
 #include "common/log.h"
+#include "common/nitems.h"
 #include "common/plat/plat.h"
 #include "common/servtab.h"
 #include "common/tape.h"
@@ -143,27 +144,20 @@ servers_file(const struct child *c)
 static pid_t
 launch(const struct child *c, const char *path, int bus, int log)
 {
-	int fdmap[4][2] = { { bus, DAEMON_BUS_FD },
-		{ c->stats_fd, DAEMON_STATS_FD } };
+	int servers = servers_file(c);
+	const int fdmap[][2] = { { bus, DAEMON_BUS_FD },
+		{ c->stats_fd, DAEMON_STATS_FD },
+		{ servers, DAEMON_SERVERS_FD }, { log, STDERR_FILENO } };
 	char arg0[32], arg1[32];
 	char *argv[] = { arg0, c->role == ROLE_FRONT ? arg1 : NULL, NULL };
 	struct plat_spawn sp = { .path = path,
 		.argv = argv,
 		.fdmap = fdmap,
-		.nfdmap = 2,
+		.nfdmap = nitems(fdmap),
 		.pidns = true,
 		.nofile = c->role == ROLE_STACK ? c->all->stack_fds : 0 };
-	int servers = servers_file(c);
 	pid_t pid;
 
-	if (servers != -1) {
-		fdmap[sp.nfdmap][0] = servers;
-		fdmap[sp.nfdmap++][1] = DAEMON_SERVERS_FD;
-	}
-	if (log != -1) {
-		fdmap[sp.nfdmap][0] = log;
-		fdmap[sp.nfdmap++][1] = STDERR_FILENO;
-	}
 	snprintf(arg0, sizeof(arg0), "%s", program_name(c->role));
 	snprintf(arg1, sizeof(arg1), "%s", ipc_role_name[c->role]);
 	pid = plat_spawn(&sp);

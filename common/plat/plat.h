@@ -80,7 +80,7 @@ size_t plat_unsent(int fd);
 struct plat_spawn {
 	const char *path;   /* executable */
 	char *const *argv;
-	const int (*fdmap)[2]; /* {descriptor here, number there} */
+	const int (*fdmap)[2]; /* {descriptor here, number there}; -1: none */
 	size_t nfdmap;
 	bool pidns;	 /* in a PID namespace of its own, where possible */
 	unsigned nofile; /* descriptors it may have for good; 0: as many as we */

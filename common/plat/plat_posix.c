@@ -223,18 +223,18 @@ child_fds(const struct plat_spawn *sp, int above)
 
 	for (i = 0; i < sp->nfdmap; i++) {
 		from[i] = fcntl(sp->fdmap[i][0], F_DUPFD_CLOEXEC, above);
-		if (from[i] == -1)
+		if (from[i] == -1 && sp->fdmap[i][0] != -1)
 			return -1;
 	}
 	if (child_devnull() == -1)
 		return -1;
 	for (i = 0; i < sp->nfdmap; i++)
-		if (dup2(from[i], sp->fdmap[i][1]) == -1)
+		if (from[i] != -1 && dup2(from[i], sp->fdmap[i][1]) == -1)
 			return -1;
 	if (spawn_cloexec_from(STDERR_FILENO + 1) == -1)
 		return -1;
 	for (i = 0; i < sp->nfdmap; i++)
-		if (fcntl(sp->fdmap[i][1], F_SETFD, 0) == -1)
+		if (from[i] != -1 && fcntl(sp->fdmap[i][1], F_SETFD, 0) == -1)
 			return -1;
 	return 0;
 }

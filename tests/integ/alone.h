@@ -30,20 +30,12 @@ alone_start(const char *path, char *const *argv, int log, int *bus,
     struct stats_file **stats)
 {
 	int sv[2], mem = plat_memfd("stats", STATS_BYTES);
-	int map[4][2] = { { -1, DAEMON_BUS_FD }, { mem, DAEMON_STATS_FD } };
+	int map[4][2] = { { -1, DAEMON_BUS_FD }, { mem, DAEMON_STATS_FD },
+		{ log, STDERR_FILENO }, { alone_servers, DAEMON_SERVERS_FD } };
 	struct plat_spawn spawn = {
-		.path = path, .argv = argv, .fdmap = map, .nfdmap = 2
+		.path = path, .argv = argv, .fdmap = map, .nfdmap = 4
 	};
 	pid_t pid;
-
-	if (log != -1) {
-		map[spawn.nfdmap][0] = log;
-		map[spawn.nfdmap++][1] = STDERR_FILENO;
-	}
-	if (alone_servers != -1) {
-		map[spawn.nfdmap][0] = alone_servers;
-		map[spawn.nfdmap++][1] = DAEMON_SERVERS_FD;
-	}
 
 	signal(SIGPIPE, SIG_IGN);
 	ck_assert_int_ne(mem, -1);

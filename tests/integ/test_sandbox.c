@@ -373,8 +373,7 @@ child_spawn(struct child *c, const struct target *t)
 	char *argv[] = { name, t->path == NULL ? self : role, num, NULL };
 	int map[4][2] = { { -1, DAEMON_BUS_FD }, { -1, DAEMON_STATS_FD },
 		{ -1, UDP_FD }, { servers_file(t), DAEMON_SERVERS_FD } };
-	struct plat_spawn sp = { t->path, argv, (const int(*)[2])map,
-		map[3][0] != -1 ? 4 : 3, true };
+	struct plat_spawn sp = { t->path, argv, (const int(*)[2])map, 4, true };
 	int sv[2];
 
 	memset(c, 0, sizeof(*c));

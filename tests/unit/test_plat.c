@@ -524,16 +524,19 @@ START_TEST(spawn_maps_descriptors)
 {
 	int a = fcntl(file_saying("A"), F_DUPFD, 20);
 	int b = fcntl(file_saying("B"), F_DUPFD, 21);
-	int map[][2] = { { a, 3 }, { b, 4 }, { b, a }, { a, b } };
+	int map[][2] = { { a, 3 }, { b, 4 }, { b, a }, { a, b }, { -1, 22 } };
 
-	/* The last two rows swap places; both files are read at their start. */
+	/*
+	 * Two rows swap places, and one is left out; both files are read at
+	 * their start.
+	 */
 	ck_assert_int_eq(a, 20);
 	ck_assert_int_eq(b, 21);
 	ck_assert_str_eq(run_shell("cd /proc/self/fd; cat 3 4 20 21; i=0; "
 				   "while [ $i -lt 64 ]; do "
 				   "[ ! -e $i ] || printf '%s ' $i; "
 				   "i=$((i + 1)); done",
-			     (const int(*)[2])map, 4, false),
+			     (const int(*)[2])map, 5, false),
 	    "ABBA0 1 2 3 4 20 21 ");
 }
 END_TEST
